@@ -1,0 +1,27 @@
+//! The vocabulary of tasker: what a task, a step, a template and a result are.
+//!
+//! Nothing in this crate does I/O, awaits, reads a clock or draws a random number.
+
+pub mod error_types;
+mod graph;
+mod id;
+mod result;
+mod retry;
+mod state;
+mod step_data;
+pub mod template;
+mod time;
+
+pub use graph::Graph;
+pub use id::{StepNumber, TaskId, WorkerId};
+pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, success_result};
+pub use retry::{Backoff, RetryPolicy};
+pub use state::{StepState, TaskState};
+pub use step_data::{DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep, WorkflowStep, look_up};
+pub use template::{HandlerRef, StepTemplate, Template};
+pub use time::{BadTimestamp, Timestamp};
+
+/// The task of a step, by the name that some documents use.
+pub type TaskForOrchestration = TaskForExecution;
+/// A step with its name, by the name that some documents use.
+pub type WorkflowStepWithName = WorkflowStep;
