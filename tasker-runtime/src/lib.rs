@@ -1,1 +1,4 @@
-//! Runtime.
+//! What runs workflows: the rules, the stores, the engine, the worker, and the edges.
+
+pub mod core;
+pub mod store;

@@ -39,7 +39,7 @@ pub struct TaskForExecution {
     /// The template's version.
     pub version: String,
     /// What the task was submitted with.
-    pub context: Value,
+    pub context: Arc<Value>,
     /// Ties the task to others of the same request.
     pub correlation_id: String,
     /// From -100 to 100; the higher one is claimed first.
@@ -60,7 +60,7 @@ pub struct WorkflowStep {
     /// How many attempts may fail before the step does.
     pub max_attempts: u32,
     /// The template's mapping of inputs; the task's context where the template has none.
-    pub inputs: Value,
+    pub inputs: Arc<Value>,
 }
 
 /// The result of a step that came before.
