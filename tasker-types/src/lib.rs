@@ -12,10 +12,10 @@ mod step_data;
 pub mod template;
 mod time;
 
-pub use graph::Graph;
+pub use graph::{Cycle, Graph};
 pub use id::{StepNumber, TaskId, WorkerId};
 pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, success_result};
-pub use retry::{Backoff, RetryPolicy};
+pub use retry::{Backoff, RetryPolicy, RetrySpec};
 pub use state::{StepState, TaskState};
 pub use step_data::{DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep, WorkflowStep, look_up};
 pub use template::{HandlerRef, StepTemplate, Template};
