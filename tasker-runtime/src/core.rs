@@ -20,7 +20,7 @@ mod pinned;
 mod row;
 mod snapshot;
 
-pub use batch::{Batch, Needs, Reply, Writes, fold};
+pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
 pub use change::Change;
 pub use command::{ActionStamp, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
 pub use continuation::{Backlog, Capacity};

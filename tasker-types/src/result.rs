@@ -118,7 +118,12 @@ impl StepExecutionResult {
 
 /// A success with the time that the handler measured, in milliseconds.
 #[must_use]
-pub fn success_result(step_uuid: Uuid, result: Value, execution_time_ms: i64, metadata: Option<HashMap<String, Value>>) -> StepExecutionResult {
+pub fn success_result(
+    step_uuid: Uuid,
+    result: Value,
+    execution_time_ms: i64,
+    metadata: Option<HashMap<String, Value>>,
+) -> StepExecutionResult {
     let mut success = StepExecutionResult::success(step_uuid, result, metadata);
     success.metadata.execution_time_ms = execution_time_ms;
     success

@@ -8,7 +8,8 @@ use super::continuation::continue_successors;
 use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::{
-    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow, Snapshot, StepRef, TaskRow,
+    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow, Snapshot, StepRef,
+    TaskRow,
 };
 
 /// Commands that are decided and written together.
@@ -52,9 +53,9 @@ pub struct Writes {
     /// Live rows that appear.
     pub live_inserts: Vec<LiveStep>,
     /// Live rows that change, each with the attempt and the worker that it was loaded with.
-    pub live_updates: Vec<(LiveStep, LiveDelete)>,
+    pub live_updates: Vec<(LiveStep, Fence)>,
     /// Live rows that go, with their fence.
-    pub live_deletes: Vec<LiveDelete>,
+    pub live_deletes: Vec<Fence>,
     /// Results that move to the attempts; before the new results.
     pub reopened: Vec<Reopened>,
     /// Steps that are over.
@@ -75,7 +76,7 @@ pub struct Writes {
 
 /// The key of a live row with its fence: the write happens only where these still hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LiveDelete {
+pub struct Fence {
     /// The task.
     pub task: TaskId,
     /// The step.
@@ -203,7 +204,7 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, claimed
         match (slot.loaded, slot.now) {
             (None, Some(row)) => writes.live_inserts.push(row),
             (Some(old), Some(row)) if old != row => {
-                let fence = LiveDelete { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
+                let fence = Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
                 writes.live_updates.push((row, fence));
             }
             _ => {}

@@ -65,7 +65,8 @@ fn claim(snapshot: &mut Snapshot, at: StepRef, worker: WorkerId, now: Timestamp)
     }
     let (pinned, starts) = (task.pinned.clone(), task.state == TaskState::Pending);
     let row = snapshot.live(at.task, at.number)?;
-    let live = LiveStep { state: StepState::Running, attempt: row.attempt + 1, claimed_by: Some(worker), claimed_at: Some(now), ..row.clone() };
+    let live =
+        LiveStep { state: StepState::Running, attempt: row.attempt + 1, claimed_by: Some(worker), claimed_at: Some(now), ..row.clone() };
     snapshot.apply(Change::Live(live.clone()));
     if starts {
         snapshot.apply(Change::TaskState { task: at.task, state: TaskState::Running, at: now });

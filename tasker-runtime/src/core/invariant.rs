@@ -62,7 +62,14 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
         .tasks
         .iter()
         .map(|task| {
-            let of = OfTask { task, live: BTreeMap::new(), results: BTreeMap::new(), attempts: BTreeMap::new(), actions: Vec::new(), found: Vec::new() };
+            let of = OfTask {
+                task,
+                live: BTreeMap::new(),
+                results: BTreeMap::new(),
+                attempts: BTreeMap::new(),
+                actions: Vec::new(),
+                found: Vec::new(),
+            };
             (task.id, of)
         })
         .collect();
@@ -116,7 +123,8 @@ impl OfTask<'_> {
     fn check(&mut self) {
         let pinned = self.task.pinned.clone();
         let known = |number: StepNumber| number.index() < pinned.steps.len();
-        let strangers: Vec<StepNumber> = self.live.keys().chain(self.results.keys()).chain(self.attempts.keys()).copied().filter(|&n| !known(n)).collect();
+        let strangers: Vec<StepNumber> =
+            self.live.keys().chain(self.results.keys()).chain(self.attempts.keys()).copied().filter(|&n| !known(n)).collect();
         for number in strangers {
             self.report(18, Some(number), "its template has no such step");
         }
@@ -140,7 +148,9 @@ impl OfTask<'_> {
             self.expect(task.finished_at.is_some(), 11, None, || "it is over and has no end".into());
             self.expect(task.state != TaskState::Completed || open == 0, 9, None, || format!("it is completed, and {open} steps are open"));
         } else {
-            self.expect(runnable > 0 || task.state == TaskState::Paused, 8, None, || format!("it is {}, and nothing of it will ever run", task.state));
+            self.expect(runnable > 0 || task.state == TaskState::Paused, 8, None, || {
+                format!("it is {}, and nothing of it will ever run", task.state)
+            });
         }
         let started = self.live.values().any(|row| row.attempt > 0) || self.results.values().any(|row| row.attempt > 0);
         self.expect(task.state != TaskState::Pending || !started, 6, None, || "it is pending, and a step of it has started".into());
@@ -159,15 +169,21 @@ impl OfTask<'_> {
             self.expect(running == row.claimed_by.is_some(), 4, at, || format!("it is {}, claimed by {:?}", row.state, row.claimed_by));
             self.expect(running == row.claimed_at.is_some(), 4, at, || format!("it is {}, claimed at {:?}", row.state, row.claimed_at));
             self.expect(!row.state.is_over(), 11, at, || format!("a live row is {}", row.state));
-            self.expect((row.state == StepState::Pending) == (row.unmet > 0), 10, at, || format!("it is {} with {} open parents", row.state, row.unmet));
+            self.expect((row.state == StepState::Pending) == (row.unmet > 0), 10, at, || {
+                format!("it is {} with {} open parents", row.state, row.unmet)
+            });
             self.expect(!running || row.attempt > 0, 2, at, || "it runs without an attempt".into());
             self.expect(row.claimed_at.is_none_or(|time| time >= row.ready_at), 17, at, || "it was claimed before it was ready".into());
         }
         if let Some(row) = self.results.get(&number).copied() {
             self.expect(row.outcome.is_over(), 11, at, || format!("a result says {}", row.outcome));
             let by_hand = row.cause == Cause::Operator;
-            self.expect((row.outcome == StepState::Completed) == row.result.is_some() || by_hand, 12, at, || format!("it is {}, its result is {:?}", row.outcome, row.result));
-            self.expect(row.outcome != StepState::Skipped || row.cause != Cause::Handler, 13, at, || "it is skipped without a reason".into());
+            self.expect((row.outcome == StepState::Completed) == row.result.is_some() || by_hand, 12, at, || {
+                format!("it is {}, its result is {:?}", row.outcome, row.result)
+            });
+            self.expect(row.outcome != StepState::Skipped || row.cause != Cause::Handler, 13, at, || {
+                "it is skipped without a reason".into()
+            });
             self.expect(row.claimed_at.is_none_or(|time| time <= row.finished_at), 11, at, || "it ended before it was claimed".into());
         }
     }
@@ -179,18 +195,26 @@ impl OfTask<'_> {
         let last = self.live.get(&number).map(|row| row.attempt).or_else(|| self.results.get(&number).map(|row| row.attempt)).unwrap_or(0);
         let mut seen = BTreeSet::new();
         for row in &rows {
-            self.expect(seen.insert(row.attempt) || row.outcome == AttemptOutcome::Reopened, 2, at, || format!("attempt {} is recorded twice", row.attempt));
+            self.expect(seen.insert(row.attempt) || row.outcome == AttemptOutcome::Reopened, 2, at, || {
+                format!("attempt {} is recorded twice", row.attempt)
+            });
             self.expect(row.attempt <= last, 2, at, || format!("attempt {} is recorded, the last one was {last}", row.attempt));
         }
         let ended_by_handler = self.results.get(&number).is_some_and(|row| row.attempt > 0);
         if ended_by_handler {
-            let twice = rows.iter().any(|row| row.attempt == last && row.outcome != AttemptOutcome::Released && self.results[&number].cause == Cause::Handler);
+            let twice = rows
+                .iter()
+                .any(|row| row.attempt == last && row.outcome != AttemptOutcome::Released && self.results[&number].cause == Cause::Handler);
             self.expect(!twice, 1, at, || format!("attempt {last} ended twice"));
         }
         let since = rows.iter().rposition(|row| row.outcome == AttemptOutcome::Reopened).map_or(0, |found| found + 1);
-        let count = |outcomes: &[AttemptOutcome]| u32::try_from(rows[since..].iter().filter(|row| outcomes.contains(&row.outcome)).count()).unwrap_or(u32::MAX);
+        let count = |outcomes: &[AttemptOutcome]| {
+            u32::try_from(rows[since..].iter().filter(|row| outcomes.contains(&row.outcome)).count()).unwrap_or(u32::MAX)
+        };
         let (failures, losses) = (count(&[AttemptOutcome::Failed, AttemptOutcome::TimedOut]), count(&[AttemptOutcome::Lost]));
-        self.expect(failures < policy.max_attempts.max(1), 2, at, || format!("{failures} attempts failed of at most {}", policy.max_attempts));
+        self.expect(failures < policy.max_attempts.max(1), 2, at, || {
+            format!("{failures} attempts failed of at most {}", policy.max_attempts)
+        });
         self.expect(losses < policy.max_losses.max(1), 2, at, || format!("{losses} attempts were lost of at most {}", policy.max_losses));
         if let Some(row) = self.live.get(&number).copied() {
             self.expect((row.failures, row.losses) == (failures, losses), 2, at, || {
@@ -198,7 +222,9 @@ impl OfTask<'_> {
             });
             let backoff = rows.last().and_then(|last| last.retry_at);
             if row.state == StepState::WaitingForRetry {
-                self.expect(backoff.is_some_and(|backoff| row.ready_at >= backoff), 17, at, || "it will be ready before its backoff is over".into());
+                self.expect(backoff.is_some_and(|backoff| row.ready_at >= backoff), 17, at, || {
+                    "it will be ready before its backoff is over".into()
+                });
             }
         }
     }

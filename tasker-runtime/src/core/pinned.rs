@@ -63,8 +63,6 @@ pub struct PinnedStep {
     pub queue: QueueId,
     /// The step as its template describes it.
     pub definition: Arc<tasker_types::StepTemplate>,
-    /// All steps before this one, in the order of their numbers.
-    pub ancestors: Arc<[StepNumber]>,
 }
 
 impl ResolvedTemplate {
@@ -77,7 +75,8 @@ impl ResolvedTemplate {
     /// SHA-256 of the content.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
-        tasker_types::template::sha256(self.to_json().as_bytes())
+        use sha2::Digest as _;
+        sha2::Sha256::digest(self.to_json().as_bytes()).into()
     }
 }
 
@@ -86,16 +85,19 @@ impl Pinned {
     #[must_use]
     pub fn new(id: TemplateId, resolved: ResolvedTemplate, queues: &[QueueId]) -> Self {
         let graph = resolved.template.graph();
-        let steps: Vec<PinnedStep> = (0u32..)
-            .zip(resolved.template.steps.iter().zip(&resolved.steps).zip(queues))
-            .map(|(number, ((template, step), &queue))| PinnedStep {
+        let steps: Vec<PinnedStep> = resolved
+            .template
+            .steps
+            .iter()
+            .zip(&resolved.steps)
+            .zip(queues)
+            .map(|((template, step), &queue)| PinnedStep {
                 name: template.name.as_str().into(),
                 handler: step.handler.as_str().into(),
                 retry: step.retry,
                 timeout: Duration::from_millis(step.timeout_ms),
                 queue,
                 definition: Arc::new(template.clone()),
-                ancestors: graph.ancestors(StepNumber(number)).into(),
             })
             .collect();
         let numbers = (0u32..).zip(&steps).map(|(number, step)| (step.name.clone(), StepNumber(number))).collect();

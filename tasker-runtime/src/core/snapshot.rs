@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 
-use super::batch::{LiveDelete, Reopened};
+use super::batch::{Fence, Reopened};
 use super::{ActionRow, AttemptRow, Change, LiveStep, NewTask, ResultRow, StepRef, TaskRow};
 
 /// The rows that a batch of commands may read and change.
@@ -166,11 +166,11 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn deletes(&self) -> Vec<LiveDelete> {
+    pub(super) fn deletes(&self) -> Vec<Fence> {
         self.live
             .values()
             .filter_map(|slot| match (&slot.loaded, &slot.now) {
-                (Some(row), None) => Some(LiveDelete { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by }),
+                (Some(row), None) => Some(Fence { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by }),
                 _ => None,
             })
             .collect()

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tasker_types::{StepNumber, StepState, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use super::contract::{ClaimRequest, Claims, Committed, Due, InputRequest, StepInput, Store};
-use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::read::hex;
+use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
-    ActionRow, AttemptRow, Backlog, Batch, Claimed, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, ResultRow, Snapshot, StepRef, TaskInput, TaskRow,
-    TemplateId, Writes, fold,
+    ActionRow, AttemptRow, Backlog, Batch, Claimed, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, ResultRow, Snapshot, StepRef,
+    TaskInput, TaskRow, TemplateId, Writes, fold,
 };
 
 /// A store in memory.
@@ -142,7 +142,8 @@ impl Store for MemoryStore {
         let now = batch.now.ok_or_else(|| StoreError::Corrupt("the store in memory has no clock of its own".into()))?;
         let snapshot = state.load(&batch);
         let queues = batch.capacity.as_ref().map(|capacity| capacity.queues.clone());
-        let top_priority = queues.and_then(|queues| state.claimable(&queues, now).filter(|row| row.losses == 0).map(|row| row.priority).max());
+        let top_priority =
+            queues.and_then(|queues| state.claimable(&queues, now).filter(|row| row.losses == 0).map(|row| row.priority).max());
         let writes = fold(snapshot, &batch, Backlog { top_priority }, now);
         state.write(&writes)?;
         Ok(Committed { replies: writes.replies, claimed: writes.claimed, finished: writes.finished, ready: writes.ready })
@@ -177,7 +178,8 @@ impl Store for MemoryStore {
 
     async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
         let state = self.state();
-        let strangers = state.live.iter().filter_map(|(&step, row)| row.claimed_by.filter(|&by| by != worker).map(|by| (step, row.attempt, by)));
+        let strangers =
+            state.live.iter().filter_map(|(&step, row)| row.claimed_by.filter(|&by| by != worker).map(|by| (step, row.attempt, by)));
         Ok(strangers.take(limit as usize).collect())
     }
 
@@ -247,7 +249,9 @@ impl Store for MemoryStore {
                 open_tasks: open as u64,
             });
         }
-        list.sort_by(|a, b| (&a.namespace, &a.name, read::version_key(&a.version)).cmp(&(&b.namespace, &b.name, read::version_key(&b.version))));
+        list.sort_by(|a, b| {
+            (&a.namespace, &a.name, read::version_key(&a.version)).cmp(&(&b.namespace, &b.name, read::version_key(&b.version)))
+        });
         Ok(list)
     }
 
@@ -299,7 +303,8 @@ impl Store for MemoryStore {
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state();
         let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < ended_before);
-        let gone: BTreeSet<TaskId> = state.tasks.values().filter(|(row, _)| ended(row)).take(limit as usize).map(|(row, _)| row.id).collect();
+        let gone: BTreeSet<TaskId> =
+            state.tasks.values().filter(|(row, _)| ended(row)).take(limit as usize).map(|(row, _)| row.id).collect();
         state.tasks.retain(|id, _| !gone.contains(id));
         state.live.retain(|step, _| !gone.contains(&step.task));
         state.results.retain(|step, _| !gone.contains(&step.task));
@@ -310,8 +315,14 @@ impl Store for MemoryStore {
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
         let state = self.state();
-        let tasks: Vec<TaskRow> =
-            state.tasks.values().map(|(row, _)| row).filter(|row| after.is_none_or(|after| row.id > after)).take(limit as usize).cloned().collect();
+        let tasks: Vec<TaskRow> = state
+            .tasks
+            .values()
+            .map(|(row, _)| row)
+            .filter(|row| after.is_none_or(|after| row.id > after))
+            .take(limit as usize)
+            .cloned()
+            .collect();
         let ids: BTreeSet<TaskId> = tasks.iter().map(|row| row.id).collect();
         let mut attempts: Vec<AttemptRow> = state.attempts.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
         attempts.sort_by_key(|row| (row.task, row.number, row.attempt));

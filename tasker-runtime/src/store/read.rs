@@ -192,7 +192,8 @@ pub(super) fn task_view(
     let detail = |text: &Option<Arc<str>>| text.as_deref().map(json).transpose();
     for live in live {
         let Some(step) = steps.get_mut(live.number.index()) else { continue };
-        (step.state, step.attempt, step.failures, step.losses, step.unmet) = (live.state, live.attempt, live.failures, live.losses, live.unmet);
+        (step.state, step.attempt, step.failures, step.losses, step.unmet) =
+            (live.state, live.attempt, live.failures, live.losses, live.unmet);
         step.ready_at = (live.state != StepState::Pending).then_some(live.ready_at);
         (step.claimed_at, step.worker) = (live.claimed_at, live.claimed_by);
     }

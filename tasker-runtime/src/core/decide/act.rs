@@ -31,7 +31,13 @@ pub(super) fn cancel(snapshot: &Snapshot, id: TaskId, stamp: &ActionStamp, now: 
     Ok(changes)
 }
 
-pub(super) fn retry(snapshot: &Snapshot, id: TaskId, step: Option<StepNumber>, stamp: &ActionStamp, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+pub(super) fn retry(
+    snapshot: &Snapshot,
+    id: TaskId,
+    step: Option<StepNumber>,
+    stamp: &ActionStamp,
+    now: Timestamp,
+) -> Result<Vec<Change>, Refusal> {
     let task = snapshot.task(id).ok_or(Refusal::NoTask(id))?;
     if !matches!(task.state, TaskState::Failed | TaskState::Running | TaskState::Paused) {
         return Err(Refusal::TaskState { task: id, state: task.state, wanted: "retried" });

@@ -18,7 +18,14 @@ pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Re
     })
 }
 
-fn complete(snapshot: &Snapshot, task: &TaskRow, row: &LiveStep, result: &Arc<str>, detail: Option<Arc<str>>, now: Timestamp) -> Vec<Change> {
+fn complete(
+    snapshot: &Snapshot,
+    task: &TaskRow,
+    row: &LiveStep,
+    result: &Arc<str>,
+    detail: Option<Arc<str>>,
+    now: Timestamp,
+) -> Vec<Change> {
     let mut over = result_row(row, StepState::Completed, Cause::Handler, detail, now);
     over.result = Some(result.clone());
     let mut changes = vec![Change::Gone { task: row.task, number: row.number }, Change::Result(over)];
@@ -110,7 +117,8 @@ pub(super) fn release(snapshot: &Snapshot, step: StepRef, attempt: u32, worker: 
 
 /// The step is over without a result; what depends on it stays pending.
 fn end(task: &TaskRow, row: &LiveStep, outcome: StepState, cause: Cause, detail: Option<Arc<str>>, now: Timestamp) -> Vec<Change> {
-    let mut changes = vec![Change::Gone { task: row.task, number: row.number }, Change::Result(result_row(row, outcome, cause, detail, now))];
+    let mut changes =
+        vec![Change::Gone { task: row.task, number: row.number }, Change::Result(result_row(row, outcome, cause, detail, now))];
     changes.extend(settle(task, 0, -1, now));
     changes
 }
