@@ -1,1 +1,4 @@
-//! Runtime.
+//! Core, stores, engine, worker and edges of tasker.
+
+pub mod handler;
+pub mod testing;
