@@ -60,25 +60,41 @@ pub struct StepExecutionMetadata {
 impl StepExecutionResult {
     /// The step did what it should; dependants read `result`.
     #[must_use]
-    pub fn success(step_uuid: Uuid, result: Value, metadata: Option<HashMap<String, Value>>) -> Self {
+    pub fn success(
+        step_uuid: Uuid,
+        result: Value,
+        metadata: Option<HashMap<String, Value>>,
+    ) -> Self {
         Self {
             step_uuid,
             success: true,
             result,
             error_message: None,
-            metadata: StepExecutionMetadata { custom: metadata.unwrap_or_default(), ..StepExecutionMetadata::default() },
+            metadata: StepExecutionMetadata {
+                custom: metadata.unwrap_or_default(),
+                ..StepExecutionMetadata::default()
+            },
         }
     }
 
     /// The step failed; `error_type` is best one of [`error_types`](crate::error_types).
     #[must_use]
-    pub fn failure(step_uuid: Uuid, message: impl Into<String>, error_type: impl Into<String>, retryable: bool) -> Self {
+    pub fn failure(
+        step_uuid: Uuid,
+        message: impl Into<String>,
+        error_type: impl Into<String>,
+        retryable: bool,
+    ) -> Self {
         Self {
             step_uuid,
             success: false,
             result: Value::Null,
             error_message: Some(message.into()),
-            metadata: StepExecutionMetadata { error_type: Some(error_type.into()), retryable, ..StepExecutionMetadata::default() },
+            metadata: StepExecutionMetadata {
+                error_type: Some(error_type.into()),
+                retryable,
+                ..StepExecutionMetadata::default()
+            },
         }
     }
 
@@ -142,8 +158,17 @@ pub fn error_result(
     execution_time_ms: i64,
     context: Option<HashMap<String, Value>>,
 ) -> StepExecutionResult {
-    let default_type = if retryable { crate::error_types::RETRYABLE_ERROR } else { crate::error_types::PERMANENT_ERROR };
-    let mut failure = StepExecutionResult::failure(step_uuid, message, error_type.unwrap_or_else(|| default_type.to_owned()), retryable);
+    let default_type = if retryable {
+        crate::error_types::RETRYABLE_ERROR
+    } else {
+        crate::error_types::PERMANENT_ERROR
+    };
+    let mut failure = StepExecutionResult::failure(
+        step_uuid,
+        message,
+        error_type.unwrap_or_else(|| default_type.to_owned()),
+        retryable,
+    );
     failure.metadata.error_code = error_code;
     failure.metadata.execution_time_ms = execution_time_ms;
     failure.metadata.custom = context.unwrap_or_default();

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::decode::{absent, decode};
 use crate::template::StepTemplate;
 
 /// Everything that one attempt of a step may read.
@@ -89,7 +90,9 @@ impl DependencyResults {
 
     /// All results, in the order of the steps' names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &DependencyResult)> {
-        self.0.iter().map(|(name, result)| (name.as_str(), result.as_ref()))
+        self.0
+            .iter()
+            .map(|(name, result)| (name.as_str(), result.as_ref()))
     }
 
     /// How many results there are.
@@ -135,7 +138,9 @@ pub enum DataError {
         reason: String,
     },
     /// No step of this name came before.
-    #[error("there is no result of a step `{step}`; it must be among the step's dependencies, or before them")]
+    #[error(
+        "there is no result of a step `{step}`; it must be among the step's dependencies, or before them"
+    )]
     MissingDependency {
         /// The step's name.
         step: String,
@@ -148,16 +153,39 @@ pub enum DataError {
         /// What does not fit, and where.
         reason: String,
     },
+    /// The handler's `initialization` has no such key.
+    #[error("the handler's `initialization` has no `{key}`")]
+    MissingConfig {
+        /// The key.
+        key: String,
+    },
+    /// The value in the handler's `initialization` has another shape.
+    #[error("`{key}` of the handler's `initialization`: {reason}")]
+    BadConfig {
+        /// The key.
+        key: String,
+        /// What does not fit, and where.
+        reason: String,
+    },
 }
 
 impl TaskSequenceStep {
     /// The value of `key` in the task's context; dots lead into objects (`customer.id`).
     ///
+    /// An `Option` is `None` where the key is missing or `null`.
+    ///
     /// # Errors
     /// The key is missing, or its value is not a `T`.
     pub fn get_input<T: DeserializeOwned>(&self, key: &str) -> Result<T, DataError> {
-        let value = look_up(&self.task.context, key).ok_or_else(|| DataError::MissingInput { key: key.to_owned() })?;
-        T::deserialize(value).map_err(|error| DataError::BadInput { key: key.to_owned(), reason: error.to_string() })
+        match look_up(&self.task.context, key) {
+            Some(value) => decode(value).map_err(|wrong| DataError::BadInput {
+                key: wrong.under(key),
+                reason: wrong.reason,
+            }),
+            None => absent().ok_or_else(|| DataError::MissingInput {
+                key: key.to_owned(),
+            }),
+        }
     }
 
     /// The value of `key` in the task's context, or `default` where it is missing, `null` or of another shape.
@@ -170,11 +198,23 @@ impl TaskSequenceStep {
 
     /// The result of the step `step`.
     ///
+    /// An `Option` is `None` where the step was skipped.
+    ///
     /// # Errors
     /// No such step came before, or its result is not a `T`.
-    pub fn get_dependency_result_column_value<T: DeserializeOwned>(&self, step: &str) -> Result<T, DataError> {
-        let found = self.dependency_results.get(step).ok_or_else(|| DataError::MissingDependency { step: step.to_owned() })?;
-        T::deserialize(&found.result).map_err(|error| DataError::BadDependency { step: step.to_owned(), reason: error.to_string() })
+    pub fn get_dependency_result_column_value<T: DeserializeOwned>(
+        &self,
+        step: &str,
+    ) -> Result<T, DataError> {
+        match self.dependency_results.get(step) {
+            Some(found) => decode(&found.result).map_err(|wrong| DataError::BadDependency {
+                step: step.to_owned(),
+                reason: wrong.located(),
+            }),
+            None => absent().ok_or_else(|| DataError::MissingDependency {
+                step: step.to_owned(),
+            }),
+        }
     }
 }
 
