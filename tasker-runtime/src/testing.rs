@@ -112,6 +112,7 @@ impl TestStep {
     #[must_use]
     pub fn build(self) -> TaskSequenceStep {
         let task = TaskId::from_uuid(Uuid::now_v7());
+        let context = Arc::new(self.context);
         TaskSequenceStep {
             workflow_step: WorkflowStep {
                 workflow_step_uuid: task.step_uuid(StepNumber(0)),
@@ -119,14 +120,14 @@ impl TestStep {
                 attempt: self.attempt,
                 failures: self.attempt.saturating_sub(1),
                 max_attempts: self.max_attempts,
-                inputs: self.inputs.unwrap_or_else(|| self.context.clone()),
+                inputs: self.inputs.map_or_else(|| context.clone(), Arc::new),
             },
             task: Arc::new(TaskForExecution {
                 task_uuid: task.uuid(),
                 name: "test".to_owned(),
                 namespace: "default".to_owned(),
                 version: "0.1.0".to_owned(),
-                context: self.context,
+                context: context.clone(),
                 correlation_id: task.uuid().to_string(),
                 priority: 0,
             }),
@@ -138,7 +139,7 @@ impl TestStep {
                 name: self.name,
                 description: None,
                 dependencies: Vec::new(),
-                retry: None,
+                retry: tasker_types::RetrySpec::default(),
                 timeout_ms: None,
             }),
             dependency_results: DependencyResults::new(self.dependencies),

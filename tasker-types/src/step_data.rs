@@ -73,26 +73,32 @@ pub struct DependencyResult {
 
 /// Results of earlier steps, by step name.
 #[derive(Debug, Clone, Default)]
-pub struct DependencyResults(Arc<BTreeMap<String, Arc<DependencyResult>>>);
+pub struct DependencyResults(Arc<[(Arc<str>, Arc<DependencyResult>)]>);
 
 impl DependencyResults {
     /// The results in `map`.
     #[must_use]
     pub fn new(map: BTreeMap<String, Arc<DependencyResult>>) -> Self {
-        Self(Arc::new(map))
+        Self::from_unsorted(map.into_iter().map(|(name, result)| (name.into(), result)).collect())
+    }
+
+    /// These results, each under the name of its step.
+    #[must_use]
+    pub fn from_unsorted(mut results: Vec<(Arc<str>, Arc<DependencyResult>)>) -> Self {
+        results.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Self(results.into())
     }
 
     /// The result of the step `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&DependencyResult> {
-        self.0.get(name).map(AsRef::as_ref)
+        let at = self.0.binary_search_by(|(found, _)| found.as_ref().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, result)| result.as_ref())
     }
 
     /// All results, in the order of the steps' names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &DependencyResult)> {
-        self.0
-            .iter()
-            .map(|(name, result)| (name.as_str(), result.as_ref()))
+        self.0.iter().map(|(name, result)| (name.as_ref(), result.as_ref()))
     }
 
     /// How many results there are.
