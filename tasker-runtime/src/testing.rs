@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tasker_types::{
-    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution,
-    TaskId, TaskSequenceStep, WorkflowStep,
+    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution, TaskId,
+    TaskSequenceStep, WorkflowStep,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -79,8 +79,7 @@ impl TestStep {
 
     /// Adds the result of an earlier step; `null` for one that was skipped.
     pub fn dependency(mut self, step: impl Into<String>, result: Value) -> Self {
-        self.dependencies
-            .insert(step.into(), Arc::new(DependencyResult { result }));
+        self.dependencies.insert(step.into(), Arc::new(DependencyResult { result }));
         self
     }
 
@@ -132,10 +131,7 @@ impl TestStep {
                 priority: 0,
             }),
             step_definition: Arc::new(StepTemplate {
-                handler: HandlerRef {
-                    callable: self.name.clone(),
-                    initialization: Value::Null,
-                },
+                handler: HandlerRef { callable: self.name.clone(), initialization: Value::Null },
                 name: self.name,
                 description: None,
                 dependencies: Vec::new(),

@@ -54,10 +54,7 @@ mod tests {
 
     #[test]
     fn the_nearest_of_several_is_suggested() {
-        assert_eq!(
-            nearest("max_attempt", ["max_attempts", "max", "base"]),
-            Some("max_attempts")
-        );
+        assert_eq!(nearest("max_attempt", ["max_attempts", "max", "base"]), Some("max_attempts"));
         assert_eq!(nearest("x", ["a_long_word"]), None);
     }
 }

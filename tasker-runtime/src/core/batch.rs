@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use tasker_types::{StepNumber, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use super::continuation::continue_successors;
 use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::{
-    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow, Snapshot, StepRef,
-    TaskRow,
+    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow,
+    Snapshot, StepRef, TaskRow,
 };
 
 /// Commands that are decided and written together.
@@ -74,6 +74,15 @@ pub struct Writes {
     pub finished: Vec<Reply>,
 }
 
+impl Writes {
+    /// When the first of the steps that wait for a retry will be ready, as far as this batch wrote them.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        let rows = self.live_inserts.iter().chain(self.live_updates.iter().map(|(row, _)| row));
+        rows.filter(|row| row.state == StepState::WaitingForRetry).map(|row| row.ready_at).min()
+    }
+}
+
 /// The key of a live row with its fence: the write happens only where these still hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fence {
@@ -121,7 +130,9 @@ impl Command {
     pub fn needs(&self) -> Needs {
         match self {
             Self::Submit(_) => Needs::Task,
-            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => Needs::Steps(vec![step.number]),
+            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
+                Needs::Steps(vec![step.number])
+            }
             Self::Cancel { .. } | Self::Retry { .. } => Needs::Everything,
         }
     }
@@ -151,7 +162,8 @@ impl Batch {
                     for number in numbers.into_iter().filter(|number| number.index() < pinned.steps.len()) {
                         steps.push(StepRef { task, number });
                         if matches!(command, Command::Finish(_)) {
-                            steps.extend(pinned.graph().children(number).iter().map(|&number| StepRef { task, number }));
+                            steps
+                                .extend(pinned.graph().children(number).iter().map(|&number| StepRef { task, number }));
                         }
                     }
                 }
@@ -188,7 +200,13 @@ pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timest
 }
 
 fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, claimed: Vec<Claimed>) -> Writes {
-    let mut writes = Writes { replies, claimed, live_deletes: snapshot.deletes(), ready: snapshot.became_ready.len(), ..Writes::default() };
+    let mut writes = Writes {
+        replies,
+        claimed,
+        live_deletes: snapshot.deletes(),
+        ready: snapshot.became_ready.len(),
+        ..Writes::default()
+    };
     writes.finished = std::mem::take(&mut snapshot.finished)
         .into_iter()
         .filter_map(|task| snapshot.task(task).map(|row| Reply { task, state: row.state }))
@@ -204,7 +222,8 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, claimed
         match (slot.loaded, slot.now) {
             (None, Some(row)) => writes.live_inserts.push(row),
             (Some(old), Some(row)) if old != row => {
-                let fence = Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
+                let fence =
+                    Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
                 writes.live_updates.push((row, fence));
             }
             _ => {}
