@@ -8,8 +8,8 @@ use super::continuation::continue_successors;
 use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::{
-    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow, Snapshot, StepRef,
-    TaskRow,
+    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow,
+    Snapshot, StepRef, TaskRow,
 };
 
 /// Commands that are decided and written together.
@@ -121,7 +121,9 @@ impl Command {
     pub fn needs(&self) -> Needs {
         match self {
             Self::Submit(_) => Needs::Task,
-            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => Needs::Steps(vec![step.number]),
+            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
+                Needs::Steps(vec![step.number])
+            }
             Self::Cancel { .. } | Self::Retry { .. } => Needs::Everything,
         }
     }
@@ -151,7 +153,8 @@ impl Batch {
                     for number in numbers.into_iter().filter(|number| number.index() < pinned.steps.len()) {
                         steps.push(StepRef { task, number });
                         if matches!(command, Command::Finish(_)) {
-                            steps.extend(pinned.graph().children(number).iter().map(|&number| StepRef { task, number }));
+                            steps
+                                .extend(pinned.graph().children(number).iter().map(|&number| StepRef { task, number }));
                         }
                     }
                 }
@@ -188,7 +191,13 @@ pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timest
 }
 
 fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, claimed: Vec<Claimed>) -> Writes {
-    let mut writes = Writes { replies, claimed, live_deletes: snapshot.deletes(), ready: snapshot.became_ready.len(), ..Writes::default() };
+    let mut writes = Writes {
+        replies,
+        claimed,
+        live_deletes: snapshot.deletes(),
+        ready: snapshot.became_ready.len(),
+        ..Writes::default()
+    };
     writes.finished = std::mem::take(&mut snapshot.finished)
         .into_iter()
         .filter_map(|task| snapshot.task(task).map(|row| Reply { task, state: row.state }))
@@ -204,7 +213,8 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, claimed
         match (slot.loaded, slot.now) {
             (None, Some(row)) => writes.live_inserts.push(row),
             (Some(old), Some(row)) if old != row => {
-                let fence = Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
+                let fence =
+                    Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
                 writes.live_updates.push((row, fence));
             }
             _ => {}

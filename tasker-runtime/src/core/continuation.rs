@@ -30,12 +30,19 @@ pub struct Backlog {
 }
 
 /// Claims steps that became ready in this batch: never ahead of a higher priority, never more than the free slots.
-pub(super) fn continue_successors(snapshot: &mut Snapshot, capacity: &Capacity, backlog: Backlog, now: Timestamp) -> Vec<Claimed> {
+pub(super) fn continue_successors(
+    snapshot: &mut Snapshot,
+    capacity: &Capacity,
+    backlog: Backlog,
+    now: Timestamp,
+) -> Vec<Claimed> {
     let mut ready: Vec<(i16, StepRef)> = snapshot
         .became_ready
         .iter()
         .filter_map(|&at| snapshot.live(at.task, at.number).map(|row| (row, at)))
-        .filter(|(row, _)| row.losses == 0 && !row.held && row.ready_at <= now && capacity.queues.binary_search(&row.queue).is_ok())
+        .filter(|(row, _)| {
+            row.losses == 0 && !row.held && row.ready_at <= now && capacity.queues.binary_search(&row.queue).is_ok()
+        })
         .map(|(row, at)| (row.priority, at))
         .collect();
     ready.sort_unstable_by_key(|&(priority, at)| (std::cmp::Reverse(priority), at));
@@ -65,8 +72,13 @@ fn claim(snapshot: &mut Snapshot, at: StepRef, worker: WorkerId, now: Timestamp)
     }
     let (pinned, starts) = (task.pinned.clone(), task.state == TaskState::Pending);
     let row = snapshot.live(at.task, at.number)?;
-    let live =
-        LiveStep { state: StepState::Running, attempt: row.attempt + 1, claimed_by: Some(worker), claimed_at: Some(now), ..row.clone() };
+    let live = LiveStep {
+        state: StepState::Running,
+        attempt: row.attempt + 1,
+        claimed_by: Some(worker),
+        claimed_at: Some(now),
+        ..row.clone()
+    };
     snapshot.apply(Change::Live(live.clone()));
     if starts {
         snapshot.apply(Change::TaskState { task: at.task, state: TaskState::Running, at: now });

@@ -24,7 +24,12 @@ pub(super) fn decide(snapshot: &Snapshot, command: &Command, now: Timestamp) -> 
 }
 
 /// The task and the live row of a claim that is still held by this attempt of this worker.
-fn held_claim(snapshot: &Snapshot, step: StepRef, attempt: u32, worker: WorkerId) -> Result<(&TaskRow, &LiveStep), Refusal> {
+fn held_claim(
+    snapshot: &Snapshot,
+    step: StepRef,
+    attempt: u32,
+    worker: WorkerId,
+) -> Result<(&TaskRow, &LiveStep), Refusal> {
     let stale = || Refusal::Stale { task: step.task, number: step.number, attempt };
     let task = snapshot.task(step.task).ok_or(Refusal::NoTask(step.task))?;
     let row = snapshot.live(step.task, step.number).ok_or_else(stale)?;

@@ -74,7 +74,8 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
         })
         .collect();
     let mut orphans = Vec::new();
-    let orphan = |task, number, what: &str| Violation { invariant: 18, task, number: Some(number), what: what.to_owned() };
+    let orphan =
+        |task, number, what: &str| Violation { invariant: 18, task, number: Some(number), what: what.to_owned() };
     for row in &dump.live {
         match tasks.get_mut(&row.task) {
             Some(of) => drop(of.live.insert(row.number, row)),
@@ -123,8 +124,14 @@ impl OfTask<'_> {
     fn check(&mut self) {
         let pinned = self.task.pinned.clone();
         let known = |number: StepNumber| number.index() < pinned.steps.len();
-        let strangers: Vec<StepNumber> =
-            self.live.keys().chain(self.results.keys()).chain(self.attempts.keys()).copied().filter(|&n| !known(n)).collect();
+        let strangers: Vec<StepNumber> = self
+            .live
+            .keys()
+            .chain(self.results.keys())
+            .chain(self.attempts.keys())
+            .copied()
+            .filter(|&n| !known(n))
+            .collect();
         for number in strangers {
             self.report(18, Some(number), "its template has no such step");
         }
@@ -140,20 +147,28 @@ impl OfTask<'_> {
         let task = self.task;
         let closed = self.results.values().filter(|row| row.outcome.decides_successors()).count();
         let open = task.pinned.steps.len().saturating_sub(closed);
-        self.expect(task.open_steps as usize == open, 9, None, || format!("open_steps is {}, counted {open}", task.open_steps));
+        self.expect(task.open_steps as usize == open, 9, None, || {
+            format!("open_steps is {}, counted {open}", task.open_steps)
+        });
         let runnable = self.live.values().filter(|row| row.state != StepState::Pending).count();
-        self.expect(task.runnable as usize == runnable, 9, None, || format!("runnable is {}, counted {runnable}", task.runnable));
+        self.expect(task.runnable as usize == runnable, 9, None, || {
+            format!("runnable is {}, counted {runnable}", task.runnable)
+        });
         if task.state.is_over() {
             self.expect(runnable == 0, 7, None, || format!("it is {}, and {runnable} steps may still run", task.state));
             self.expect(task.finished_at.is_some(), 11, None, || "it is over and has no end".into());
-            self.expect(task.state != TaskState::Completed || open == 0, 9, None, || format!("it is completed, and {open} steps are open"));
+            self.expect(task.state != TaskState::Completed || open == 0, 9, None, || {
+                format!("it is completed, and {open} steps are open")
+            });
         } else {
             self.expect(runnable > 0 || task.state == TaskState::Paused, 8, None, || {
                 format!("it is {}, and nothing of it will ever run", task.state)
             });
         }
         let started = self.live.values().any(|row| row.attempt > 0) || self.results.values().any(|row| row.attempt > 0);
-        self.expect(task.state != TaskState::Pending || !started, 6, None, || "it is pending, and a step of it has started".into());
+        self.expect(task.state != TaskState::Pending || !started, 6, None, || {
+            "it is pending, and a step of it has started".into()
+        });
         let acted = !self.actions.is_empty();
         let cancelled = matches!(task.state, TaskState::Cancelling | TaskState::Cancelled);
         self.expect(!cancelled || acted, 6, None, || format!("it is {}, and nobody asked for that", task.state));
@@ -166,14 +181,20 @@ impl OfTask<'_> {
         }
         if let Some(row) = self.live.get(&number).copied() {
             let running = row.state == StepState::Running;
-            self.expect(running == row.claimed_by.is_some(), 4, at, || format!("it is {}, claimed by {:?}", row.state, row.claimed_by));
-            self.expect(running == row.claimed_at.is_some(), 4, at, || format!("it is {}, claimed at {:?}", row.state, row.claimed_at));
+            self.expect(running == row.claimed_by.is_some(), 4, at, || {
+                format!("it is {}, claimed by {:?}", row.state, row.claimed_by)
+            });
+            self.expect(running == row.claimed_at.is_some(), 4, at, || {
+                format!("it is {}, claimed at {:?}", row.state, row.claimed_at)
+            });
             self.expect(!row.state.is_over(), 11, at, || format!("a live row is {}", row.state));
             self.expect((row.state == StepState::Pending) == (row.unmet > 0), 10, at, || {
                 format!("it is {} with {} open parents", row.state, row.unmet)
             });
             self.expect(!running || row.attempt > 0, 2, at, || "it runs without an attempt".into());
-            self.expect(row.claimed_at.is_none_or(|time| time >= row.ready_at), 17, at, || "it was claimed before it was ready".into());
+            self.expect(row.claimed_at.is_none_or(|time| time >= row.ready_at), 17, at, || {
+                "it was claimed before it was ready".into()
+            });
         }
         if let Some(row) = self.results.get(&number).copied() {
             self.expect(row.outcome.is_over(), 11, at, || format!("a result says {}", row.outcome));
@@ -184,7 +205,9 @@ impl OfTask<'_> {
             self.expect(row.outcome != StepState::Skipped || row.cause != Cause::Handler, 13, at, || {
                 "it is skipped without a reason".into()
             });
-            self.expect(row.claimed_at.is_none_or(|time| time <= row.finished_at), 11, at, || "it ended before it was claimed".into());
+            self.expect(row.claimed_at.is_none_or(|time| time <= row.finished_at), 11, at, || {
+                "it ended before it was claimed".into()
+            });
         }
     }
 
@@ -192,33 +215,49 @@ impl OfTask<'_> {
         let at = Some(number);
         let policy = self.task.pinned.step(number).retry;
         let rows = self.attempts.get(&number).cloned().unwrap_or_default();
-        let last = self.live.get(&number).map(|row| row.attempt).or_else(|| self.results.get(&number).map(|row| row.attempt)).unwrap_or(0);
+        let last = self
+            .live
+            .get(&number)
+            .map(|row| row.attempt)
+            .or_else(|| self.results.get(&number).map(|row| row.attempt))
+            .unwrap_or(0);
         let mut seen = BTreeSet::new();
         for row in &rows {
             self.expect(seen.insert(row.attempt) || row.outcome == AttemptOutcome::Reopened, 2, at, || {
                 format!("attempt {} is recorded twice", row.attempt)
             });
-            self.expect(row.attempt <= last, 2, at, || format!("attempt {} is recorded, the last one was {last}", row.attempt));
+            self.expect(row.attempt <= last, 2, at, || {
+                format!("attempt {} is recorded, the last one was {last}", row.attempt)
+            });
         }
         let ended_by_handler = self.results.get(&number).is_some_and(|row| row.attempt > 0);
         if ended_by_handler {
-            let twice = rows
-                .iter()
-                .any(|row| row.attempt == last && row.outcome != AttemptOutcome::Released && self.results[&number].cause == Cause::Handler);
+            let twice = rows.iter().any(|row| {
+                row.attempt == last
+                    && row.outcome != AttemptOutcome::Released
+                    && self.results[&number].cause == Cause::Handler
+            });
             self.expect(!twice, 1, at, || format!("attempt {last} ended twice"));
         }
         let since = rows.iter().rposition(|row| row.outcome == AttemptOutcome::Reopened).map_or(0, |found| found + 1);
         let count = |outcomes: &[AttemptOutcome]| {
-            u32::try_from(rows[since..].iter().filter(|row| outcomes.contains(&row.outcome)).count()).unwrap_or(u32::MAX)
+            u32::try_from(rows[since..].iter().filter(|row| outcomes.contains(&row.outcome)).count())
+                .unwrap_or(u32::MAX)
         };
-        let (failures, losses) = (count(&[AttemptOutcome::Failed, AttemptOutcome::TimedOut]), count(&[AttemptOutcome::Lost]));
+        let (failures, losses) =
+            (count(&[AttemptOutcome::Failed, AttemptOutcome::TimedOut]), count(&[AttemptOutcome::Lost]));
         self.expect(failures < policy.max_attempts.max(1), 2, at, || {
             format!("{failures} attempts failed of at most {}", policy.max_attempts)
         });
-        self.expect(losses < policy.max_losses.max(1), 2, at, || format!("{losses} attempts were lost of at most {}", policy.max_losses));
+        self.expect(losses < policy.max_losses.max(1), 2, at, || {
+            format!("{losses} attempts were lost of at most {}", policy.max_losses)
+        });
         if let Some(row) = self.live.get(&number).copied() {
             self.expect((row.failures, row.losses) == (failures, losses), 2, at, || {
-                format!("it counts {} failures and {} losses, recorded are {failures} and {losses}", row.failures, row.losses)
+                format!(
+                    "it counts {} failures and {} losses, recorded are {failures} and {losses}",
+                    row.failures, row.losses
+                )
             });
             let backoff = rows.last().and_then(|last| last.retry_at);
             if row.state == StepState::WaitingForRetry {
@@ -233,16 +272,24 @@ impl OfTask<'_> {
         let at = Some(number);
         let pinned = self.task.pinned.clone();
         let parents = pinned.graph().parents(number);
-        let decided = |of: &Self, parent: &StepNumber| of.results.get(parent).is_some_and(|row| row.outcome.decides_successors());
+        let decided =
+            |of: &Self, parent: &StepNumber| of.results.get(parent).is_some_and(|row| row.outcome.decides_successors());
         let met = parents.iter().filter(|parent| decided(self, parent)).count();
         if let Some(row) = self.live.get(&number).copied() {
             let unmet = parents.len() - met;
-            self.expect(row.unmet as usize == unmet, 10, at, || format!("it waits for {} parents, counted {unmet}", row.unmet));
+            self.expect(row.unmet as usize == unmet, 10, at, || {
+                format!("it waits for {} parents, counted {unmet}", row.unmet)
+            });
         } else if !self.results.contains_key(&number) {
             let gone = matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled);
-            self.expect(gone || (met == 0 && !parents.is_empty()), 10, at, || format!("{met} parents are decided, and it has no live row"));
+            self.expect(gone || (met == 0 && !parents.is_empty()), 10, at, || {
+                format!("{met} parents are decided, and it has no live row")
+            });
         }
-        let ran = self.results.get(&number).is_some_and(|row| row.attempt > 0) || self.live.get(&number).is_some_and(|row| row.attempt > 0);
-        self.expect(!ran || met == parents.len(), 3, at, || format!("it ran when {met} of {} parents were decided", parents.len()));
+        let ran = self.results.get(&number).is_some_and(|row| row.attempt > 0)
+            || self.live.get(&number).is_some_and(|row| row.attempt > 0);
+        self.expect(!ran || met == parents.len(), 3, at, || {
+            format!("it ran when {met} of {} parents were decided", parents.len())
+        });
     }
 }

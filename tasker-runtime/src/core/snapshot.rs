@@ -170,7 +170,9 @@ impl Snapshot {
         self.live
             .values()
             .filter_map(|slot| match (&slot.loaded, &slot.now) {
-                (Some(row), None) => Some(Fence { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by }),
+                (Some(row), None) => {
+                    Some(Fence { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by })
+                }
                 _ => None,
             })
             .collect()

@@ -37,7 +37,12 @@ pub trait Store: Send + Sync + 'static {
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError>;
 
     /// The newest template of this name; the newest version where none is named.
-    async fn find_template(&self, namespace: &str, name: &str, version: Option<&str>) -> Result<Option<Arc<Pinned>>, StoreError>;
+    async fn find_template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Arc<Pinned>>, StoreError>;
 
     /// All templates, by namespace, name and version.
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError>;

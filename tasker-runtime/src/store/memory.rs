@@ -12,8 +12,8 @@ use super::read::hex;
 use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
-    ActionRow, AttemptRow, Backlog, Batch, Claimed, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, ResultRow, Snapshot, StepRef,
-    TaskInput, TaskRow, TemplateId, Writes, fold,
+    ActionRow, AttemptRow, Backlog, Batch, Claimed, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, ResultRow,
+    Snapshot, StepRef, TaskInput, TaskRow, TemplateId, Writes, fold,
 };
 
 /// A store in memory.
@@ -76,7 +76,10 @@ impl State {
 
     fn claimable(&self, queues: &[QueueId], now: Timestamp) -> impl Iterator<Item = &LiveStep> {
         self.live.values().filter(move |row| {
-            row.state == StepState::Ready && !row.held && row.ready_at <= now && queues.binary_search(&row.queue).is_ok()
+            row.state == StepState::Ready
+                && !row.held
+                && row.ready_at <= now
+                && queues.binary_search(&row.queue).is_ok()
         })
     }
 
@@ -85,7 +88,10 @@ impl State {
         for fence in fenced {
             let held = self.live.get(&StepRef { task: fence.task, number: fence.number });
             if !held.is_some_and(|row| row.attempt == fence.attempt && row.claimed_by == fence.claimed_by) {
-                return Err(StoreError::Corrupt(format!("step {} of task {} changed under its lock", fence.number, fence.task)));
+                return Err(StoreError::Corrupt(format!(
+                    "step {} of task {} changed under its lock",
+                    fence.number, fence.task
+                )));
             }
         }
         for (row, new) in &writes.new_tasks {
@@ -142,18 +148,31 @@ impl Store for MemoryStore {
         let now = batch.now.ok_or_else(|| StoreError::Corrupt("the store in memory has no clock of its own".into()))?;
         let snapshot = state.load(&batch);
         let queues = batch.capacity.as_ref().map(|capacity| capacity.queues.clone());
-        let top_priority =
-            queues.and_then(|queues| state.claimable(&queues, now).filter(|row| row.losses == 0).map(|row| row.priority).max());
+        let top_priority = queues.and_then(|queues| {
+            state.claimable(&queues, now).filter(|row| row.losses == 0).map(|row| row.priority).max()
+        });
         let writes = fold(snapshot, &batch, Backlog { top_priority }, now);
         state.write(&writes)?;
-        Ok(Committed { replies: writes.replies, claimed: writes.claimed, finished: writes.finished, ready: writes.ready })
+        Ok(Committed {
+            replies: writes.replies,
+            claimed: writes.claimed,
+            finished: writes.finished,
+            ready: writes.ready,
+        })
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         let mut state = self.state();
         let mut ready: Vec<(std::cmp::Reverse<i16>, Timestamp, StepRef, bool)> = state
             .claimable(&request.queues, request.now)
-            .map(|row| (std::cmp::Reverse(row.priority), row.ready_at, StepRef { task: row.task, number: row.number }, row.losses > 0))
+            .map(|row| {
+                (
+                    std::cmp::Reverse(row.priority),
+                    row.ready_at,
+                    StepRef { task: row.task, number: row.number },
+                    row.losses > 0,
+                )
+            })
             .collect();
         ready.sort_unstable();
         let fresh = ready.iter().filter(|row| !row.3).take(request.limit as usize);
@@ -178,8 +197,10 @@ impl Store for MemoryStore {
 
     async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
         let state = self.state();
-        let strangers =
-            state.live.iter().filter_map(|(&step, row)| row.claimed_by.filter(|&by| by != worker).map(|by| (step, row.attempt, by)));
+        let strangers = state
+            .live
+            .iter()
+            .filter_map(|(&step, row)| row.claimed_by.filter(|&by| by != worker).map(|by| (step, row.attempt, by)));
         Ok(strangers.take(limit as usize).collect())
     }
 
@@ -203,7 +224,8 @@ impl Store for MemoryStore {
 
     async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
         let state = self.state();
-        let cancelling = |task: &TaskId| state.tasks.get(task).is_some_and(|(row, _)| row.state == TaskState::Cancelling);
+        let cancelling =
+            |task: &TaskId| state.tasks.get(task).is_some_and(|(row, _)| row.state == TaskState::Cancelling);
         Ok(tasks.into_iter().filter(cancelling).collect())
     }
 
@@ -215,7 +237,8 @@ impl Store for MemoryStore {
         let mut queues = Vec::with_capacity(template.steps.len());
         for step in &template.steps {
             let next = QueueId(i64::try_from(state.queues.len()).unwrap_or(i64::MAX) + 1);
-            queues.push(*state.queues.entry((template.template.namespace.clone(), step.handler.clone())).or_insert(next));
+            queues
+                .push(*state.queues.entry((template.template.namespace.clone(), step.handler.clone())).or_insert(next));
         }
         let id = TemplateId(i64::try_from(state.templates.len()).unwrap_or(i64::MAX) + 1);
         let pinned = Arc::new(Pinned::new(id, template.clone(), &queues));
@@ -223,7 +246,12 @@ impl Store for MemoryStore {
         Ok(pinned)
     }
 
-    async fn find_template(&self, namespace: &str, name: &str, version: Option<&str>) -> Result<Option<Arc<Pinned>>, StoreError> {
+    async fn find_template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Arc<Pinned>>, StoreError> {
         let state = self.state();
         let found = state
             .templates
@@ -239,7 +267,8 @@ impl Store for MemoryStore {
         let state = self.state();
         let mut list: Vec<StoredTemplate> = Vec::with_capacity(state.templates.len());
         for (pinned, resolved, stored_at) in &state.templates {
-            let open = state.tasks.values().filter(|(row, _)| row.pinned.id == pinned.id && !row.state.is_over()).count();
+            let open =
+                state.tasks.values().filter(|(row, _)| row.pinned.id == pinned.id && !row.state.is_over()).count();
             list.push(StoredTemplate {
                 namespace: pinned.template.namespace.clone(),
                 name: pinned.template.name.clone(),
@@ -250,7 +279,11 @@ impl Store for MemoryStore {
             });
         }
         list.sort_by(|a, b| {
-            (&a.namespace, &a.name, read::version_key(&a.version)).cmp(&(&b.namespace, &b.name, read::version_key(&b.version)))
+            (&a.namespace, &a.name, read::version_key(&a.version)).cmp(&(
+                &b.namespace,
+                &b.name,
+                read::version_key(&b.version),
+            ))
         });
         Ok(list)
     }
@@ -285,7 +318,8 @@ impl Store for MemoryStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         let state = self.state();
-        let tasks = |wanted: fn(TaskState) -> bool| state.tasks.values().filter(|(row, _)| wanted(row.state)).count() as u64;
+        let tasks =
+            |wanted: fn(TaskState) -> bool| state.tasks.values().filter(|(row, _)| wanted(row.state)).count() as u64;
         let steps = |wanted| state.live.values().filter(|row| row.state == wanted).count() as u64;
         Ok(Counts {
             open_tasks: tasks(|state| !state.is_over()),
@@ -324,7 +358,8 @@ impl Store for MemoryStore {
             .cloned()
             .collect();
         let ids: BTreeSet<TaskId> = tasks.iter().map(|row| row.id).collect();
-        let mut attempts: Vec<AttemptRow> = state.attempts.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
+        let mut attempts: Vec<AttemptRow> =
+            state.attempts.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
         attempts.sort_by_key(|row| (row.task, row.number, row.attempt));
         let mut actions: Vec<ActionRow> = state.actions.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
         actions.sort_by_key(|row| (row.task, row.at, row.id));

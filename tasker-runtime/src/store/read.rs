@@ -212,7 +212,8 @@ pub(super) fn task_view(
     for result in results {
         let Some(step) = steps.get_mut(result.number.index()) else { continue };
         (step.state, step.attempt, step.unmet) = (result.outcome, result.attempt, 0);
-        (step.ready_at, step.claimed_at, step.finished_at) = (result.ready_at, result.claimed_at, Some(result.finished_at));
+        (step.ready_at, step.claimed_at, step.finished_at) =
+            (result.ready_at, result.claimed_at, Some(result.finished_at));
         step.worker = result.worker;
         step.result = result.result.as_deref().map(json).transpose()?;
         step.detail = detail(&result.detail)?;

@@ -26,8 +26,8 @@ pub use self::lock::WorkerLock;
 use self::templates::Templates;
 use self::writer::{Job, Writer};
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, StepInput, Store, StoreError, StoredTemplate, TaskFilter,
-    TaskView,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, StepInput, Store, StoreError,
+    StoredTemplate, TaskFilter, TaskView,
 };
 use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
 
@@ -84,7 +84,10 @@ impl SqliteStore {
         check_version(&mut connection).await?;
         migrate(&mut connection).await?;
         let templates = Arc::new(Templates::default());
-        let readers = SqlitePoolOptions::new().max_connections(READERS_MAX).min_connections(0).connect_lazy_with(options.read_only(true));
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .min_connections(0)
+            .connect_lazy_with(options.read_only(true));
         Ok(Self { path, writer: Writer::start(connection, templates.clone()), readers, templates })
     }
 
@@ -176,7 +179,10 @@ async fn schema_version(connection: &mut SqliteConnection) -> Result<i64, StoreE
     if table.is_none() {
         return Ok(0);
     }
-    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM tasker_migrations").fetch_one(connection).await.map_err(translate)
+    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM tasker_migrations")
+        .fetch_one(connection)
+        .await
+        .map_err(translate)
 }
 
 #[async_trait]
@@ -209,7 +215,12 @@ impl Store for SqliteStore {
         self.writer.ask(|answer| Job::Pin(Box::new(template), now, answer)).await
     }
 
-    async fn find_template(&self, namespace: &str, name: &str, version: Option<&str>) -> Result<Option<Arc<Pinned>>, StoreError> {
+    async fn find_template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Arc<Pinned>>, StoreError> {
         let connection = &mut *self.reader().await?;
         match read::template_named(connection, namespace, name, version).await? {
             Some(id) => self.templates.by_id(connection, id).await.map(Some),
@@ -222,7 +233,10 @@ impl Store for SqliteStore {
     }
 
     async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {
-        consistent(&mut *self.reader().await?, async |connection| read::find_task(connection, &self.templates, task).await).await
+        consistent(&mut *self.reader().await?, async |connection| {
+            read::find_task(connection, &self.templates, task).await
+        })
+        .await
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
@@ -246,7 +260,10 @@ impl Store for SqliteStore {
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
-        consistent(&mut *self.reader().await?, async |connection| read::dump(connection, &self.templates, after, limit).await).await
+        consistent(&mut *self.reader().await?, async |connection| {
+            read::dump(connection, &self.templates, after, limit).await
+        })
+        .await
     }
 }
 

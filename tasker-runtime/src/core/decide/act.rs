@@ -6,7 +6,12 @@ use super::super::row::Cause;
 use super::super::{ActionRow, ActionStamp, Change, LiveStep, Refusal, Snapshot, TaskRow};
 use super::finish::result_row;
 
-pub(super) fn cancel(snapshot: &Snapshot, id: TaskId, stamp: &ActionStamp, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+pub(super) fn cancel(
+    snapshot: &Snapshot,
+    id: TaskId,
+    stamp: &ActionStamp,
+    now: Timestamp,
+) -> Result<Vec<Change>, Refusal> {
     let task = snapshot.task(id).ok_or(Refusal::NoTask(id))?;
     if task.state == TaskState::Cancelling || !task.state.may_become(TaskState::Cancelled) {
         return Err(Refusal::TaskState { task: id, state: task.state, wanted: "cancelled" });
@@ -94,5 +99,13 @@ fn reopened(task: &TaskRow, number: StepNumber, attempt: u32, now: Timestamp) ->
 }
 
 fn action(task: TaskId, number: Option<StepNumber>, kind: &'static str, stamp: &ActionStamp, at: Timestamp) -> Change {
-    Change::Action(ActionRow { id: stamp.id, task, number, kind, actor: stamp.actor.clone(), reason: stamp.reason.clone(), at })
+    Change::Action(ActionRow {
+        id: stamp.id,
+        task,
+        number,
+        kind,
+        actor: stamp.actor.clone(),
+        reason: stamp.reason.clone(),
+        at,
+    })
 }

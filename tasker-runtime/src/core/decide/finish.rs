@@ -6,7 +6,9 @@ use std::time::Duration;
 use tasker_types::{StepNumber, StepState, TaskState, Timestamp, WorkerId};
 
 use super::super::row::{AttemptOutcome, Cause};
-use super::super::{AttemptRow, Change, Detail, Failure, Finish, LiveStep, Outcome, Refusal, ResultRow, Snapshot, StepRef, TaskRow};
+use super::super::{
+    AttemptRow, Change, Detail, Failure, Finish, LiveStep, Outcome, Refusal, ResultRow, Snapshot, StepRef, TaskRow,
+};
 use super::{held_claim, settle};
 
 pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Result<Vec<Change>, Refusal> {
@@ -74,19 +76,27 @@ fn satisfied(snapshot: &Snapshot, task: &TaskRow, child: StepNumber, now: Timest
 fn fail(task: &TaskRow, row: &LiveStep, failure: &Failure, now: Timestamp) -> Vec<Change> {
     let policy = task.pinned.step(row.number).retry;
     let failures = row.failures + 1;
-    let again = failure.retryable && policy.retryable && failures < policy.max_attempts && task.state != TaskState::Cancelling;
+    let again =
+        failure.retryable && policy.retryable && failures < policy.max_attempts && task.state != TaskState::Cancelling;
     if !again {
         return end(task, row, StepState::Failed, Cause::Handler, Some(failure.detail.clone()), now);
     }
     let asked = failure.retry_after.unwrap_or(Duration::ZERO).min(Duration::from_millis(policy.max_backoff_ms));
     let retry_at = now + policy.delay(failures, failure.seed).max(asked);
     let outcome = if failure.timed_out { AttemptOutcome::TimedOut } else { AttemptOutcome::Failed };
-    let attempt = AttemptRow { retry_at: Some(retry_at), detail: Some(failure.detail.clone()), ..attempt_row(row, outcome, now) };
+    let attempt =
+        AttemptRow { retry_at: Some(retry_at), detail: Some(failure.detail.clone()), ..attempt_row(row, outcome, now) };
     let live = LiveStep { state: StepState::WaitingForRetry, failures, ready_at: retry_at, ..unclaimed(task, row) };
     vec![Change::Attempt(attempt), Change::Live(live)]
 }
 
-pub(super) fn lose(snapshot: &Snapshot, step: StepRef, attempt: u32, worker: WorkerId, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+pub(super) fn lose(
+    snapshot: &Snapshot,
+    step: StepRef,
+    attempt: u32,
+    worker: WorkerId,
+    now: Timestamp,
+) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, step, attempt, worker)?;
     let policy = task.pinned.step(row.number).retry;
     let losses = row.losses + 1;
@@ -99,14 +109,25 @@ pub(super) fn lose(snapshot: &Snapshot, step: StepRef, attempt: u32, worker: Wor
         } else {
             "the worker died while it ran this step, which may not be tried again".to_owned()
         };
-        let detail = Detail { message: Some(message), error_type: Some("worker_lost".into()), retryable: Some(false), ..Detail::default() };
+        let detail = Detail {
+            message: Some(message),
+            error_type: Some("worker_lost".into()),
+            retryable: Some(false),
+            ..Detail::default()
+        };
         return Ok(end(task, row, StepState::Failed, Cause::Losses, detail.to_json(), now));
     }
     let live = LiveStep { state: StepState::Ready, losses, ready_at: now, ..unclaimed(task, row) };
     Ok(vec![Change::Attempt(attempt_row(row, AttemptOutcome::Lost, now)), Change::Live(live)])
 }
 
-pub(super) fn release(snapshot: &Snapshot, step: StepRef, attempt: u32, worker: WorkerId, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+pub(super) fn release(
+    snapshot: &Snapshot,
+    step: StepRef,
+    attempt: u32,
+    worker: WorkerId,
+    now: Timestamp,
+) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, step, attempt, worker)?;
     if task.state == TaskState::Cancelling {
         return Ok(end(task, row, StepState::Cancelled, Cause::Operator, None, now));
@@ -116,9 +137,18 @@ pub(super) fn release(snapshot: &Snapshot, step: StepRef, attempt: u32, worker: 
 }
 
 /// The step is over without a result; what depends on it stays pending.
-fn end(task: &TaskRow, row: &LiveStep, outcome: StepState, cause: Cause, detail: Option<Arc<str>>, now: Timestamp) -> Vec<Change> {
-    let mut changes =
-        vec![Change::Gone { task: row.task, number: row.number }, Change::Result(result_row(row, outcome, cause, detail, now))];
+fn end(
+    task: &TaskRow,
+    row: &LiveStep,
+    outcome: StepState,
+    cause: Cause,
+    detail: Option<Arc<str>>,
+    now: Timestamp,
+) -> Vec<Change> {
+    let mut changes = vec![
+        Change::Gone { task: row.task, number: row.number },
+        Change::Result(result_row(row, outcome, cause, detail, now)),
+    ];
     changes.extend(settle(task, 0, -1, now));
     changes
 }
@@ -127,7 +157,13 @@ fn unclaimed(task: &TaskRow, row: &LiveStep) -> LiveStep {
     LiveStep { claimed_by: None, claimed_at: None, held: task.state == TaskState::Paused, ..row.clone() }
 }
 
-pub(super) fn result_row(row: &LiveStep, outcome: StepState, cause: Cause, detail: Option<Arc<str>>, now: Timestamp) -> ResultRow {
+pub(super) fn result_row(
+    row: &LiveStep,
+    outcome: StepState,
+    cause: Cause,
+    detail: Option<Arc<str>>,
+    now: Timestamp,
+) -> ResultRow {
     ResultRow {
         task: row.task,
         number: row.number,

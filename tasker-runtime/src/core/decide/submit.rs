@@ -12,7 +12,11 @@ pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Resu
     let roots = new.pinned.graph().roots();
     let mut changes = Vec::with_capacity(roots.len() + 2);
     changes.push(Change::NewTask { new: Box::new(new.clone()), open_steps: steps, at: now });
-    changes.push(Change::Count { task: new.id, open_steps: 0, runnable: i32::try_from(roots.len()).unwrap_or(i32::MAX) });
+    changes.push(Change::Count {
+        task: new.id,
+        open_steps: 0,
+        runnable: i32::try_from(roots.len()).unwrap_or(i32::MAX),
+    });
     changes.extend(roots.into_iter().map(|number| Change::Live(root(new, number, now))));
     Ok(changes)
 }

@@ -14,7 +14,11 @@ use crate::store::{ClaimRequest, Claims, Due, StoreError};
 /// Queues that one statement probes; the next ones follow in the next statement.
 const QUEUES_AT_ONCE: usize = 64;
 
-pub(super) async fn claim(connection: &mut SqliteConnection, templates: &Templates, request: &ClaimRequest) -> Result<Claims, StoreError> {
+pub(super) async fn claim(
+    connection: &mut SqliteConnection,
+    templates: &Templates,
+    request: &ClaimRequest,
+) -> Result<Claims, StoreError> {
     // A look first: an idle worker takes no write lock.
     if candidates(connection, request).await?.is_empty() {
         return Ok(Claims::default());
@@ -115,15 +119,18 @@ async fn take(
 
 pub(super) async fn due(connection: &mut SqliteConnection, now: Timestamp) -> Result<Due, StoreError> {
     let next = "SELECT min(ready_at) FROM live_steps WHERE state = 3 AND held = 0";
-    let first: Option<i64> = sqlx::query(next).fetch_one(&mut *connection).await.map_err(translate)?.try_get(0).map_err(translate)?;
+    let first: Option<i64> =
+        sqlx::query(next).fetch_one(&mut *connection).await.map_err(translate)?.try_get(0).map_err(translate)?;
     let Some(first) = first.map(Timestamp::from_micros) else { return Ok(Due::default()) };
     if first > now {
         return Ok(Due { ready: 0, next: Some(first) });
     }
     begin(connection).await?;
-    let update = sqlx::query("UPDATE live_steps SET state = 1 WHERE state = 3 AND held = 0 AND ready_at <= ?").bind(now.as_micros());
+    let update = sqlx::query("UPDATE live_steps SET state = 1 WHERE state = 3 AND held = 0 AND ready_at <= ?")
+        .bind(now.as_micros());
     let ready = update.execute(&mut *connection).await.map_err(translate)?.rows_affected();
-    let then: Option<i64> = sqlx::query(next).fetch_one(&mut *connection).await.map_err(translate)?.try_get(0).map_err(translate)?;
+    let then: Option<i64> =
+        sqlx::query(next).fetch_one(&mut *connection).await.map_err(translate)?.try_get(0).map_err(translate)?;
     commit(connection).await?;
     Ok(Due { ready, next: then.map(Timestamp::from_micros) })
 }

@@ -13,7 +13,9 @@ use super::sql::Values;
 use super::templates::Templates;
 use crate::core::{ActionRow, Dump, StepRef, TaskRow};
 use crate::store::read::{for_execution, hex, json, task_view, version_key};
-use crate::store::{Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView};
+use crate::store::{
+    Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
+};
 
 async fn all(connection: &mut SqliteConnection, sql: &str, task: TaskId) -> Result<Vec<SqliteRow>, StoreError> {
     sqlx::query(AssertSqlSafe(sql)).bind(rows::id(task)).fetch_all(connection).await.map_err(translate)
@@ -39,10 +41,17 @@ pub(super) async fn find_task(
 type Steps = (Vec<crate::core::LiveStep>, Vec<crate::core::ResultRow>, Vec<crate::core::AttemptRow>);
 
 async fn steps_of(connection: &mut SqliteConnection, task: TaskId) -> Result<Steps, StoreError> {
-    let live = all(connection, &format!("SELECT {LIVE} FROM live_steps AS l WHERE l.task = ? ORDER BY l.number"), task).await?;
-    let results = all(connection, &format!("SELECT {RESULT} FROM step_results AS r WHERE r.task = ? ORDER BY r.number"), task).await?;
-    let attempts =
-        all(connection, &format!("SELECT {ATTEMPT} FROM step_attempts AS a WHERE a.task = ? ORDER BY a.number, a.attempt"), task).await?;
+    let live = all(connection, &format!("SELECT {LIVE} FROM live_steps AS l WHERE l.task = ? ORDER BY l.number"), task)
+        .await?;
+    let results =
+        all(connection, &format!("SELECT {RESULT} FROM step_results AS r WHERE r.task = ? ORDER BY r.number"), task)
+            .await?;
+    let attempts = all(
+        connection,
+        &format!("SELECT {ATTEMPT} FROM step_attempts AS a WHERE a.task = ? ORDER BY a.number, a.attempt"),
+        task,
+    )
+    .await?;
     Ok((
         live.iter().map(rows::live).collect::<Result<_, _>>()?,
         results.iter().map(rows::result).collect::<Result<_, _>>()?,
@@ -80,7 +89,11 @@ pub(super) async fn list_tasks(
     Ok(task_rows(connection, templates, &rows).await?.into_iter().map(|row| ListedTask { row }).collect())
 }
 
-async fn task_rows(connection: &mut SqliteConnection, templates: &Templates, rows: &[SqliteRow]) -> Result<Vec<TaskRow>, StoreError> {
+async fn task_rows(
+    connection: &mut SqliteConnection,
+    templates: &Templates,
+    rows: &[SqliteRow],
+) -> Result<Vec<TaskRow>, StoreError> {
     let mut tasks = Vec::with_capacity(rows.len());
     for row in rows {
         let bare = BareTask::read(&mut Columns::of(row))?;
@@ -90,9 +103,14 @@ async fn task_rows(connection: &mut SqliteConnection, templates: &Templates, row
     Ok(tasks)
 }
 
-pub(super) async fn tasks_by_prefix(connection: &mut SqliteConnection, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+pub(super) async fn tasks_by_prefix(
+    connection: &mut SqliteConnection,
+    prefix: &str,
+    limit: u32,
+) -> Result<Vec<TaskId>, StoreError> {
     let bound = |digit: &str| {
-        u128::from_str_radix(&format!("{prefix}{}", digit.repeat(32usize.saturating_sub(prefix.len()))), 16).map(Uuid::from_u128)
+        u128::from_str_radix(&format!("{prefix}{}", digit.repeat(32usize.saturating_sub(prefix.len()))), 16)
+            .map(Uuid::from_u128)
     };
     let (Ok(first), Ok(last)) = (bound("0"), bound("f")) else { return Ok(Vec::new()) };
     let query = sqlx::query("SELECT id FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?");
@@ -105,10 +123,13 @@ pub(super) async fn inputs(
     templates: &Templates,
     wanted: &[InputRequest],
 ) -> Result<Vec<StepInput>, StoreError> {
-    let mut inputs: BTreeMap<TaskId, StepInput> =
-        wanted.iter().map(|request| (request.task, StepInput { task: request.task, context: None, results: BTreeMap::new() })).collect();
+    let mut inputs: BTreeMap<TaskId, StepInput> = wanted
+        .iter()
+        .map(|request| (request.task, StepInput { task: request.task, context: None, results: BTreeMap::new() }))
+        .collect();
     let tasks: Vec<TaskId> = wanted.iter().filter(|request| request.context).map(|request| request.task).collect();
-    let select = format!("SELECT {TASK}, i.context, i.correlation_id, i.initiator, i.source_system, i.reason FROM (VALUES ");
+    let select =
+        format!("SELECT {TASK}, i.context, i.correlation_id, i.initiator, i.source_system, i.reason FROM (VALUES ");
     let join = ") AS v CROSS JOIN tasks AS t ON t.id = v.column1 CROSS JOIN task_inputs AS i ON i.task = t.id";
     for row in Values::new(&select, 1, join)
         .fetch(connection, &tasks, |&task, to| {
@@ -123,8 +144,10 @@ pub(super) async fn inputs(
             found.context = Some(for_execution(&row, &input)?.into());
         }
     }
-    let steps: Vec<StepRef> =
-        wanted.iter().flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number })).collect();
+    let steps: Vec<StepRef> = wanted
+        .iter()
+        .flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number }))
+        .collect();
     let select = Values::new(
         "SELECT r.task, r.number, r.result FROM (VALUES ",
         2,
@@ -146,7 +169,11 @@ pub(super) async fn inputs(
 }
 
 pub(super) async fn cancelling(connection: &mut SqliteConnection, tasks: &[TaskId]) -> Result<Vec<TaskId>, StoreError> {
-    let select = Values::new("SELECT t.id FROM (VALUES ", 1, ") AS v CROSS JOIN tasks AS t ON t.id = v.column1 WHERE t.state = 5");
+    let select = Values::new(
+        "SELECT t.id FROM (VALUES ",
+        1,
+        ") AS v CROSS JOIN tasks AS t ON t.id = v.column1 WHERE t.state = 5",
+    );
     let rows = select
         .fetch(connection, tasks, |&task, to| {
             _ = to.add(rows::id(task));
@@ -160,7 +187,9 @@ pub(super) async fn strangers(
     worker: WorkerId,
     limit: u32,
 ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-    let query = sqlx::query("SELECT task, number, attempt, claimed_by FROM live_steps WHERE state = 2 AND claimed_by <> ? LIMIT ?");
+    let query = sqlx::query(
+        "SELECT task, number, attempt, claimed_by FROM live_steps WHERE state = 2 AND claimed_by <> ? LIMIT ?",
+    );
     let rows = query.bind(rows::worker(Some(worker))).bind(limit).fetch_all(connection).await.map_err(translate)?;
     let mut strangers = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -181,9 +210,18 @@ pub(super) async fn list_templates(connection: &mut SqliteConnection) -> Result<
         let columns = &mut Columns::of(&row);
         let (namespace, name, version) = (columns.get()?, columns.get()?, columns.get()?);
         let (hash, stored_at, open): (Vec<u8>, _, i64) = (columns.get()?, columns.time()?, columns.get()?);
-        list.push(StoredTemplate { namespace, name, version, hash: hex(&hash), stored_at, open_tasks: open.unsigned_abs() });
+        list.push(StoredTemplate {
+            namespace,
+            name,
+            version,
+            hash: hex(&hash),
+            stored_at,
+            open_tasks: open.unsigned_abs(),
+        });
     }
-    list.sort_by(|a, b| (&a.namespace, &a.name, version_key(&a.version)).cmp(&(&b.namespace, &b.name, version_key(&b.version))));
+    list.sort_by(|a, b| {
+        (&a.namespace, &a.name, version_key(&a.version)).cmp(&(&b.namespace, &b.name, version_key(&b.version)))
+    });
     Ok(list)
 }
 
@@ -194,11 +232,16 @@ pub(super) async fn template_named(
     name: &str,
     version: Option<&str>,
 ) -> Result<Option<i64>, StoreError> {
-    let rows = sqlx::query("SELECT id, version, generation FROM templates WHERE namespace = ? AND name = ?").bind(namespace).bind(name);
+    let rows = sqlx::query("SELECT id, version, generation FROM templates WHERE namespace = ? AND name = ?")
+        .bind(namespace)
+        .bind(name);
     let mut newest: Option<(Vec<u64>, i64, i64)> = None;
     for row in rows.fetch_all(connection).await.map_err(translate)? {
-        let (id, of, generation): (i64, String, i64) =
-            (row.try_get(0).map_err(translate)?, row.try_get(1).map_err(translate)?, row.try_get(2).map_err(translate)?);
+        let (id, of, generation): (i64, String, i64) = (
+            row.try_get(0).map_err(translate)?,
+            row.try_get(1).map_err(translate)?,
+            row.try_get(2).map_err(translate)?,
+        );
         if version.is_none_or(|wanted| wanted == of) {
             newest = newest.max(Some((version_key(&of), generation, id)));
         }
@@ -212,7 +255,13 @@ pub(super) async fn counts(connection: &mut SqliteConnection) -> Result<Counts, 
     let row = sqlx::query(sql).fetch_one(connection).await.map_err(translate)?;
     let columns = &mut Columns::of(&row);
     let mut count = || columns.get::<i64>().map(i64::unsigned_abs);
-    Ok(Counts { open_tasks: count()?, failed_tasks: count()?, ready_steps: count()?, running_steps: count()?, waiting_steps: count()? })
+    Ok(Counts {
+        open_tasks: count()?,
+        failed_tasks: count()?,
+        ready_steps: count()?,
+        running_steps: count()?,
+        waiting_steps: count()?,
+    })
 }
 
 pub(super) async fn dump(
@@ -223,7 +272,8 @@ pub(super) async fn dump(
 ) -> Result<Dump, StoreError> {
     let after = after.map_or_else(Vec::new, rows::id);
     let sql = format!("SELECT {TASK} FROM tasks AS t WHERE t.id > ? ORDER BY t.id LIMIT ?");
-    let rows = sqlx::query(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(&mut *connection).await.map_err(translate)?;
+    let rows =
+        sqlx::query(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(&mut *connection).await.map_err(translate)?;
     let mut dump = Dump { tasks: task_rows(connection, templates, &rows).await?, ..Dump::default() };
     let ids: Vec<TaskId> = dump.tasks.iter().map(|row| row.id).collect();
     for id in ids {
@@ -231,8 +281,12 @@ pub(super) async fn dump(
         dump.live.append(&mut live);
         dump.results.append(&mut results);
         dump.attempts.append(&mut attempts);
-        for row in
-            all(connection, "SELECT id, task, number, kind, actor, reason, at FROM actions WHERE task = ? ORDER BY at, id", id).await?
+        for row in all(
+            connection,
+            "SELECT id, task, number, kind, actor, reason, at FROM actions WHERE task = ? ORDER BY at, id",
+            id,
+        )
+        .await?
         {
             dump.actions.push(action(&row)?);
         }
@@ -249,7 +303,11 @@ fn action(row: &SqliteRow) -> Result<ActionRow, StoreError> {
 }
 
 impl BareTask {
-    async fn with_template(self, connection: &mut SqliteConnection, templates: &Templates) -> Result<TaskRow, StoreError> {
+    async fn with_template(
+        self,
+        connection: &mut SqliteConnection,
+        templates: &Templates,
+    ) -> Result<TaskRow, StoreError> {
         let pinned = templates.by_id(connection, self.template).await?;
         Ok(self.with(pinned))
     }

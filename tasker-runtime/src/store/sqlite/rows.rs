@@ -12,10 +12,10 @@ use super::sql::Binder;
 use crate::core::{AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, TaskInput, TaskRow};
 use crate::store::StoreError;
 
-pub(super) const TASK: &str = "t.id, t.template, t.state, t.open_steps, t.runnable, t.priority, t.created_at, t.started_at, t.finished_at";
+pub(super) const TASK: &str =
+    "t.id, t.template, t.state, t.open_steps, t.runnable, t.priority, t.created_at, t.started_at, t.finished_at";
 pub(super) const LIVE: &str = "l.task, l.number, l.state, l.attempt, l.failures, l.losses, l.unmet, l.met, l.queue, l.priority, l.ready_at, l.held, l.claimed_by, l.claimed_at";
-pub(super) const RESULT: &str =
-    "r.task, r.number, r.outcome, r.cause, r.attempt, r.worker, r.ready_at, r.claimed_at, r.finished_at, r.result, r.detail";
+pub(super) const RESULT: &str = "r.task, r.number, r.outcome, r.cause, r.attempt, r.worker, r.ready_at, r.claimed_at, r.finished_at, r.result, r.detail";
 pub(super) const ATTEMPT: &str =
     "a.task, a.number, a.attempt, a.outcome, a.worker, a.ready_at, a.claimed_at, a.finished_at, a.retry_at, a.detail";
 
@@ -64,7 +64,9 @@ impl<'r> Columns<'r> {
     pub(super) fn worker(&mut self) -> Result<Option<WorkerId>, StoreError> {
         let bytes: Option<&[u8]> = self.get()?;
         bytes
-            .map(|bytes| Uuid::from_slice(bytes).map(WorkerId).map_err(|error| StoreError::Corrupt(format!("a worker: {error}"))))
+            .map(|bytes| {
+                Uuid::from_slice(bytes).map(WorkerId).map_err(|error| StoreError::Corrupt(format!("a worker: {error}")))
+            })
             .transpose()
     }
 
@@ -95,8 +97,12 @@ pub(super) struct BareTask {
 impl BareTask {
     pub(super) fn read(columns: &mut Columns<'_>) -> Result<Self, StoreError> {
         let (id, template) = (columns.task()?, columns.get()?);
-        let (state, open, runnable, priority) = (columns.code(TaskState::from_code)?, columns.count()?, columns.count()?, columns.get()?);
-        Ok(Self { template, row: (id, state, open, runnable, priority, columns.time()?, columns.maybe_time()?, columns.maybe_time()?) })
+        let (state, open, runnable, priority) =
+            (columns.code(TaskState::from_code)?, columns.count()?, columns.count()?, columns.get()?);
+        Ok(Self {
+            template,
+            row: (id, state, open, runnable, priority, columns.time()?, columns.maybe_time()?, columns.maybe_time()?),
+        })
     }
 
     pub(super) fn with(self, pinned: Arc<Pinned>) -> TaskRow {
@@ -181,19 +187,31 @@ fn micros(time: Option<Timestamp>) -> Option<i64> {
 }
 
 pub(super) fn bind_live(row: &LiveStep, to: &mut Binder) {
-    to.add(id(row.task)).add(i64::from(row.number.0)).add(row.state.code()).add(i64::from(row.attempt)).add(i64::from(row.failures));
+    to.add(id(row.task))
+        .add(i64::from(row.number.0))
+        .add(row.state.code())
+        .add(i64::from(row.attempt))
+        .add(i64::from(row.failures));
     to.add(i64::from(row.losses)).add(i64::from(row.unmet)).add(row.met).add(row.queue.0).add(row.priority);
     to.add(row.ready_at.as_micros()).add(row.held).add(worker(row.claimed_by)).add(micros(row.claimed_at));
 }
 
 pub(super) fn bind_result(row: &ResultRow, to: &mut Binder) {
-    to.add(id(row.task)).add(i64::from(row.number.0)).add(row.outcome.code()).add(row.cause.code()).add(i64::from(row.attempt));
+    to.add(id(row.task))
+        .add(i64::from(row.number.0))
+        .add(row.outcome.code())
+        .add(row.cause.code())
+        .add(i64::from(row.attempt));
     to.add(worker(row.worker)).add(micros(row.ready_at)).add(micros(row.claimed_at)).add(row.finished_at.as_micros());
     to.add(row.result.clone()).add(row.detail.clone());
 }
 
 pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder) {
-    to.add(id(row.task)).add(i64::from(row.number.0)).add(i64::from(row.attempt)).add(row.outcome.code()).add(worker(row.worker));
+    to.add(id(row.task))
+        .add(i64::from(row.number.0))
+        .add(i64::from(row.attempt))
+        .add(row.outcome.code())
+        .add(worker(row.worker));
     to.add(micros(row.ready_at))
         .add(micros(row.claimed_at))
         .add(row.finished_at.as_micros())
@@ -202,6 +220,10 @@ pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder) {
 }
 
 pub(super) fn bind_task(row: &TaskRow, to: &mut Binder) {
-    to.add(id(row.id)).add(row.pinned.id.0).add(row.state.code()).add(i64::from(row.open_steps)).add(i64::from(row.runnable));
+    to.add(id(row.id))
+        .add(row.pinned.id.0)
+        .add(row.state.code())
+        .add(i64::from(row.open_steps))
+        .add(i64::from(row.runnable));
     to.add(row.priority).add(row.created_at.as_micros()).add(micros(row.started_at)).add(micros(row.finished_at));
 }

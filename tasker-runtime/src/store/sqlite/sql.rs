@@ -99,7 +99,10 @@ pub(super) struct Binder {
 }
 
 impl Binder {
-    pub(super) fn add<'t, T: sqlx::Encode<'t, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + 't>(&mut self, value: T) -> &mut Self {
+    pub(super) fn add<'t, T: sqlx::Encode<'t, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite> + 't>(
+        &mut self,
+        value: T,
+    ) -> &mut Self {
         if let Err(error) = self.arguments.add(value) {
             let mut reason = self.failed.take().unwrap_or_default();
             // Writing to a `String` cannot fail.
@@ -126,6 +129,9 @@ mod tests {
 
     #[test]
     fn the_text_has_a_place_for_each_value() {
-        assert_eq!(Values::new("insert into t values ", 2, " returning a").text(2), "insert into t values (?,?),(?,?) returning a");
+        assert_eq!(
+            Values::new("insert into t values ", 2, " returning a").text(2),
+            "insert into t values (?,?),(?,?) returning a"
+        );
     }
 }

@@ -30,16 +30,24 @@ impl Templates {
         if let Some(pinned) = self.known(id) {
             return Ok(pinned);
         }
-        let row =
-            sqlx::query("SELECT body FROM templates WHERE id = ?").bind(id).fetch_optional(&mut *connection).await.map_err(translate)?;
-        let body: String = row.ok_or_else(|| StoreError::Corrupt(format!("there is no template {id}")))?.try_get(0).map_err(translate)?;
-        let resolved: ResolvedTemplate =
-            serde_json::from_str(&body).map_err(|error| StoreError::Corrupt(format!("template {id} cannot be read: {error}")))?;
+        let row = sqlx::query("SELECT body FROM templates WHERE id = ?")
+            .bind(id)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(translate)?;
+        let body: String = row
+            .ok_or_else(|| StoreError::Corrupt(format!("there is no template {id}")))?
+            .try_get(0)
+            .map_err(translate)?;
+        let resolved: ResolvedTemplate = serde_json::from_str(&body)
+            .map_err(|error| StoreError::Corrupt(format!("template {id} cannot be read: {error}")))?;
         let known = queues(connection, &resolved.template.namespace).await?;
         let mut numbers = Vec::with_capacity(resolved.steps.len());
         for step in &resolved.steps {
             let queue = known.get(&step.handler).copied();
-            numbers.push(queue.ok_or_else(|| StoreError::Corrupt(format!("template {id}: no queue of handler `{}`", step.handler)))?);
+            numbers.push(queue.ok_or_else(|| {
+                StoreError::Corrupt(format!("template {id}: no queue of handler `{}`", step.handler))
+            })?);
         }
         Ok(self.keep(id, Pinned::new(TemplateId(id), resolved, &numbers)))
     }
@@ -68,8 +76,14 @@ impl Templates {
         let insert = "INSERT INTO templates (hash, namespace, name, version, body, generation, stored_at) \
                       VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(generation), 0) + 1 FROM templates), ?) \
                       ON CONFLICT (hash) DO UPDATE SET generation = excluded.generation RETURNING id";
-        let query = sqlx::query(insert).bind(&hash).bind(&template.namespace).bind(&template.name).bind(&template.version);
-        let row = query.bind(resolved.to_json()).bind(now.as_micros()).fetch_one(&mut *connection).await.map_err(translate)?;
+        let query =
+            sqlx::query(insert).bind(&hash).bind(&template.namespace).bind(&template.name).bind(&template.version);
+        let row = query
+            .bind(resolved.to_json())
+            .bind(now.as_micros())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(translate)?;
         let id: i64 = row.try_get(0).map_err(translate)?;
         commit(connection).await?;
         self.by_id(connection, id).await

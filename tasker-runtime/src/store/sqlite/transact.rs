@@ -11,7 +11,11 @@ use super::writer::{begin, commit};
 use crate::core::{Backlog, Batch, QueueId, Snapshot, StepRef, Writes, fold};
 use crate::store::{Committed, StoreError};
 
-pub(super) async fn transact(connection: &mut SqliteConnection, templates: &Templates, batch: &Batch) -> Result<Committed, StoreError> {
+pub(super) async fn transact(
+    connection: &mut SqliteConnection,
+    templates: &Templates,
+    batch: &Batch,
+) -> Result<Committed, StoreError> {
     let now = batch.now.ok_or_else(|| StoreError::Corrupt("a batch for SQLite carries its time".into()))?;
     begin(connection).await?;
     let (snapshot, backlog) = load(connection, templates, batch, now).await?;
@@ -42,11 +46,13 @@ async fn load(
     }
     let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| row.pinned.clone()));
     let select = format!("SELECT {LIVE} FROM (VALUES ");
-    let by_step = Values::new(&select, 2, ") AS v CROSS JOIN live_steps AS l ON l.task = v.column1 AND l.number = v.column2");
+    let by_step =
+        Values::new(&select, 2, ") AS v CROSS JOIN live_steps AS l ON l.task = v.column1 AND l.number = v.column2");
     for row in by_step.fetch(connection, &steps, bind_step).await? {
         snapshot.load_live(rows::live(&row)?);
     }
-    let absent: Vec<StepRef> = steps.into_iter().filter(|step| snapshot.live(step.task, step.number).is_none()).collect();
+    let absent: Vec<StepRef> =
+        steps.into_iter().filter(|step| snapshot.live(step.task, step.number).is_none()).collect();
     let over = Values::new(
         "SELECT r.task, r.number, r.outcome, r.attempt FROM (VALUES ",
         2,
@@ -57,7 +63,12 @@ async fn load(
     }
     for task in whole {
         let all = format!("SELECT {LIVE} FROM live_steps AS l WHERE l.task = ?");
-        for row in sqlx::query(sqlx::AssertSqlSafe(all)).bind(rows::id(task)).fetch_all(&mut *connection).await.map_err(translate)? {
+        for row in sqlx::query(sqlx::AssertSqlSafe(all))
+            .bind(rows::id(task))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(translate)?
+        {
             snapshot.load_live(rows::live(&row)?);
         }
         let all = "SELECT task, number, outcome, attempt FROM step_results WHERE task = ?";
@@ -85,7 +96,11 @@ fn load_over(snapshot: &mut Snapshot, columns: &mut Columns<'_>) -> Result<(), S
 }
 
 /// The highest priority that waits in one of these queues: one probe of the claim's index for each.
-async fn top_priority(connection: &mut SqliteConnection, queues: &[QueueId], now: Timestamp) -> Result<Option<i16>, StoreError> {
+async fn top_priority(
+    connection: &mut SqliteConnection,
+    queues: &[QueueId],
+    now: Timestamp,
+) -> Result<Option<i16>, StoreError> {
     let probe = Values::new(
         "SELECT max((SELECT priority FROM live_steps WHERE queue = v.column1 AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= v.column2 \
          ORDER BY priority DESC LIMIT 1)) FROM (VALUES ",
@@ -123,8 +138,12 @@ async fn write(connection: &mut SqliteConnection, writes: &Writes) -> Result<(),
         let step = StepRef { task: moved.task, number: moved.number };
         reopen(connection, step).await?;
     }
-    Values::new("INSERT INTO step_results VALUES ", 11, "").execute(connection, &writes.results, rows::bind_result).await?;
-    Values::new("INSERT INTO step_attempts VALUES ", 10, "").execute(connection, &writes.attempts, rows::bind_attempt).await?;
+    Values::new("INSERT INTO step_results VALUES ", 11, "")
+        .execute(connection, &writes.results, rows::bind_result)
+        .await?;
+    Values::new("INSERT INTO step_attempts VALUES ", 10, "")
+        .execute(connection, &writes.attempts, rows::bind_attempt)
+        .await?;
     let bind = |row: &crate::core::ActionRow, to: &mut super::sql::Binder| {
         to.add(row.id.as_bytes().to_vec()).add(rows::id(row.task)).add(row.number.map(|number| i64::from(number.0)));
         to.add(row.kind).add(row.actor.clone()).add(row.reason.clone()).add(row.at.as_micros());
@@ -134,7 +153,9 @@ async fn write(connection: &mut SqliteConnection, writes: &Writes) -> Result<(),
 }
 
 async fn insert_tasks(connection: &mut SqliteConnection, writes: &Writes) -> Result<(), StoreError> {
-    Values::new("INSERT INTO tasks VALUES ", 9, "").execute(connection, &writes.new_tasks, |(row, _), to| rows::bind_task(row, to)).await?;
+    Values::new("INSERT INTO tasks VALUES ", 9, "")
+        .execute(connection, &writes.new_tasks, |(row, _), to| rows::bind_task(row, to))
+        .await?;
     let bind = |(row, new): &(crate::core::TaskRow, Box<crate::core::NewTask>), to: &mut super::sql::Binder| {
         let input = &new.input;
         to.add(rows::id(row.id)).add(input.context.clone()).add(input.correlation_id.clone());
@@ -151,7 +172,9 @@ async fn write_live(connection: &mut SqliteConnection, writes: &Writes) -> Resul
         _ = to.add(rows::id(row.task)).add(i64::from(row.number.0));
     };
     expect(gone.execute(connection, &writes.live_deletes, bind).await?, writes.live_deletes.len(), "live steps")?;
-    Values::new("INSERT INTO live_steps VALUES ", 14, "").execute(connection, &writes.live_inserts, rows::bind_live).await?;
+    Values::new("INSERT INTO live_steps VALUES ", 14, "")
+        .execute(connection, &writes.live_inserts, rows::bind_live)
+        .await?;
     let update = Values::new(
         "UPDATE live_steps SET state = v.column3, attempt = v.column4, failures = v.column5, losses = v.column6, unmet = v.column7, met = v.column8, \
          ready_at = v.column9, held = v.column10, claimed_by = v.column11, claimed_at = v.column12 FROM (VALUES ",
@@ -164,7 +187,11 @@ async fn write_live(connection: &mut SqliteConnection, writes: &Writes) -> Resul
             .add(row.state.code())
             .add(i64::from(row.attempt))
             .add(i64::from(row.failures));
-        to.add(i64::from(row.losses)).add(i64::from(row.unmet)).add(row.met).add(row.ready_at.as_micros()).add(row.held);
+        to.add(i64::from(row.losses))
+            .add(i64::from(row.unmet))
+            .add(row.met)
+            .add(row.ready_at.as_micros())
+            .add(row.held);
         to.add(rows::worker(row.claimed_by)).add(row.claimed_at.map(Timestamp::as_micros));
         to.add(i64::from(fence.attempt)).add(rows::worker(fence.claimed_by));
     };
@@ -176,7 +203,8 @@ async fn reopen(connection: &mut SqliteConnection, step: StepRef) -> Result<(), 
                 WHERE task = ? AND number = ?";
     let number = i64::from(step.number.0);
     sqlx::query(copy).bind(rows::id(step.task)).bind(number).execute(&mut *connection).await.map_err(translate)?;
-    let gone = sqlx::query("DELETE FROM step_results WHERE task = ? AND number = ?").bind(rows::id(step.task)).bind(number);
+    let gone =
+        sqlx::query("DELETE FROM step_results WHERE task = ? AND number = ?").bind(rows::id(step.task)).bind(number);
     expect(gone.execute(&mut *connection).await.map_err(translate)?.rows_affected(), 1, "results")
 }
 

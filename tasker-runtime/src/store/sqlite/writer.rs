@@ -51,11 +51,19 @@ async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jo
         let c = &mut connection;
         // A caller who went away does not want the answer: what was done stays done.
         match job {
-            Job::Transact(batch, answer) => drop(answer.send(whole(transact::transact(c, &templates, &batch).await, c).await)),
-            Job::Claim(request, answer) => drop(answer.send(whole(claim::claim(c, &templates, &request).await, c).await)),
+            Job::Transact(batch, answer) => {
+                drop(answer.send(whole(transact::transact(c, &templates, &batch).await, c).await))
+            }
+            Job::Claim(request, answer) => {
+                drop(answer.send(whole(claim::claim(c, &templates, &request).await, c).await))
+            }
             Job::Due(now, answer) => drop(answer.send(whole(claim::due(c, now).await, c).await)),
-            Job::Pin(template, now, answer) => drop(answer.send(whole(templates.pin(c, *template, now).await, c).await)),
-            Job::Prune(before, limit, answer) => drop(answer.send(whole(prune::prune(c, before, limit).await, c).await)),
+            Job::Pin(template, now, answer) => {
+                drop(answer.send(whole(templates.pin(c, *template, now).await, c).await))
+            }
+            Job::Prune(before, limit, answer) => {
+                drop(answer.send(whole(prune::prune(c, before, limit).await, c).await))
+            }
             Job::Version(answer) => drop(answer.send(version(c).await)),
             Job::Close(answer) => {
                 // The last connection that closes moves the WAL into the file.
