@@ -8,7 +8,7 @@ use serde_json::Value;
 use tasker_types::{StepNumber, TaskForExecution, TaskId, Timestamp, WorkerId};
 
 use super::{Counts, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
-use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef};
+use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
 
 /// A database of tasks. Every method is one transaction, or one read; none of them chooses a next state.
 ///
@@ -76,10 +76,19 @@ pub struct Committed {
     pub replies: Vec<Result<Reply, Refusal>>,
     /// Successors that this worker now runs.
     pub claimed: Vec<Claimed>,
-    /// Tasks that ended.
+    /// How many successors were considered for a free slot: to be added to [`Capacity::continued`](crate::core::Capacity).
+    pub considered: u64,
+    /// Tasks that ended, each once.
     pub finished: Vec<Reply>,
     /// Steps that became ready and were not claimed.
     pub ready: usize,
+}
+
+impl From<Writes> for Committed {
+    fn from(writes: Writes) -> Self {
+        let Writes { replies, claimed, considered, finished, ready, .. } = writes;
+        Self { replies, claimed, considered, finished, ready }
+    }
 }
 
 /// What a worker can take on.

@@ -54,6 +54,9 @@ impl State {
                 snapshot.load_task(row.clone());
             }
         }
+        for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
+            snapshot.load_action(id);
+        }
         let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| row.pinned.clone()));
         for step in steps {
             if let Some(row) = self.live.get(&step) {
@@ -153,12 +156,7 @@ impl Store for MemoryStore {
         });
         let writes = fold(snapshot, &batch, Backlog { top_priority }, now);
         state.write(&writes)?;
-        Ok(Committed {
-            replies: writes.replies,
-            claimed: writes.claimed,
-            finished: writes.finished,
-            ready: writes.ready,
-        })
+        Ok(Committed::from(writes))
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {

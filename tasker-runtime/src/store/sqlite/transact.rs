@@ -22,7 +22,7 @@ pub(super) async fn transact(
     let writes = fold(snapshot, batch, backlog, now);
     write(connection, &writes).await?;
     commit(connection).await?;
-    Ok(Committed { replies: writes.replies, claimed: writes.claimed, finished: writes.finished, ready: writes.ready })
+    Ok(Committed::from(writes))
 }
 
 async fn load(
@@ -75,6 +75,15 @@ async fn load(
         for row in sqlx::query(all).bind(rows::id(task)).fetch_all(&mut *connection).await.map_err(translate)? {
             load_over(&mut snapshot, &mut Columns::of(&row))?;
         }
+    }
+    let taken = Values::new("SELECT a.id FROM (VALUES ", 1, ") AS v CROSS JOIN actions AS a ON a.id = v.column1");
+    for row in taken
+        .fetch(connection, &batch.actions(), |id, to| {
+            _ = to.add(id.as_bytes().to_vec());
+        })
+        .await?
+    {
+        snapshot.load_action(Columns::of(&row).uuid()?);
     }
     let top_priority = match &batch.capacity {
         Some(capacity) => top_priority(connection, &capacity.queues, now).await?,
