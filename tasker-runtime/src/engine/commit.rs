@@ -166,7 +166,7 @@ impl Dispatcher {
             }
         }
         if let Some(worker) = &mut self.worker {
-            worker.continued = worker.continued.wrapping_add(committed.claimed.len() as u64);
+            worker.continued = worker.continued.wrapping_add(committed.considered);
         }
         self.begin(committed.claimed);
         for (step, attempt) in ended {
