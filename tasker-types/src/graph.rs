@@ -91,17 +91,13 @@ impl Graph {
     /// The steps that wait for none, in the order of their numbers.
     #[must_use]
     pub fn roots(&self) -> Vec<StepNumber> {
-        self.steps()
-            .filter(|&step| self.parents(step).is_empty())
-            .collect()
+        self.steps().filter(|&step| self.parents(step).is_empty()).collect()
     }
 
     /// The steps that none waits for, in the order of their numbers.
     #[must_use]
     pub fn leaves(&self) -> Vec<StepNumber> {
-        self.steps()
-            .filter(|&step| self.children(step).is_empty())
-            .collect()
+        self.steps().filter(|&step| self.children(step).is_empty()).collect()
     }
 
     /// An order in which every step comes after those that it waits for; of the steps that could
@@ -122,11 +118,7 @@ impl Graph {
                 }
             }
         }
-        if order.len() == self.len() {
-            Ok(order)
-        } else {
-            Err(self.cycle_among(&unmet))
-        }
+        if order.len() == self.len() { Ok(order) } else { Err(self.cycle_among(&unmet)) }
     }
 
     /// For each step the number of edges on the longest path that leads to it; 0 for a root.
@@ -137,10 +129,7 @@ impl Graph {
         let mut levels = vec![0; self.len()];
         for step in self.topological()? {
             let above = self.parents(step).iter();
-            levels[step.index()] = above
-                .map(|parent| levels[parent.index()] + 1)
-                .max()
-                .unwrap_or(0);
+            levels[step.index()] = above.map(|parent| levels[parent.index()] + 1).max().unwrap_or(0);
         }
         Ok(levels)
     }
@@ -150,11 +139,7 @@ impl Graph {
     /// # Errors
     /// Some steps wait for each other.
     pub fn depth(&self) -> Result<usize, Cycle> {
-        Ok(self
-            .levels()?
-            .into_iter()
-            .max()
-            .map_or(0, |deepest| deepest + 1))
+        Ok(self.levels()?.into_iter().max().map_or(0, |deepest| deepest + 1))
     }
 
     /// Every step that comes before `step`, in the order of their numbers.
@@ -209,12 +194,7 @@ mod tests {
     use super::*;
 
     fn graph(parents: &[&[u32]]) -> Graph {
-        Graph::new(
-            parents
-                .iter()
-                .map(|of| of.iter().copied().map(StepNumber).collect())
-                .collect(),
-        )
+        Graph::new(parents.iter().map(|of| of.iter().copied().map(StepNumber).collect()).collect())
     }
 
     fn numbers(steps: &[StepNumber]) -> Vec<u32> {
@@ -233,22 +213,14 @@ mod tests {
     #[test]
     fn a_cycle_is_told_from_its_lowest_step_without_what_only_leads_to_it() {
         // 0 waits for 3; 3 -> 2 -> 1 -> 3 is the cycle; 4 is free.
-        let cycle = graph(&[&[3], &[4, 3], &[1], &[2], &[]])
-            .topological()
-            .unwrap_err();
+        let cycle = graph(&[&[3], &[4, 3], &[1], &[2], &[]]).topological().unwrap_err();
         assert_eq!(numbers(&cycle.steps), [1, 3, 2]);
-        assert_eq!(
-            cycle.to_string(),
-            "these steps wait for each other: 1 -> 3 -> 2 -> 1"
-        );
+        assert_eq!(cycle.to_string(), "these steps wait for each other: 1 -> 3 -> 2 -> 1");
     }
 
     #[test]
     fn a_step_that_waits_for_itself_is_a_cycle() {
-        assert_eq!(
-            numbers(&graph(&[&[0]]).topological().unwrap_err().steps),
-            [0]
-        );
+        assert_eq!(numbers(&graph(&[&[0]]).topological().unwrap_err().steps), [0]);
     }
 
     #[test]
@@ -259,19 +231,12 @@ mod tests {
 
     #[test]
     fn ten_thousand_steps_in_a_row_need_no_stack() {
-        let chain = Graph::new(
-            (0..10_000_u32)
-                .map(|n| n.checked_sub(1).map(StepNumber).into_iter().collect())
-                .collect(),
-        );
+        let chain =
+            Graph::new((0..10_000_u32).map(|n| n.checked_sub(1).map(StepNumber).into_iter().collect()).collect());
         assert_eq!(chain.depth(), Ok(10_000));
         assert_eq!(chain.ancestors(StepNumber(9_999)).len(), 9_999);
         assert_eq!(chain.descendants(StepNumber(0)).len(), 9_999);
-        let ring = Graph::new(
-            (0..10_000_u32)
-                .map(|n| vec![StepNumber((n + 1) % 10_000)])
-                .collect(),
-        );
+        let ring = Graph::new((0..10_000_u32).map(|n| vec![StepNumber((n + 1) % 10_000)]).collect());
         assert_eq!(ring.topological().unwrap_err().steps.len(), 10_000);
     }
 
@@ -280,22 +245,20 @@ mod tests {
         (1_usize..30).prop_flat_map(|len| {
             let last = u32::try_from(len).unwrap();
             let parents = proptest::collection::btree_set((0..last).prop_map(StepNumber), 0..4);
-            proptest::collection::vec(parents.prop_map(|of| of.into_iter().collect()), len)
-                .prop_map(Graph::new)
+            proptest::collection::vec(parents.prop_map(|of| of.into_iter().collect()), len).prop_map(Graph::new)
         })
     }
 
     /// Graphs without cycles: each step's parents have lower numbers.
     fn acyclic_graph() -> impl Strategy<Value = Graph> {
-        proptest::collection::vec(proptest::collection::btree_set(any::<u32>(), 0..4), 1..30)
-            .prop_map(|seeds| {
-                let below = |(n, seeds): (u32, std::collections::BTreeSet<u32>)| {
-                    let parents: std::collections::BTreeSet<_> =
-                        seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
-                    parents.into_iter().map(StepNumber).collect()
-                };
-                Graph::new((0..).zip(seeds).map(below).collect())
-            })
+        proptest::collection::vec(proptest::collection::btree_set(any::<u32>(), 0..4), 1..30).prop_map(|seeds| {
+            let below = |(n, seeds): (u32, std::collections::BTreeSet<u32>)| {
+                let parents: std::collections::BTreeSet<_> =
+                    seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
+                parents.into_iter().map(StepNumber).collect()
+            };
+            Graph::new((0..).zip(seeds).map(below).collect())
+        })
     }
 
     proptest! {

@@ -2,13 +2,19 @@
 //!
 //! Nothing in this crate does I/O, awaits, reads a clock or draws a random number.
 
+#[doc(hidden)]
+pub mod decode;
 pub mod error_types;
 mod graph;
 mod id;
+pub mod name;
 mod result;
 mod retry;
 mod state;
 mod step_data;
+mod step_error;
+pub mod suggest;
+mod task_request;
 pub mod template;
 mod time;
 
@@ -17,7 +23,11 @@ pub use id::{StepNumber, TaskId, WorkerId};
 pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, success_result};
 pub use retry::{Backoff, RetryPolicy, RetrySpec};
 pub use state::{StepState, TaskState};
-pub use step_data::{DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep, WorkflowStep, look_up};
+pub use step_data::{
+    DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep, WorkflowStep, look_up,
+};
+pub use step_error::StepError;
+pub use task_request::TaskRequest;
 pub use template::{HandlerRef, StepTemplate, Template};
 pub use time::{BadTimestamp, Timestamp};
 

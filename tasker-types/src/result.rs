@@ -66,19 +66,31 @@ impl StepExecutionResult {
             success: true,
             result,
             error_message: None,
-            metadata: StepExecutionMetadata { custom: metadata.unwrap_or_default(), ..StepExecutionMetadata::default() },
+            metadata: StepExecutionMetadata {
+                custom: metadata.unwrap_or_default(),
+                ..StepExecutionMetadata::default()
+            },
         }
     }
 
     /// The step failed; `error_type` is best one of [`error_types`](crate::error_types).
     #[must_use]
-    pub fn failure(step_uuid: Uuid, message: impl Into<String>, error_type: impl Into<String>, retryable: bool) -> Self {
+    pub fn failure(
+        step_uuid: Uuid,
+        message: impl Into<String>,
+        error_type: impl Into<String>,
+        retryable: bool,
+    ) -> Self {
         Self {
             step_uuid,
             success: false,
             result: Value::Null,
             error_message: Some(message.into()),
-            metadata: StepExecutionMetadata { error_type: Some(error_type.into()), retryable, ..StepExecutionMetadata::default() },
+            metadata: StepExecutionMetadata {
+                error_type: Some(error_type.into()),
+                retryable,
+                ..StepExecutionMetadata::default()
+            },
         }
     }
 
@@ -118,7 +130,12 @@ impl StepExecutionResult {
 
 /// A success with the time that the handler measured, in milliseconds.
 #[must_use]
-pub fn success_result(step_uuid: Uuid, result: Value, execution_time_ms: i64, metadata: Option<HashMap<String, Value>>) -> StepExecutionResult {
+pub fn success_result(
+    step_uuid: Uuid,
+    result: Value,
+    execution_time_ms: i64,
+    metadata: Option<HashMap<String, Value>>,
+) -> StepExecutionResult {
     let mut success = StepExecutionResult::success(step_uuid, result, metadata);
     success.metadata.execution_time_ms = execution_time_ms;
     success
@@ -137,8 +154,14 @@ pub fn error_result(
     execution_time_ms: i64,
     context: Option<HashMap<String, Value>>,
 ) -> StepExecutionResult {
-    let default_type = if retryable { crate::error_types::RETRYABLE_ERROR } else { crate::error_types::PERMANENT_ERROR };
-    let mut failure = StepExecutionResult::failure(step_uuid, message, error_type.unwrap_or_else(|| default_type.to_owned()), retryable);
+    let default_type =
+        if retryable { crate::error_types::RETRYABLE_ERROR } else { crate::error_types::PERMANENT_ERROR };
+    let mut failure = StepExecutionResult::failure(
+        step_uuid,
+        message,
+        error_type.unwrap_or_else(|| default_type.to_owned()),
+        retryable,
+    );
     failure.metadata.error_code = error_code;
     failure.metadata.execution_time_ms = execution_time_ms;
     failure.metadata.custom = context.unwrap_or_default();

@@ -40,10 +40,7 @@ impl Backoff {
     /// The backoff of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|backoff| backoff.as_str() == name)
+        Self::ALL.iter().copied().find(|backoff| backoff.as_str() == name)
     }
 
     /// By what the base is multiplied after the `failures`-th failure; saturates.
@@ -118,18 +115,13 @@ impl RetryPolicy {
     #[must_use]
     pub fn delay_range(&self, failures: u32) -> (Duration, Duration) {
         let (shortest, longest) = self.range_micros(failures);
-        (
-            Duration::from_micros(shortest),
-            Duration::from_micros(longest),
-        )
+        (Duration::from_micros(shortest), Duration::from_micros(longest))
     }
 
     /// The same in microseconds; both are well below `u64::MAX`, so sums of the two cannot overflow.
     fn range_micros(&self, failures: u32) -> (u64, u64) {
         let cap = self.max_backoff_ms.min(u64::MAX / 1_000_000);
-        let plain = self
-            .backoff_base_ms
-            .saturating_mul(self.backoff.factor(failures));
+        let plain = self.backoff_base_ms.saturating_mul(self.backoff.factor(failures));
         let plain = plain.min(cap) * 1_000;
         let jitter = plain / 100 * JITTER_PERCENT;
         (plain - jitter, (plain + jitter).min(cap * 1_000))
@@ -242,24 +234,17 @@ mod tests {
 
     fn policies() -> impl Strategy<Value = RetryPolicy> {
         let backoffs = proptest::sample::select(Backoff::ALL);
-        (backoffs, any::<u64>(), any::<u64>(), 0_u32..40).prop_map(|(backoff, base, max, shift)| {
-            RetryPolicy {
-                backoff,
-                backoff_base_ms: base >> shift,
-                max_backoff_ms: max >> shift,
-                ..RetryPolicy::default()
-            }
+        (backoffs, any::<u64>(), any::<u64>(), 0_u32..40).prop_map(|(backoff, base, max, shift)| RetryPolicy {
+            backoff,
+            backoff_base_ms: base >> shift,
+            max_backoff_ms: max >> shift,
+            ..RetryPolicy::default()
         })
     }
 
     /// The delay without jitter is the middle of the range wherever the cap does not cut it.
     fn plain_ms(backoff: Backoff, failures: u32) -> u128 {
-        let policy = RetryPolicy {
-            backoff,
-            backoff_base_ms: 100,
-            max_backoff_ms: u64::MAX,
-            ..RetryPolicy::default()
-        };
+        let policy = RetryPolicy { backoff, backoff_base_ms: 100, max_backoff_ms: u64::MAX, ..RetryPolicy::default() };
         let (shortest, longest) = policy.delay_range(failures);
         (shortest + longest).as_millis() / 2
     }
@@ -275,10 +260,7 @@ mod tests {
 
     #[test]
     fn fibonacci_numbers_are_exact_until_they_saturate() {
-        assert_eq!(
-            (0..=10).map(fibonacci).collect::<Vec<_>>(),
-            [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55]
-        );
+        assert_eq!((0..=10).map(fibonacci).collect::<Vec<_>>(), [0, 1, 1, 2, 3, 5, 8, 13, 21, 34, 55]);
         assert_eq!(fibonacci(93), 12_200_160_415_121_876_738);
         assert_eq!(fibonacci(94), u64::MAX);
         assert_eq!(fibonacci(u32::MAX), u64::MAX);
@@ -310,10 +292,7 @@ mod tests {
 
     #[test]
     fn a_spec_is_stored_as_what_was_written() {
-        let spec = RetrySpec {
-            max_attempts: Some(2),
-            ..RetrySpec::default()
-        };
+        let spec = RetrySpec { max_attempts: Some(2), ..RetrySpec::default() };
         let json = serde_json::to_string(&spec).unwrap();
         assert_eq!(json, r#"{"max_attempts":2}"#);
         assert_eq!(serde_json::from_str::<RetrySpec>(&json).unwrap(), spec);

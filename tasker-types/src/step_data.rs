@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::decode::{absent, decode};
 use crate::template::StepTemplate;
 
 /// Everything that one attempt of a step may read.
@@ -39,7 +40,7 @@ pub struct TaskForExecution {
     /// The template's version.
     pub version: String,
     /// What the task was submitted with.
-    pub context: Value,
+    pub context: Arc<Value>,
     /// Ties the task to others of the same request.
     pub correlation_id: String,
     /// From -100 to 100; the higher one is claimed first.
@@ -60,7 +61,7 @@ pub struct WorkflowStep {
     /// How many attempts may fail before the step does.
     pub max_attempts: u32,
     /// The template's mapping of inputs; the task's context where the template has none.
-    pub inputs: Value,
+    pub inputs: Arc<Value>,
 }
 
 /// The result of a step that came before.
@@ -72,24 +73,32 @@ pub struct DependencyResult {
 
 /// Results of earlier steps, by step name.
 #[derive(Debug, Clone, Default)]
-pub struct DependencyResults(Arc<BTreeMap<String, Arc<DependencyResult>>>);
+pub struct DependencyResults(Arc<[(Arc<str>, Arc<DependencyResult>)]>);
 
 impl DependencyResults {
     /// The results in `map`.
     #[must_use]
     pub fn new(map: BTreeMap<String, Arc<DependencyResult>>) -> Self {
-        Self(Arc::new(map))
+        Self::from_unsorted(map.into_iter().map(|(name, result)| (name.into(), result)).collect())
+    }
+
+    /// These results, each under the name of its step.
+    #[must_use]
+    pub fn from_unsorted(mut results: Vec<(Arc<str>, Arc<DependencyResult>)>) -> Self {
+        results.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Self(results.into())
     }
 
     /// The result of the step `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&DependencyResult> {
-        self.0.get(name).map(AsRef::as_ref)
+        let at = self.0.binary_search_by(|(found, _)| found.as_ref().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, result)| result.as_ref())
     }
 
     /// All results, in the order of the steps' names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &DependencyResult)> {
-        self.0.iter().map(|(name, result)| (name.as_str(), result.as_ref()))
+        self.0.iter().map(|(name, result)| (name.as_ref(), result.as_ref()))
     }
 
     /// How many results there are.
@@ -148,16 +157,36 @@ pub enum DataError {
         /// What does not fit, and where.
         reason: String,
     },
+    /// The handler's `initialization` has no such key.
+    #[error("the handler's `initialization` has no `{key}`")]
+    MissingConfig {
+        /// The key.
+        key: String,
+    },
+    /// The value in the handler's `initialization` has another shape.
+    #[error("`{key}` of the handler's `initialization`: {reason}")]
+    BadConfig {
+        /// The key.
+        key: String,
+        /// What does not fit, and where.
+        reason: String,
+    },
 }
 
 impl TaskSequenceStep {
     /// The value of `key` in the task's context; dots lead into objects (`customer.id`).
     ///
+    /// An `Option` is `None` where the key is missing or `null`.
+    ///
     /// # Errors
     /// The key is missing, or its value is not a `T`.
     pub fn get_input<T: DeserializeOwned>(&self, key: &str) -> Result<T, DataError> {
-        let value = look_up(&self.task.context, key).ok_or_else(|| DataError::MissingInput { key: key.to_owned() })?;
-        T::deserialize(value).map_err(|error| DataError::BadInput { key: key.to_owned(), reason: error.to_string() })
+        match look_up(&self.task.context, key) {
+            Some(value) => {
+                decode(value).map_err(|wrong| DataError::BadInput { key: wrong.under(key), reason: wrong.reason })
+            }
+            None => absent().ok_or_else(|| DataError::MissingInput { key: key.to_owned() }),
+        }
     }
 
     /// The value of `key` in the task's context, or `default` where it is missing, `null` or of another shape.
@@ -170,11 +199,16 @@ impl TaskSequenceStep {
 
     /// The result of the step `step`.
     ///
+    /// An `Option` is `None` where the step was skipped.
+    ///
     /// # Errors
     /// No such step came before, or its result is not a `T`.
     pub fn get_dependency_result_column_value<T: DeserializeOwned>(&self, step: &str) -> Result<T, DataError> {
-        let found = self.dependency_results.get(step).ok_or_else(|| DataError::MissingDependency { step: step.to_owned() })?;
-        T::deserialize(&found.result).map_err(|error| DataError::BadDependency { step: step.to_owned(), reason: error.to_string() })
+        match self.dependency_results.get(step) {
+            Some(found) => decode(&found.result)
+                .map_err(|wrong| DataError::BadDependency { step: step.to_owned(), reason: wrong.located() }),
+            None => absent().ok_or_else(|| DataError::MissingDependency { step: step.to_owned() }),
+        }
     }
 }
 

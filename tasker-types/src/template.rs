@@ -115,21 +115,13 @@ impl Template {
     /// hand, for the parser and `Deserialize` refuse it.
     #[must_use]
     pub fn graph(&self) -> Graph {
-        Graph::new(
-            self.steps
-                .iter()
-                .map(|step| step.dependencies.clone())
-                .collect(),
-        )
+        Graph::new(self.steps.iter().map(|step| step.dependencies.clone()).collect())
     }
 
     /// The number of the step of this name. It looks at one step after the other.
     #[must_use]
     pub fn step_named(&self, name: &str) -> Option<StepNumber> {
-        (0..)
-            .map(StepNumber)
-            .zip(&self.steps)
-            .find_map(|(number, step)| (step.name == name).then_some(number))
+        (0..).map(StepNumber).zip(&self.steps).find_map(|(number, step)| (step.name == name).then_some(number))
     }
 
     /// SHA-256 of what the template says: its JSON with sorted keys and no spaces. Comments, layout,
@@ -161,21 +153,12 @@ impl Template {
     }
 }
 
-fn steps_of_known_numbers<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<StepTemplate>, D::Error> {
+fn steps_of_known_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepTemplate>, D::Error> {
     let steps = Vec::<StepTemplate>::deserialize(deserializer)?;
     for step in &steps {
-        if let Some(bad) = step
-            .dependencies
-            .iter()
-            .find(|number| number.index() >= steps.len())
-        {
-            let reason = format!(
-                "step `{}` depends on step number {bad}, but there are {} steps",
-                step.name,
-                steps.len()
-            );
+        if let Some(bad) = step.dependencies.iter().find(|number| number.index() >= steps.len()) {
+            let reason =
+                format!("step `{}` depends on step number {bad}, but there are {} steps", step.name, steps.len());
             return Err(de::Error::custom(reason));
         }
     }

@@ -75,35 +75,22 @@ pub fn check_version(version: &str) -> Result<(), BadName> {
         let part = |at: usize| parts.get(at).copied().unwrap_or("0");
         format!("{}.{}.{}", part(0), part(1), part(2))
     });
-    Err(BadName {
-        reason: "a version is three numbers, such as 1.0.0".to_owned(),
-        suggestion,
-    })
+    Err(BadName { reason: "a version is three numbers, such as 1.0.0".to_owned(), suggestion })
 }
 
 fn check(name: &str, longest: usize, also: &str, made_of: &str) -> Result<(), BadName> {
-    let fits =
-        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || also.contains(c);
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || also.contains(c);
     let reason = match name.chars().find(|&c| !fits(c)) {
-        Some(bad) => format!(
-            "it has `{}`; names are made of {made_of}",
-            bad.escape_debug()
-        ),
+        Some(bad) => format!("it has `{}`; names are made of {made_of}", bad.escape_debug()),
         None if name.is_empty() => "it is empty".to_owned(),
         None if name.len() > longest => {
-            format!(
-                "it has {} characters; at most {longest} are allowed",
-                name.len()
-            )
+            format!("it has {} characters; at most {longest} are allowed", name.len())
         }
         None => return Ok(()),
     };
     let suggestion = snake_case(name, also);
     let usable = !suggestion.is_empty() && suggestion.len() <= longest && suggestion != name;
-    Err(BadName {
-        reason,
-        suggestion: usable.then_some(suggestion),
-    })
+    Err(BadName { reason, suggestion: usable.then_some(suggestion) })
 }
 
 /// `ValidateOrder`, `validate-order` and `Validate order!` all become `validate_order`.
@@ -143,18 +130,9 @@ mod tests {
     #[test]
     fn a_bad_name_suggests_a_good_one() {
         let suggestion = |name| check_step(name).unwrap_err().suggestion;
-        assert_eq!(
-            suggestion("ValidateOrder").as_deref(),
-            Some("validate_order")
-        );
-        assert_eq!(
-            suggestion("validate-order").as_deref(),
-            Some("validate_order")
-        );
-        assert_eq!(
-            suggestion(" Validate  order! ").as_deref(),
-            Some("validate_order")
-        );
+        assert_eq!(suggestion("ValidateOrder").as_deref(), Some("validate_order"));
+        assert_eq!(suggestion("validate-order").as_deref(), Some("validate_order"));
+        assert_eq!(suggestion(" Validate  order! ").as_deref(), Some("validate_order"));
         assert_eq!(suggestion("Step1Handler").as_deref(), Some("step1_handler"));
         assert_eq!(suggestion("日本"), None);
     }

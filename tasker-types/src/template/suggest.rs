@@ -12,10 +12,7 @@ const LONGEST: usize = 300;
 /// assert_eq!(did_you_mean("namespace", ["name", "namespace_name"]), Some("namespace_name"));
 /// assert_eq!(did_you_mean("colour", ["name", "steps"]), None);
 /// ```
-pub fn did_you_mean<'c>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'c str>,
-) -> Option<&'c str> {
+pub fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     if word.len() > LONGEST {
         return None;
     }
@@ -58,11 +55,7 @@ fn likeness(word: &[char], known: &[char]) -> Option<usize> {
             return Some(distance);
         }
     }
-    let (short, long) = if word.len() < known.len() {
-        (word, known)
-    } else {
-        (known, word)
-    };
+    let (short, long) = if word.len() < known.len() { (word, known) } else { (known, word) };
     let word_within = long.get(short.len()) == Some(&'_') && short.len() >= 4;
     (word_within && long.starts_with(short)).then_some(allowed + 1)
 }
@@ -93,12 +86,7 @@ mod tests {
 
     #[test]
     fn a_swap_counts_as_one_edit() {
-        let edits = |a: &str, b: &str| {
-            edits(
-                &a.chars().collect::<Vec<_>>(),
-                &b.chars().collect::<Vec<_>>(),
-            )
-        };
+        let edits = |a: &str, b: &str| edits(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>());
         assert_eq!(edits("nmae", "name"), 1);
         assert_eq!(edits("", "abc"), 3);
         assert_eq!(edits("kitten", "sitting"), 3);

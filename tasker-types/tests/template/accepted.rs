@@ -12,11 +12,7 @@ fn accept(source: &str) -> Parsed {
 }
 
 fn names(template: &Template) -> Vec<&str> {
-    template
-        .steps
-        .iter()
-        .map(|step| step.name.as_str())
-        .collect()
+    template.steps.iter().map(|step| step.name.as_str()).collect()
 }
 
 #[test]
@@ -28,15 +24,7 @@ fn the_order_template_of_the_guide_is_taken_as_it_stands() {
         (&*template.name, &*template.namespace, &*template.version),
         ("order_fulfillment", "ecommerce", "1.0.0")
     );
-    assert_eq!(
-        names(&template),
-        [
-            "validate_order",
-            "reserve_inventory",
-            "process_payment",
-            "ship_order"
-        ]
-    );
+    assert_eq!(names(&template), ["validate_order", "reserve_inventory", "process_payment", "ship_order"]);
     assert_eq!(template.graph().depth(), Ok(4));
     let last = template.step_named("ship_order").unwrap();
     let step = &template.steps[last.index()];
@@ -66,14 +54,8 @@ fn the_older_dialect_is_taken_with_one_warning_of_each_kind() {
     assert_eq!(template.metadata["author"], "TAS-41 Rust Worker Demo");
     assert_eq!(template.metadata["tags"][1], "pattern:linear");
     let step = &template.steps[1];
-    assert_eq!(
-        step.handler.callable,
-        "rust::linear_workflow::LinearStep2Handler"
-    );
-    assert_eq!(
-        step.handler.initialization,
-        json!({ "operation": "add", "constant": 10 })
-    );
+    assert_eq!(step.handler.callable, "rust::linear_workflow::LinearStep2Handler");
+    assert_eq!(step.handler.initialization, json!({ "operation": "add", "constant": 10 }));
     assert_eq!(step.dependencies, [StepNumber(0)]);
     assert_eq!(step.retry.max_attempts, Some(3));
     assert_eq!(step.timeout_ms, Some(30_000));
@@ -82,10 +64,7 @@ fn the_older_dialect_is_taken_with_one_warning_of_each_kind() {
 #[test]
 fn what_is_not_written_has_a_default() {
     let template = accept("name: a\nsteps: [{ name: only }]\n").template;
-    assert_eq!(
-        (&*template.namespace, &*template.version),
-        ("default", "0.1.0")
-    );
+    assert_eq!((&*template.namespace, &*template.version), ("default", "0.1.0"));
     assert_eq!(template.metadata, json!({}));
     let step = &template.steps[0];
     assert_eq!(step.handler.callable, "only");

@@ -1,0 +1,122 @@
+//! What is known of a handler before any template names it.
+
+use tasker_types::{Backoff, RetryPolicy};
+
+use super::{AppState, RustStepHandler, StepHandlerConfig};
+
+/// A handler that is linked into this binary, as `#[step_handler]` describes it.
+#[derive(Debug)]
+pub struct HandlerEntry {
+    /// The name that templates call it by; empty where only the handler itself can tell
+    /// (`register_handler!` without a name).
+    pub name: &'static str,
+    /// Further names.
+    pub aliases: &'static [&'static str],
+    /// The name of the function or type.
+    pub rust_name: &'static str,
+    /// Its doc comment.
+    pub docs: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// The line in it.
+    pub line: u32,
+    /// The module's path.
+    pub module: &'static str,
+    /// Makes the handler with a template's `initialization`.
+    pub factory: fn(StepHandlerConfig) -> anyhow::Result<Box<dyn RustStepHandler>>,
+    /// Whether it runs on the blocking pool.
+    pub blocking: bool,
+    /// What the attribute says of retrying; a template overrides it.
+    pub retry: RetrySpec,
+    /// The longest time that an attempt may take, in milliseconds; a template overrides it.
+    pub timeout_ms: Option<u64>,
+    /// What it needs from the application's state.
+    pub state: &'static [StateNeed],
+    /// The steps whose results it reads.
+    pub dependencies: &'static [DependencySpec],
+}
+
+inventory::collect!(HandlerEntry);
+
+impl HandlerEntry {
+    /// Where it is written: `src/orders.rs:12 (shop::orders)`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}:{} ({})", self.file, self.line, self.module)
+    }
+}
+
+/// What an attribute says of retrying; what it leaves out stays as it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RetrySpec {
+    /// Whether the step may be tried again at all.
+    pub retryable: Option<bool>,
+    /// How many attempts may fail before the step does; the first one counts.
+    pub max_attempts: Option<u32>,
+    /// How many attempts may be lost with their worker before the step fails.
+    pub max_losses: Option<u32>,
+    /// How the delay grows.
+    pub backoff: Option<Backoff>,
+    /// The first delay, in milliseconds.
+    pub backoff_base_ms: Option<u64>,
+    /// The longest delay, in milliseconds.
+    pub max_backoff_ms: Option<u64>,
+}
+
+impl RetrySpec {
+    /// A spec that says nothing.
+    pub const NONE: Self = Self {
+        retryable: None,
+        max_attempts: None,
+        max_losses: None,
+        backoff: None,
+        backoff_base_ms: None,
+        max_backoff_ms: None,
+    };
+
+    /// `policy` with what this spec says put over it.
+    #[must_use]
+    pub fn over(&self, policy: RetryPolicy) -> RetryPolicy {
+        RetryPolicy {
+            retryable: self.retryable.unwrap_or(policy.retryable),
+            max_attempts: self.max_attempts.unwrap_or(policy.max_attempts),
+            max_losses: self.max_losses.unwrap_or(policy.max_losses),
+            backoff: self.backoff.unwrap_or(policy.backoff),
+            backoff_base_ms: self.backoff_base_ms.unwrap_or(policy.backoff_base_ms),
+            max_backoff_ms: self.max_backoff_ms.unwrap_or(policy.max_backoff_ms),
+        }
+    }
+}
+
+/// A type that a handler takes from the application's state.
+#[derive(Debug, Clone, Copy)]
+pub struct StateNeed {
+    /// The type's name.
+    pub type_name: fn() -> &'static str,
+    /// Whether the state has a value of it.
+    pub present: fn(&AppState) -> bool,
+}
+
+impl StateNeed {
+    /// The need for a `T`.
+    #[must_use]
+    pub const fn of<T: Send + Sync + 'static>() -> Self {
+        Self { type_name: std::any::type_name::<T>, present: AppState::contains::<T> }
+    }
+}
+
+/// A step whose result a handler reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DependencySpec {
+    /// The step's name.
+    pub step: &'static str,
+    /// Whether the handler can do without, because the step may be skipped.
+    pub optional: bool,
+}
+
+impl From<RetrySpec> for tasker_types::RetrySpec {
+    fn from(spec: RetrySpec) -> Self {
+        let RetrySpec { retryable, max_attempts, max_losses, backoff, backoff_base_ms, max_backoff_ms } = spec;
+        Self { retryable, max_attempts, max_losses, backoff, backoff_base_ms, max_backoff_ms }
+    }
+}
