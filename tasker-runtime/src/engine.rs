@@ -12,6 +12,7 @@ mod error;
 mod limits;
 mod resolve;
 mod runtime;
+mod stats;
 mod submit;
 mod wait;
 
@@ -27,6 +28,8 @@ pub use self::clock::Clock;
 use self::dispatch::{Dispatcher, Message};
 pub use self::error::Error;
 pub use self::runtime::HandlerThreads;
+use self::stats::Counters;
+pub use self::stats::Stats;
 use self::wait::Waiting;
 use crate::core::{ActionStamp, Command, Pinned, Reply};
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
@@ -87,6 +90,7 @@ pub struct Engine {
     parts: Arc<Parts>,
     messages: mpsc::Sender<Message>,
     waiting: Arc<Waiting>,
+    counters: Arc<Counters>,
     templates: Arc<Mutex<BTreeMap<TemplateKey, Arc<Pinned>>>>,
     stopped: watch::Receiver<bool>,
 }
@@ -111,14 +115,14 @@ impl Engine {
     pub fn start(parts: Parts) -> Self {
         let (messages, inbox) = mpsc::channel(QUEUE_LENGTH);
         let (stopping, stopped) = watch::channel(false);
-        let (parts, waiting) = (Arc::new(parts), Arc::new(Waiting::default()));
-        let dispatcher = Dispatcher::new(parts.clone(), waiting.clone(), messages.downgrade(), inbox);
+        let (parts, waiting, counters) = (Arc::new(parts), Arc::new(Waiting::default()), Arc::new(Counters::default()));
+        let dispatcher = Dispatcher::new(parts.clone(), waiting.clone(), counters.clone(), messages.downgrade(), inbox);
         tokio::spawn(async move {
             dispatcher.run().await;
             // Nobody is left to be told where this fails.
             let _ = stopping.send(true);
         });
-        Self { parts, messages, waiting, templates: Arc::default(), stopped }
+        Self { parts, messages, waiting, counters, templates: Arc::default(), stopped }
     }
 
     /// The store.
@@ -137,6 +141,12 @@ impl Engine {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.parts.options
+    }
+
+    /// What the engine has done since it started.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.counters.read()
     }
 
     /// What time it is.
@@ -170,6 +180,19 @@ impl Engine {
         let id = command.id;
         self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
         Ok(id)
+    }
+
+    /// Accepts a task and waits until it is over.
+    ///
+    /// # Errors
+    /// As for [`submit`](Self::submit) and [`wait`](Self::wait).
+    pub async fn run(&self, request: TaskRequest) -> Result<(TaskId, TaskState), Error> {
+        let (command, task) = self.plan(request).await?;
+        let id = command.id;
+        // Registered first: the task may be over before anyone could ask.
+        let told = self.waiting.register(id);
+        self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        Ok((id, wait::wait_for(self, id, told).await?))
     }
 
     /// Starts the worker: takes back what a dead worker held, and runs steps from then on.

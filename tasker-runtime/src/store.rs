@@ -2,6 +2,8 @@
 //!
 //! A store carries out what [`core`](crate::core) decides; it never chooses a next state.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod contract;
 mod error;
 mod memory;

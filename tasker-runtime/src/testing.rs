@@ -1,5 +1,12 @@
 //! For tests of handlers and workflows.
 
+#[cfg(feature = "testing")]
+mod app;
+#[cfg(feature = "testing")]
+mod mock;
+#[cfg(feature = "testing")]
+mod run;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +18,12 @@ use tasker_types::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+#[cfg(feature = "testing")]
+pub use self::app::TestApp;
+#[cfg(feature = "testing")]
+pub use self::mock::{MockHandler, MockResult};
+#[cfg(feature = "testing")]
+pub use self::run::TestRun;
 use crate::handler::{AppState, AttemptScope};
 
 /// What a handler is given, for a task with this context: the first attempt of a step that depends on nothing.

@@ -91,10 +91,12 @@ impl Dispatcher {
         }
         // One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
         let mut pending = vec![entries];
+        pending.retain(|entries| !entries.is_empty());
         while let Some(mut entries) = pending.pop() {
             match self.offer(&entries).await {
                 Ok(committed) => {
                     self.held.delay = Duration::ZERO;
+                    self.counters.batch(entries.len(), committed.claimed.len());
                     self.deliver(entries, committed);
                 }
                 Err(error) if error.is_passing() => self.postpone(entries, &error),
@@ -114,9 +116,6 @@ impl Dispatcher {
     }
 
     async fn offer(&mut self, entries: &[Entry]) -> Result<Committed, StoreError> {
-        if entries.is_empty() {
-            return Ok(Committed::default());
-        }
         let commands: Vec<Command> = entries.iter().map(|entry| entry.command.clone()).collect();
         let ends = commands.iter().filter(|command| matches!(command, Command::Finish(_))).count();
         let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
@@ -167,7 +166,7 @@ impl Dispatcher {
             }
         }
         if let Some(worker) = &mut self.worker {
-            worker.continued = worker.continued.wrapping_add(committed.claimed.len() as u64);
+            worker.continued = worker.continued.wrapping_add(committed.considered);
         }
         self.begin(committed.claimed);
         for (step, attempt) in ended {

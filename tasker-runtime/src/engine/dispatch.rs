@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent, timed_out};
 use super::commit::Held;
+use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered};
 use crate::core::{Claimed, Command, Finish, NewTask, QueueId, Reply, StepRef, TemplateId};
@@ -73,6 +74,7 @@ pub(super) struct Running {
 pub(super) struct Dispatcher {
     pub(super) parts: Arc<Parts>,
     pub(super) waiting: Arc<Waiting>,
+    pub(super) counters: Arc<Counters>,
     pub(super) active: Active,
     pub(super) worker: Option<Worker>,
     pub(super) running: HashMap<StepRef, Running>,
@@ -92,12 +94,14 @@ impl Dispatcher {
     pub(super) fn new(
         parts: Arc<Parts>,
         waiting: Arc<Waiting>,
+        counters: Arc<Counters>,
         myself: mpsc::WeakSender<Message>,
         inbox: mpsc::Receiver<Message>,
     ) -> Self {
         Self {
             parts,
             waiting,
+            counters,
             active: Active::default(),
             worker: None,
             running: HashMap::new(),
@@ -292,6 +296,7 @@ impl Dispatcher {
         let asked = request.limit as usize;
         match self.parts.store.claim(request).await {
             Ok(claims) => {
+                self.counters.claim(claims.claimed.len());
                 let fresh = claims.claimed.iter().filter(|claimed| claimed.live.losses == 0).count();
                 // A full hand: more may be waiting.
                 self.want_claim = fresh >= asked;

@@ -20,7 +20,7 @@ impl Waiting {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn register(&self, task: TaskId) -> oneshot::Receiver<TaskState> {
+    pub(super) fn register(&self, task: TaskId) -> oneshot::Receiver<TaskState> {
         let (tell, told) = oneshot::channel();
         let mut all = self.all();
         let waiters = all.entry(task).or_default();
@@ -37,20 +37,37 @@ impl Waiting {
     }
 }
 
-/// The store is looked at first and then again and again: being told is only the faster way.
+/// Waits for a task that may be over already.
 pub(super) async fn wait(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
-    let mut told = engine.waiting.register(task);
+    let told = engine.waiting.register(task);
+    match look(engine, task).await? {
+        state if state.is_over() => Ok(state),
+        _ => wait_for(engine, task, told).await,
+    }
+}
+
+/// Waits to be told. The store is looked at again and again all the same: another process may run the task.
+pub(super) async fn wait_for(
+    engine: &Engine,
+    task: TaskId,
+    mut told: oneshot::Receiver<TaskState>,
+) -> Result<TaskState, Error> {
     loop {
-        let state = engine.store().task_state(task).await?.ok_or_else(|| Error::NoTask(task.to_string()))?;
-        if state.is_over() {
-            return Ok(state);
-        }
         tokio::select! {
+            biased;
             state = &mut told => match state {
                 Ok(state) => return Ok(state),
                 Err(_) => told = engine.waiting.register(task),
             },
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }
+        let state = look(engine, task).await?;
+        if state.is_over() {
+            return Ok(state);
+        }
     }
+}
+
+async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
+    engine.store().task_state(task).await?.ok_or_else(|| Error::NoTask(task.to_string()))
 }

@@ -81,7 +81,9 @@ pub struct Committed {
     pub replies: Vec<Result<Reply, Refusal>>,
     /// Successors that this worker now runs.
     pub claimed: Vec<Claimed>,
-    /// Tasks that ended.
+    /// How many successors were considered for a free slot: to be added to [`Capacity::continued`](crate::core::Capacity).
+    pub considered: u64,
+    /// Tasks that ended, each once.
     pub finished: Vec<Reply>,
     /// Steps that became ready and were not claimed.
     pub ready: usize,
@@ -92,13 +94,8 @@ pub struct Committed {
 impl From<Writes> for Committed {
     fn from(writes: Writes) -> Self {
         let next_retry = writes.next_retry();
-        Self {
-            replies: writes.replies,
-            claimed: writes.claimed,
-            finished: writes.finished,
-            ready: writes.ready,
-            next_retry,
-        }
+        let Writes { replies, claimed, considered, finished, ready, .. } = writes;
+        Self { replies, claimed, considered, finished, ready, next_retry }
     }
 }
 

@@ -53,6 +53,9 @@ impl State {
                 snapshot.load_task(row.clone());
             }
         }
+        for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
+            snapshot.load_action(id);
+        }
         let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| row.pinned.clone()));
         for step in steps {
             if let Some(row) = self.live.get(&step) {

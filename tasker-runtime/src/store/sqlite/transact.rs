@@ -76,6 +76,15 @@ async fn load(
             load_over(&mut snapshot, &mut Columns::of(&row))?;
         }
     }
+    let taken = Values::new("SELECT a.id FROM (VALUES ", 1, ") AS v CROSS JOIN actions AS a ON a.id = v.column1");
+    for row in taken
+        .fetch(connection, &batch.actions(), |id, to| {
+            _ = to.add(id.as_bytes().to_vec());
+        })
+        .await?
+    {
+        snapshot.load_action(Columns::of(&row).uuid()?);
+    }
     let top_priority = match &batch.capacity {
         Some(capacity) => top_priority(connection, &capacity.queues, now).await?,
         None => None,
