@@ -12,7 +12,21 @@ fn main() -> ExitCode {
         handlers: handlers::registry(),
         file_name: "order_fulfillment.yaml",
         template: include_str!("../examples/order_fulfillment/templates/order_fulfillment.yaml"),
-        tasks: &[("An order of two items:", include_str!("../examples/order_fulfillment/order.json"))],
+        tasks: &[
+            (
+                "An order: each step runs when those before it are done, and what it gives is on disk before the next begins.",
+                r#"{ "customer": { "id": 123 }, "items": [{ "product_id": 1, "quantity": 2, "price": 29.99 }], "pace_ms": 250 }"#,
+            ),
+            (
+                "The gateway fails once; the step is tried again, and the steps before it are not:",
+                r#"{ "customer": { "id": 124 }, "items": [{ "product_id": 2, "quantity": 1, "price": 5 }], "pace_ms": 250,
+                     "payment": { "timeouts": 1 } }"#,
+            ),
+            (
+                "An order without items: its handler says that another try makes no sense.",
+                r#"{ "customer": { "id": 125 }, "items": [] }"#,
+            ),
+        ],
     };
     tasker::app().templates("templates").demo(demo).run()
 }

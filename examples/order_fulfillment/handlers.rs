@@ -9,7 +9,7 @@ use tasker::{
 };
 
 /// All of them.
-pub fn registry() -> RustStepHandlerRegistry {
+pub(crate) fn registry() -> RustStepHandlerRegistry {
     let mut registry = RustStepHandlerRegistry::empty();
     registry.register_handler("validate_order", |config| Box::new(ValidateOrder::new(config)));
     registry.register_handler("reserve_inventory", |config| Box::new(ReserveInventory::new(config)));

@@ -26,8 +26,8 @@ pub(crate) struct Line {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// How data is printed
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, hide_possible_values = false)]
+    /// How data is printed: for people, as JSON, as JSON lines, or only ids
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
     /// The database: `sqlite://PATH` or a path
     #[arg(long, global = true, value_name = "URL")]
@@ -49,13 +49,9 @@ pub(crate) struct Global {
 /// How data is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
     Table,
-    /// One JSON document
     Json,
-    /// One JSON document a line
     Jsonl,
-    /// Only names and ids
     Id,
 }
 

@@ -10,10 +10,14 @@ pub(crate) fn duration(duration: Duration) -> String {
     match s {
         0 => format!("{ms} ms"),
         1..60 => format!("{}.{} s", s, ms % 1000 / 100),
-        60..3600 => format!("{} min {} s", s / 60, s % 60),
-        3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
-        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+        60..3600 => two((s / 60, "min"), (s % 60, "s")),
+        3600..86_400 => two((s / 3600, "h"), (s % 3600 / 60, "min")),
+        _ => two((s / 86_400, "d"), (s % 86_400 / 3600, "h")),
     }
+}
+
+fn two((large, unit): (u64, &str), (small, part): (u64, &str)) -> String {
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {part}") }
 }
 
 /// How long ago it was.
@@ -80,6 +84,7 @@ mod tests {
     fn durations_have_at_most_two_units() {
         let shown = |ms| duration(Duration::from_millis(ms));
         assert_eq!([shown(0), shown(999), shown(1_349), shown(59_999)], ["0 ms", "999 ms", "1.3 s", "59.9 s"]);
+        assert_eq!([shown(60_000), shown(7_200_000)], ["1 min", "2 h"]);
         assert_eq!([shown(125_000), shown(12_000_000), shown(435_600_000)], ["2 min 5 s", "3 h 20 min", "5 d 1 h"]);
     }
 

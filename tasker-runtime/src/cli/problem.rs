@@ -47,12 +47,6 @@ impl Problem {
         self
     }
 
-    /// The command ends otherwise than the code says.
-    pub(crate) fn with_exit(mut self, exit: Exit) -> Self {
-        self.exit = exit;
-        self
-    }
-
     /// The reader of standard output went away: that is how a pipe ends, and no error.
     pub(crate) fn of_output(error: &std::io::Error) -> Self {
         let mut problem = Self::new("E316", format!("the output cannot be written: {error}"));

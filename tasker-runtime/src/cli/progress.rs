@@ -46,21 +46,15 @@ struct Moving {
 }
 
 impl Progress {
-    /// Begins to show a task; what ended before is left out.
-    pub(crate) fn begin(screen: Screen, view: &TaskView, short: &str, skip_past: bool) -> Self {
+    /// Begins to show a task, with what ended before.
+    pub(crate) fn begin(screen: Screen, view: &TaskView, short: &str) -> Self {
         let steps = view.steps.len();
         let name = &view.row.pinned.template.name;
         let count = human::count(u64::try_from(steps).unwrap_or(u64::MAX), "step");
         screen.status(format!("{BOLD}▶ {name}{BOLD:#}  {short}  {DIM}{count}{DIM:#}"));
         let width = view.steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0).min(NAME_MAX);
         let moving = screen.is_live().then(|| Moving::start(steps));
-        let mut told = BTreeMap::new();
-        if skip_past {
-            for step in &view.steps {
-                told.insert(step.number, Told { attempts: step.attempts.len(), ended: step.state.is_over() });
-            }
-        }
-        Self { screen, told, width, moving }
+        Self { screen, told: BTreeMap::new(), width, moving }
     }
 
     /// Says what is new, and shows what runs.
@@ -213,7 +207,7 @@ fn end_line(step: &StepView, max_attempts: u32, width: usize) -> String {
     match step.state {
         StepState::Completed => {
             if step.attempt > 1 {
-                _ = write!(line, "attempt {}  ", step.attempt);
+                _ = write!(line, "attempt {}/{max_attempts}  ", step.attempt);
             }
             line.push_str(&took.unwrap_or_default());
         }

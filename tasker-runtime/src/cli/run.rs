@@ -103,7 +103,7 @@ async fn tell(context: &Context, session: &Session, task: TaskId) -> Outcome {
 
 async fn wait(context: &Context, session: &mut Session, task: TaskId, bounds: &Bounds, result: bool) -> Outcome {
     let short = ids::short(&*session.store, task).await?;
-    let mut progress = Progress::begin(context.screen, &view(session, task).await?, &short, false);
+    let mut progress = Progress::begin(context.screen, &view(session, task).await?, &short);
     let watched = watch(context, session, task, &mut progress, bounds, Role::Worker).await?;
     let seen = view(session, task).await?;
     match watched {

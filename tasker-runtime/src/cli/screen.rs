@@ -91,6 +91,13 @@ impl Screen {
         }
     }
 
+    /// Commands to type, each with what it does.
+    pub(crate) fn commands(self, commands: &[(String, &str)]) -> String {
+        let width = commands.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
+        let line = |(command, what): &(String, &str)| format!("  {command:width$}   {DIM}{what}{DIM:#}");
+        commands.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
     /// Something that may become a problem.
     pub(crate) fn warn(self, text: impl Display) {
         if self.is_human() {

@@ -2,6 +2,7 @@
 
 mod claim;
 mod error;
+mod facts;
 mod lock;
 mod prune;
 mod read;
@@ -22,6 +23,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
 use self::error::translate;
+pub use self::facts::Facts;
 pub use self::lock::WorkerLock;
 use self::templates::Templates;
 use self::writer::{Job, Writer};
@@ -104,6 +106,14 @@ impl SqliteStore {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
         self.writer.ask(Job::Close).await
+    }
+
+    /// What the file and SQLite say of themselves.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn facts(&self) -> Result<Facts, StoreError> {
+        facts::read(&mut *self.reader().await?).await
     }
 
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {
