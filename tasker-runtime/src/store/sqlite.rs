@@ -1,7 +1,9 @@
 //! The embedded database: one file, one writer connection a process, WAL, `synchronous=FULL`.
 
+mod cache;
 mod claim;
 mod error;
+mod load;
 mod lock;
 mod prune;
 mod read;
