@@ -1,8 +1,10 @@
 //! The embedded database: one file, one writer connection a process, WAL, `synchronous=FULL`.
 
+mod cache;
 mod claim;
 mod error;
 mod facts;
+mod load;
 mod lock;
 mod prune;
 mod read;

@@ -1,131 +1,32 @@
 //! One batch: load, fold, write, commit.
 
 use sqlx::SqliteConnection;
-use tasker_types::{StepState, Timestamp};
+use tasker_types::Timestamp;
 
+use super::cache::Cache;
 use super::error::translate;
-use super::rows::{self, BareTask, Columns, LIVE, TASK};
+use super::load::load;
+use super::rows;
 use super::sql::Values;
 use super::templates::Templates;
 use super::writer::{begin, commit};
-use crate::core::{Backlog, Batch, QueueId, Snapshot, StepRef, Writes, fold};
+use crate::core::{Batch, StepRef, Writes, fold};
 use crate::store::{Committed, StoreError};
 
 pub(super) async fn transact(
     connection: &mut SqliteConnection,
     templates: &Templates,
+    cache: &mut Cache,
     batch: &Batch,
 ) -> Result<Committed, StoreError> {
     let now = batch.now.ok_or_else(|| StoreError::Corrupt("a batch for SQLite carries its time".into()))?;
     begin(connection).await?;
-    let (snapshot, backlog) = load(connection, templates, batch, now).await?;
+    let (snapshot, backlog) = load(connection, templates, cache, batch, now).await?;
     let writes = fold(snapshot, batch, backlog, now);
     write(connection, &writes).await?;
     commit(connection).await?;
+    cache.committed(&writes);
     Ok(writes.into())
-}
-
-async fn load(
-    connection: &mut SqliteConnection,
-    templates: &Templates,
-    batch: &Batch,
-    now: Timestamp,
-) -> Result<(Snapshot, Backlog), StoreError> {
-    let mut snapshot = Snapshot::default();
-    let select = format!("SELECT {TASK} FROM (VALUES ");
-    let by_id = Values::new(&select, 1, ") AS v CROSS JOIN tasks AS t ON t.id = v.column1");
-    for row in by_id
-        .fetch(connection, &batch.tasks(), |&task, to| {
-            _ = to.add(rows::id(task));
-        })
-        .await?
-    {
-        let bare = BareTask::read(&mut Columns::of(&row))?;
-        let pinned = templates.by_id(connection, bare.template).await?;
-        snapshot.load_task(bare.with(pinned));
-    }
-    let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| row.pinned.clone()));
-    let select = format!("SELECT {LIVE} FROM (VALUES ");
-    let by_step =
-        Values::new(&select, 2, ") AS v CROSS JOIN live_steps AS l ON l.task = v.column1 AND l.number = v.column2");
-    for row in by_step.fetch(connection, &steps, bind_step).await? {
-        snapshot.load_live(rows::live(&row)?);
-    }
-    let absent: Vec<StepRef> =
-        steps.into_iter().filter(|step| snapshot.live(step.task, step.number).is_none()).collect();
-    let over = Values::new(
-        "SELECT r.task, r.number, r.outcome, r.attempt FROM (VALUES ",
-        2,
-        ") AS v CROSS JOIN step_results AS r ON r.task = v.column1 AND r.number = v.column2",
-    );
-    for row in over.fetch(connection, &absent, bind_step).await? {
-        load_over(&mut snapshot, &mut Columns::of(&row))?;
-    }
-    for task in whole {
-        let all = format!("SELECT {LIVE} FROM live_steps AS l WHERE l.task = ?");
-        for row in sqlx::query(sqlx::AssertSqlSafe(all))
-            .bind(rows::id(task))
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(translate)?
-        {
-            snapshot.load_live(rows::live(&row)?);
-        }
-        let all = "SELECT task, number, outcome, attempt FROM step_results WHERE task = ?";
-        for row in sqlx::query(all).bind(rows::id(task)).fetch_all(&mut *connection).await.map_err(translate)? {
-            load_over(&mut snapshot, &mut Columns::of(&row))?;
-        }
-    }
-    let taken = Values::new("SELECT a.id FROM (VALUES ", 1, ") AS v CROSS JOIN actions AS a ON a.id = v.column1");
-    for row in taken
-        .fetch(connection, &batch.actions(), |id, to| {
-            _ = to.add(id.as_bytes().to_vec());
-        })
-        .await?
-    {
-        snapshot.load_action(Columns::of(&row).uuid()?);
-    }
-    let top_priority = match &batch.capacity {
-        Some(capacity) => top_priority(connection, &capacity.queues, now).await?,
-        None => None,
-    };
-    Ok((snapshot, Backlog { top_priority }))
-}
-
-fn bind_step(step: &StepRef, to: &mut super::sql::Binder) {
-    to.add(rows::id(step.task)).add(i64::from(step.number.0));
-}
-
-fn load_over(snapshot: &mut Snapshot, columns: &mut Columns<'_>) -> Result<(), StoreError> {
-    let step = StepRef { task: columns.task()?, number: columns.number()? };
-    let (code, attempt): (i16, u32) = (columns.get()?, columns.get()?);
-    let outcome = StepState::from_code(code).ok_or_else(|| StoreError::Corrupt(format!("a state is {code}")))?;
-    snapshot.load_over(step, outcome, attempt);
-    Ok(())
-}
-
-/// The highest priority that waits in one of these queues: one probe of the claim's index for each.
-async fn top_priority(
-    connection: &mut SqliteConnection,
-    queues: &[QueueId],
-    now: Timestamp,
-) -> Result<Option<i16>, StoreError> {
-    let probe = Values::new(
-        "SELECT max((SELECT priority FROM live_steps WHERE queue = v.column1 AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= v.column2 \
-         ORDER BY priority DESC LIMIT 1)) FROM (VALUES ",
-        2,
-        ") AS v",
-    );
-    let mut top = None;
-    for row in probe
-        .fetch(connection, queues, |queue, to| {
-            _ = to.add(queue.0).add(now.as_micros());
-        })
-        .await?
-    {
-        top = top.max(Columns::of(&row).get::<Option<i16>>()?);
-    }
-    Ok(top)
 }
 
 async fn write(connection: &mut SqliteConnection, writes: &Writes) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tasker_types::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::cache::Cache;
 use super::error::translate;
 use super::templates::Templates;
 use super::{claim, prune, transact};
@@ -47,17 +48,33 @@ impl Writer {
 }
 
 async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jobs: mpsc::Receiver<Job>) {
+    let mut cache = Cache::default();
     while let Some(job) = jobs.recv().await {
         let c = &mut connection;
         // A caller who went away does not want the answer: what was done stays done.
         match job {
             Job::Transact(batch, answer) => {
-                drop(answer.send(whole(transact::transact(c, &templates, &batch).await, c).await))
+                let outcome = transact::transact(c, &templates, &mut cache, &batch).await;
+                if outcome.is_err() {
+                    cache.clear();
+                }
+                drop(answer.send(whole(outcome, c).await));
             }
             Job::Claim(request, answer) => {
-                drop(answer.send(whole(claim::claim(c, &templates, &request).await, c).await))
+                let outcome = claim::claim(c, &templates, &request).await;
+                match &outcome {
+                    Ok(claims) => claims.claimed.iter().for_each(|claimed| cache.forget(claimed.task)),
+                    Err(_) => cache.clear(),
+                }
+                drop(answer.send(whole(outcome, c).await));
             }
-            Job::Due(now, answer) => drop(answer.send(whole(claim::due(c, now).await, c).await)),
+            Job::Due(now, answer) => {
+                let outcome = claim::due(c, now).await;
+                if !outcome.as_ref().is_ok_and(|due| due.ready == 0) {
+                    cache.clear();
+                }
+                drop(answer.send(whole(outcome, c).await));
+            }
             Job::Pin(template, now, answer) => {
                 drop(answer.send(whole(templates.pin(c, *template, now).await, c).await))
             }
