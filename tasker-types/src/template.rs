@@ -12,7 +12,7 @@ mod finding;
 mod keys;
 pub mod limits;
 mod lines;
-pub mod names;
+mod names;
 mod node;
 mod parse;
 mod read;
@@ -20,7 +20,6 @@ mod render;
 mod report;
 mod scalar;
 mod step;
-mod suggest;
 mod value;
 mod yaml;
 
@@ -32,7 +31,6 @@ use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
 pub use parse::{Parsed, StepPlace, parse};
-pub use suggest::did_you_mean;
 
 /// A workflow: its steps, and which waits for which.
 ///
