@@ -3,6 +3,7 @@
 mod cache;
 mod claim;
 mod error;
+mod facts;
 mod load;
 mod lock;
 mod prune;
@@ -28,6 +29,7 @@ use sqlx::{Connection as _, Sqlite, SqliteConnection};
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
 use self::error::translate;
+pub use self::facts::Facts;
 pub use self::lock::WorkerLock;
 use self::templates::Templates;
 use self::writer::{Job, Writer};
@@ -140,6 +142,14 @@ impl SqliteStore {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.readers.close().await;
         self.writer.ask(Job::Close).await
+    }
+
+    /// What the file and SQLite say of themselves.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn facts(&self) -> Result<Facts, StoreError> {
+        facts::read(&mut *self.reader().await?).await
     }
 
     /// A connection that reads. A caller may go away in the middle of a read: the driver undoes what it had begun.
