@@ -19,6 +19,8 @@ mod invariant;
 mod pinned;
 mod row;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
 pub use change::Change;

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tasker_types::{StepNumber, TaskId, TaskRequest, TaskState, Template, WorkerId};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 pub use self::clock::Clock;
@@ -235,6 +235,12 @@ impl Engine {
     /// There is no such task, or the store fails.
     pub async fn wait(&self, task: TaskId) -> Result<TaskState, Error> {
         wait::wait(self, task).await
+    }
+
+    /// The tasks that end in this process from now on. Who is slow misses some, and is told how many.
+    #[must_use]
+    pub fn ends(&self) -> broadcast::Receiver<(TaskId, TaskState)> {
+        self.waiting.listen()
     }
 
     /// The worker's identity, once it has started.

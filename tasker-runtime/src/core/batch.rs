@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+use uuid::Uuid;
 
-use super::continuation::continue_successors;
+use super::continuation::{Continued, continue_successors};
 use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::{
@@ -16,7 +17,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// In the order in which they are decided.
-    pub commands: Vec<Command>,
+    pub commands: Arc<[Command]>,
     /// What the worker of this process can take on, if it runs one.
     pub capacity: Option<Capacity>,
     /// The time, or `None` for the database's own.
@@ -70,7 +71,9 @@ pub struct Writes {
     pub claimed: Vec<Claimed>,
     /// Steps that became ready and were not claimed.
     pub ready: usize,
-    /// Tasks that ended.
+    /// How many successors were considered for a free slot: see [`Capacity::continued`].
+    pub considered: u64,
+    /// Tasks that ended, each once.
     pub finished: Vec<Reply>,
 }
 
@@ -148,11 +151,20 @@ impl Batch {
         ids
     }
 
+    /// The actions that it takes, in order and each once: those that were taken before are loaded.
+    #[must_use]
+    pub fn actions(&self) -> Vec<Uuid> {
+        let mut ids: Vec<Uuid> = self.commands.iter().filter_map(Command::action).map(|action| action.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
     /// The steps to load once the tasks' templates are known, in order and each once, and the tasks of which everything is loaded.
     pub fn steps(&self, pinned: impl Fn(TaskId) -> Option<Arc<Pinned>>) -> (Vec<StepRef>, Vec<TaskId>) {
         let mut steps = Vec::with_capacity(self.commands.len() * 2);
         let mut whole = Vec::new();
-        for command in &self.commands {
+        for command in self.commands.iter() {
             let task = command.task();
             match command.needs() {
                 Needs::Task => {}
@@ -181,7 +193,7 @@ impl Batch {
 #[must_use]
 pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timestamp) -> Writes {
     let mut replies = Vec::with_capacity(batch.commands.len());
-    for command in &batch.commands {
+    for command in batch.commands.iter() {
         let reply = decide(&snapshot, command, now).map(|changes| {
             for change in changes {
                 snapshot.apply(change);
@@ -192,17 +204,18 @@ pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timest
         });
         replies.push(reply);
     }
-    let claimed = match &batch.capacity {
+    let continued = match &batch.capacity {
         Some(capacity) => continue_successors(&mut snapshot, capacity, backlog, now),
-        None => Vec::new(),
+        None => Continued::default(),
     };
-    collect(snapshot, replies, claimed)
+    collect(snapshot, replies, continued)
 }
 
-fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, claimed: Vec<Claimed>) -> Writes {
+fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continued: Continued) -> Writes {
     let mut writes = Writes {
         replies,
-        claimed,
+        claimed: continued.claimed,
+        considered: continued.considered,
         live_deletes: snapshot.deletes(),
         ready: snapshot.became_ready.len(),
         ..Writes::default()

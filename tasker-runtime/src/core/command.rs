@@ -98,7 +98,7 @@ pub enum Outcome {
     },
     /// The handler failed, panicked or took too long.
     Failed(Failure),
-    /// The handler stopped because its task was cancelled.
+    /// The handler stopped because its task was cancelled. In a task that is not, the step fails.
     Cancelled,
 }
 
@@ -136,6 +136,15 @@ impl Command {
             Self::Submit(new) => new.id,
             Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => step.task,
             Self::Cancel { task, .. } | Self::Retry { task, .. } => *task,
+        }
+    }
+
+    /// Who acts, where an operator does.
+    #[must_use]
+    pub fn action(&self) -> Option<&ActionStamp> {
+        match self {
+            Self::Cancel { action, .. } | Self::Retry { action, .. } => Some(action),
+            Self::Submit(_) | Self::Finish(_) | Self::Lose { .. } | Self::Release { .. } => None,
         }
     }
 }
@@ -183,6 +192,12 @@ pub enum Refusal {
         /// Its state.
         state: StepState,
     },
+    /// The action was taken before: it is not taken again.
+    #[error("action {0} was taken before")]
+    Repeated(Uuid),
+    /// The priority is out of bounds.
+    #[error("a priority is from -100 to 100, not {0}")]
+    Priority(i16),
 }
 
 impl Refusal {
@@ -196,6 +211,8 @@ impl Refusal {
             Self::TaskState { .. } => "E104",
             Self::NothingToRetry(_) => "E105",
             Self::StepState { .. } => "E106",
+            Self::Repeated(_) => "E107",
+            Self::Priority(_) => "E108",
         }
     }
 }

@@ -6,7 +6,7 @@ use tasker_types::{StepState, TaskState, Timestamp, WorkerId};
 
 use super::{Change, Claimed, LiveStep, QueueId, Snapshot, StepRef};
 
-/// At least every this many-th slot is left to the global claim while others wait.
+/// Every this many-th slot is left to the global claim while others wait.
 const GLOBAL_EVERY: u64 = 8;
 
 /// What the worker of this process can take on.
@@ -18,7 +18,8 @@ pub struct Capacity {
     pub free: usize,
     /// The queues whose handlers it has; sorted.
     pub queues: Arc<[QueueId]>,
-    /// How many steps it has continued so far: decides which one is left to the global claim.
+    /// How many successors were considered for its slots so far, the sum of what its batches told: decides which slot
+    /// is left to the global claim.
     pub continued: u64,
 }
 
@@ -29,40 +30,45 @@ pub struct Backlog {
     pub top_priority: Option<i16>,
 }
 
+/// What a worker takes on.
+#[derive(Debug, Default)]
+pub(super) struct Continued {
+    pub(super) claimed: Vec<Claimed>,
+    pub(super) considered: u64,
+}
+
 /// Claims steps that became ready in this batch: never ahead of a higher priority, never more than the free slots.
 pub(super) fn continue_successors(
     snapshot: &mut Snapshot,
     capacity: &Capacity,
     backlog: Backlog,
     now: Timestamp,
-) -> Vec<Claimed> {
+) -> Continued {
     let mut ready: Vec<(i16, StepRef)> = snapshot
         .became_ready
         .iter()
         .filter_map(|&at| snapshot.live(at.task, at.number).map(|row| (row, at)))
-        .filter(|(row, _)| {
-            row.losses == 0 && !row.held && row.ready_at <= now && capacity.queues.binary_search(&row.queue).is_ok()
-        })
+        .filter(|(row, _)| row.losses == 0 && !row.held && row.ready_at <= now)
+        .filter(|(row, _)| capacity.queues.binary_search(&row.queue).is_ok())
         .map(|(row, at)| (row.priority, at))
         .collect();
     ready.sort_unstable_by_key(|&(priority, at)| (std::cmp::Reverse(priority), at));
 
-    let mut claimed = Vec::with_capacity(ready.len().min(capacity.free));
-    let mut seen = capacity.continued;
-    for (priority, at) in ready {
-        if claimed.len() >= capacity.free {
-            break;
-        }
-        seen += 1;
-        let others_first = backlog.top_priority.is_some_and(|top| top > priority || seen.is_multiple_of(GLOBAL_EVERY));
-        if others_first {
+    let mut continued = Continued::default();
+    for (_, at) in ready
+        .into_iter()
+        .take(capacity.free)
+        .take_while(|&(priority, _)| backlog.top_priority.is_none_or(|top| top <= priority))
+    {
+        continued.considered += 1;
+        let left = (capacity.continued + continued.considered).is_multiple_of(GLOBAL_EVERY);
+        // A slot that is left stays free: the worker's next claim fills it with what comes first of all.
+        if left && backlog.top_priority.is_some() {
             continue;
         }
-        if let Some(step) = claim(snapshot, at, capacity.worker, now) {
-            claimed.push(step);
-        }
+        continued.claimed.extend(claim(snapshot, at, capacity.worker, now));
     }
-    claimed
+    continued
 }
 
 fn claim(snapshot: &mut Snapshot, at: StepRef, worker: WorkerId, now: Timestamp) -> Option<Claimed> {

@@ -13,6 +13,9 @@ use super::{Change, Command, LiveStep, Refusal, Snapshot, StepRef, TaskRow};
 /// # Errors
 /// The command is refused: it changes nothing.
 pub(super) fn decide(snapshot: &Snapshot, command: &Command, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    if let Some(action) = command.action().filter(|action| snapshot.was_taken(action.id)) {
+        return Err(Refusal::Repeated(action.id));
+    }
     match command {
         Command::Submit(new) => submit::submit(snapshot, new, now),
         Command::Finish(finish) => finish::finish(snapshot, finish, now),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+use uuid::Uuid;
 
 use super::batch::{Fence, Reopened};
 use super::{ActionRow, AttemptRow, Change, LiveStep, NewTask, ResultRow, StepRef, TaskRow};
@@ -18,8 +19,10 @@ pub struct Snapshot {
     pub(super) reopened: Vec<Reopened>,
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) actions: Vec<ActionRow>,
+    /// Actions of the batch that were taken in an earlier one.
+    pub(super) taken: BTreeSet<Uuid>,
     pub(super) became_ready: BTreeSet<StepRef>,
-    pub(super) finished: Vec<TaskId>,
+    pub(super) finished: BTreeSet<TaskId>,
 }
 
 #[derive(Debug)]
@@ -59,6 +62,17 @@ impl Snapshot {
     /// Adds what stands in the database of a step that is over.
     pub fn load_over(&mut self, step: StepRef, outcome: StepState, attempt: u32) {
         self.over.insert(step, Over { outcome, attempt });
+    }
+
+    /// Tells that this action was taken before.
+    pub fn load_action(&mut self, id: Uuid) {
+        self.taken.insert(id);
+    }
+
+    /// Whether the action was taken, before or in this batch.
+    #[must_use]
+    pub fn was_taken(&self, action: Uuid) -> bool {
+        self.taken.contains(&action) || self.actions.iter().any(|row| row.id == action)
     }
 
     /// The task, if there is one.
@@ -123,7 +137,7 @@ impl Snapshot {
                         slot.row.started_at = Some(at);
                     }
                     if state.is_over() {
-                        self.finished.push(task);
+                        self.finished.insert(task);
                     }
                     slot.dirty = true;
                 }

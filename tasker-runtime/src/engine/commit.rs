@@ -1,7 +1,12 @@
 //! Group commit: one transaction for what has come together, and what happens when it is refused.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tasker_types::{DependencyResult, TaskForExecution, TaskId};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::Error;
@@ -62,9 +67,9 @@ struct Entry {
 }
 
 enum Source {
-    Caller(tokio::sync::oneshot::Sender<Result<Reply, Error>>),
-    Submitter(tokio::sync::oneshot::Sender<Result<Reply, Error>>, std::sync::Arc<tasker_types::TaskForExecution>),
-    Attempt(Option<std::sync::Arc<tasker_types::DependencyResult>>),
+    Caller(oneshot::Sender<Result<Reply, Error>>),
+    Submitter(oneshot::Sender<Result<Reply, Error>>, Arc<TaskForExecution>),
+    Attempt(Option<Arc<DependencyResult>>),
 }
 
 impl Entry {
@@ -73,9 +78,41 @@ impl Entry {
     }
 }
 
+/// A batch on its way to the store.
+struct Shipment {
+    commands: Arc<[Command]>,
+    sources: Vec<Source>,
+    /// Free slots that were promised to it, beside those that it frees itself.
+    reserved: usize,
+}
+
+/// A batch that came back from the store.
+pub(super) struct Arrival(Shipment, Result<Committed, StoreError>);
+
+/// Batches on their way: while one is written, the next is gathered and waits at the store's door, so that neither the
+/// store nor the handlers ever wait for the other.
+#[derive(Default)]
+pub(super) struct Shipping {
+    on_their_way: JoinSet<(Shipment, Result<Committed, StoreError>)>,
+    pub(super) reserved: usize,
+}
+
+/// Batches that are on their way at once.
+const SHIPMENTS_MAX: usize = 2;
+
+impl Shipping {
+    pub(super) fn has_room(&self) -> bool {
+        self.on_their_way.len() < SHIPMENTS_MAX
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.on_their_way.is_empty()
+    }
+}
+
 impl Dispatcher {
-    /// Commits these messages and what was held back, in as few transactions as the store allows.
-    pub(super) async fn commit(&mut self, messages: Vec<Message>) {
+    /// Sends these messages, and what was held back, on their way to the store.
+    pub(super) fn commit(&mut self, messages: Vec<Message>) {
         let mut entries: Vec<Entry> = self.held.take().into_iter().map(Entry::of_attempt).collect();
         for message in messages {
             match message {
@@ -89,48 +126,71 @@ impl Dispatcher {
                 _ => {}
             }
         }
-        // One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
-        let mut pending = vec![entries];
-        pending.retain(|entries| !entries.is_empty());
-        while let Some(mut entries) = pending.pop() {
-            match self.offer(&entries).await {
-                Ok(committed) => {
-                    self.held.delay = Duration::ZERO;
-                    self.counters.batch(entries.len(), committed.claimed.len());
-                    self.deliver(entries, committed);
-                }
-                Err(error) if error.is_passing() => self.postpone(entries, &error),
-                Err(error) if entries.len() > 1 => {
+        self.ship(entries);
+    }
+
+    fn ship(&mut self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let (commands, sources): (Vec<Command>, Vec<Source>) =
+            entries.into_iter().map(|entry| (entry.command, entry.source)).unzip();
+        let ends = commands.iter().filter(|command| matches!(command, Command::Finish(_))).count();
+        // While others wait to be claimed, free slots are left to them.
+        let reserved = if self.want_claim { 0 } else { self.free() };
+        let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
+            worker: worker.id,
+            free: reserved + ends,
+            queues: worker.queues.clone(),
+            continued: worker.continued,
+        });
+        self.shipping.reserved += reserved;
+        let shipment = Shipment { commands: commands.into(), sources, reserved };
+        let batch = Batch { commands: shipment.commands.clone(), capacity, now: Some(self.parts.clock.now()) };
+        let store = self.parts.store.clone();
+        self.shipping.on_their_way.spawn(async move { (shipment, store.transact(batch).await) });
+    }
+
+    /// Waits for the next batch that arrives; for ever where none is on its way.
+    pub(super) async fn arrival(shipping: &mut Shipping) -> Arrival {
+        match shipping.on_their_way.join_next().await {
+            Some(Ok((shipment, outcome))) => Arrival(shipment, outcome),
+            // The store's own panic: what was on its way is not known. The process must not go on as if it were.
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
+    pub(super) fn arrived(&mut self, Arrival(shipment, outcome): Arrival) {
+        self.shipping.reserved -= shipment.reserved;
+        match outcome {
+            Ok(committed) => {
+                self.held.delay = Duration::ZERO;
+                self.counters.batch(shipment.commands.len(), committed.claimed.len());
+                self.deliver(shipment, committed);
+            }
+            Err(error) if error.is_passing() => self.postpone(shipment, &error),
+            Err(error) => {
+                let commands = shipment.commands.iter().cloned();
+                let mut entries: Vec<Entry> =
+                    commands.zip(shipment.sources).map(|(command, source)| Entry { command, source }).collect();
+                if entries.len() > 1 {
                     tracing::warn!(%error, commands = entries.len(), "a batch was refused and is split");
                     let second = entries.split_off(entries.len() / 2);
-                    pending.push(second);
-                    pending.push(entries);
-                }
-                Err(error) => {
-                    if let Some(entry) = entries.pop() {
-                        self.reject(entry, error);
-                    }
+                    self.ship(entries);
+                    self.ship(second);
+                } else if let Some(entry) = entries.pop() {
+                    self.reject(entry, error);
                 }
             }
         }
     }
 
-    async fn offer(&mut self, entries: &[Entry]) -> Result<Committed, StoreError> {
-        let commands: Vec<Command> = entries.iter().map(|entry| entry.command.clone()).collect();
-        let ends = commands.iter().filter(|command| matches!(command, Command::Finish(_))).count();
-        let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
-            worker: worker.id,
-            free: self.free() + ends,
-            queues: worker.queues.clone(),
-            continued: worker.continued,
-        });
-        self.parts.store.transact(Batch { commands, capacity, now: Some(self.parts.clock.now()) }).await
-    }
-
     /// Commands without an owner here: losses and releases.
     pub(super) async fn transact(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
         for chunk in commands.chunks(super::dispatch::BATCH_MAX) {
-            let batch = Batch { commands: chunk.to_vec(), capacity: None, now: Some(self.parts.clock.now()) };
+            let batch = Batch { commands: chunk.into(), capacity: None, now: Some(self.parts.clock.now()) };
             let committed = self.parts.store.transact(batch).await?;
             for ended in committed.finished {
                 self.waiting.tell(ended.task, ended.state);
@@ -139,12 +199,12 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn deliver(&mut self, entries: Vec<Entry>, committed: Committed) {
+    fn deliver(&mut self, shipment: Shipment, committed: Committed) {
         // New tasks and results are known before the slots of what ended are released: their successors need them.
-        let mut ended = Vec::new();
-        let continued: Vec<_> = committed.claimed.iter().map(|claimed| claimed.task).collect();
-        for (entry, reply) in entries.into_iter().zip(committed.replies) {
-            match (entry.source, &entry.command) {
+        let mut ended = Vec::with_capacity(shipment.commands.len());
+        let continued: BTreeSet<TaskId> = committed.claimed.iter().map(|claimed| claimed.task).collect();
+        for ((command, source), reply) in shipment.commands.iter().zip(shipment.sources).zip(committed.replies) {
+            match (source, command) {
                 (Source::Attempt(value), Command::Finish(finish)) => {
                     self.note_outcome(finish, value, &reply);
                     ended.push((finish.step, finish.attempt));
@@ -166,7 +226,7 @@ impl Dispatcher {
             }
         }
         if let Some(worker) = &mut self.worker {
-            worker.continued = worker.continued.wrapping_add(committed.claimed.len() as u64);
+            worker.continued = worker.continued.wrapping_add(committed.considered);
         }
         self.begin(committed.claimed);
         for (step, attempt) in ended {
@@ -179,12 +239,7 @@ impl Dispatcher {
         self.next_retry = [self.next_retry, committed.next_retry].into_iter().flatten().min();
     }
 
-    fn note_outcome(
-        &mut self,
-        finish: &Finish,
-        value: Option<std::sync::Arc<tasker_types::DependencyResult>>,
-        reply: &Result<Reply, Refusal>,
-    ) {
+    fn note_outcome(&mut self, finish: &Finish, value: Option<Arc<DependencyResult>>, reply: &Result<Reply, Refusal>) {
         match reply {
             Ok(_) => {
                 if let Some(value) = value {
@@ -196,13 +251,15 @@ impl Dispatcher {
     }
 
     /// The store is away: who waits is told so, what ran is kept.
-    fn postpone(&mut self, entries: Vec<Entry>, error: &StoreError) {
+    fn postpone(&mut self, shipment: Shipment, error: &StoreError) {
         let mut kept = Vec::new();
-        for entry in entries {
-            match (entry.source, entry.command) {
-                (Source::Attempt(value), Command::Finish(finish)) => kept.push(Finished { finish, value }),
+        for (command, source) in shipment.commands.iter().zip(shipment.sources) {
+            match (source, command) {
+                (Source::Attempt(value), Command::Finish(finish)) => {
+                    kept.push(Finished { finish: finish.clone(), value });
+                }
                 (Source::Caller(answer) | Source::Submitter(answer, _), _) => {
-                    drop(answer.send(Err(error.clone().into())))
+                    drop(answer.send(Err(error.clone().into())));
                 }
                 _ => {}
             }

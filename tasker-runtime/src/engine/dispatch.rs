@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent, timed_out};
-use super::commit::Held;
+use super::commit::{Held, Shipping};
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered};
@@ -80,6 +80,7 @@ pub(super) struct Dispatcher {
     pub(super) running: HashMap<StepRef, Running>,
     /// Outcomes that a failing store did not take yet.
     pub(super) held: Held,
+    pub(super) shipping: Shipping,
     pub(super) next_retry: Option<Timestamp>,
     pub(super) want_claim: bool,
     inbox: mpsc::Receiver<Message>,
@@ -106,6 +107,7 @@ impl Dispatcher {
             worker: None,
             running: HashMap::new(),
             held: Held::default(),
+            shipping: Shipping::default(),
             next_retry: None,
             want_claim: false,
             inbox,
@@ -129,14 +131,15 @@ impl Dispatcher {
             let clock = self.parts.clock.clone();
             tokio::select! {
                 biased;
-                received = self.inbox.recv_many(&mut batch, BATCH_MAX) => {
+                arrival = Self::arrival(&mut self.shipping) => self.arrived(arrival),
+                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.shipping.has_room() => {
                     if received == 0 {
                         break;
                     }
                     let messages = std::mem::take(&mut batch);
                     self.receive(messages).await;
                 }
-                () = self.held.wait() => self.commit(Vec::new()).await,
+                () = self.held.wait() => self.commit(Vec::new()),
                 () = wait_for(&clock, retry), if retry.is_some() && self.claims() => self.due().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
@@ -155,9 +158,9 @@ impl Dispatcher {
         self.worker.is_some() && self.stopping.is_none()
     }
 
-    /// Slots that nothing runs in.
+    /// Slots that nothing runs in, and that are not promised to a batch on its way.
     pub(super) fn free(&self) -> usize {
-        self.parts.options.slots.saturating_sub(self.running.len())
+        self.parts.options.slots.saturating_sub(self.running.len() + self.shipping.reserved)
     }
 
     async fn receive(&mut self, messages: Vec<Message>) {
@@ -180,7 +183,7 @@ impl Dispatcher {
             }
         }
         if !commands.is_empty() {
-            self.commit(commands).await;
+            self.commit(commands);
         }
     }
 
@@ -503,7 +506,7 @@ impl Dispatcher {
 
     /// Whether everything has come to its end; what takes too long is given back.
     async fn drained(&mut self) -> bool {
-        if self.running.is_empty() && self.held.is_empty() {
+        if self.running.is_empty() && self.held.is_empty() && self.shipping.is_empty() {
             return true;
         }
         let overdue = self.stopping.is_some_and(|since| since.elapsed() >= self.parts.options.drain);

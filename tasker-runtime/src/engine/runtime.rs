@@ -74,12 +74,24 @@ impl HandlerThreads {
     }
 
     pub(super) fn shut_down(&self) {
-        let Place::Own(own) = &*self.0 else { return };
-        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = own.runtime.take();
-        for runtime in running.into_iter().chain(own.retired.drain(..)) {
+        if let Place::Own(own) = &*self.0 {
+            own.lock().unwrap_or_else(PoisonError::into_inner).shut_down();
+        }
+    }
+}
+
+impl Own {
+    fn shut_down(&mut self) {
+        for runtime in self.runtime.take().into_iter().chain(self.retired.drain(..)) {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// A runtime that is dropped waits for its threads, which an asynchronous context must not do.
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.shut_down();
     }
 }
 

@@ -1,23 +1,30 @@
 //! Who waits for the end of which task.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tasker_types::{TaskId, TaskState};
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::{Engine, Error};
 
 /// How often a task that another process runs is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// Ends of tasks that are kept for who listens and is slow.
+const ENDS_KEPT: usize = 1024;
+
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Mutex<HashMap<TaskId, Vec<oneshot::Sender<TaskState>>>>);
+pub(super) struct Waiting {
+    waiters: Mutex<HashMap<TaskId, Vec<oneshot::Sender<TaskState>>>>,
+    /// Made when somebody first listens.
+    ends: OnceLock<broadcast::Sender<(TaskId, TaskState)>>,
+}
 
 impl Waiting {
     fn all(&self) -> MutexGuard<'_, HashMap<TaskId, Vec<oneshot::Sender<TaskState>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn register(&self, task: TaskId) -> oneshot::Receiver<TaskState> {
@@ -29,7 +36,16 @@ impl Waiting {
         told
     }
 
+    /// The ends of all tasks that end here from now on.
+    pub(super) fn listen(&self) -> broadcast::Receiver<(TaskId, TaskState)> {
+        self.ends.get_or_init(|| broadcast::channel(ENDS_KEPT).0).subscribe()
+    }
+
     pub(super) fn tell(&self, task: TaskId, state: TaskState) {
+        if let Some(ends) = self.ends.get() {
+            // Nobody may be listening any more.
+            let _ = ends.send((task, state));
+        }
         for waiter in self.all().remove(&task).unwrap_or_default() {
             // Who went away does not want to know.
             let _ = waiter.send(state);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasker_types::error_types::HANDLER_ERROR;
 use tasker_types::{StepNumber, StepState, TaskState, Timestamp, WorkerId};
 
 use super::super::row::{AttemptOutcome, Cause};
@@ -16,7 +17,16 @@ pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Re
     Ok(match &finish.outcome {
         Outcome::Completed { result, detail } => complete(snapshot, task, row, result, detail.clone(), now),
         Outcome::Failed(failure) => fail(task, row, failure, now),
-        Outcome::Cancelled => end(task, row, StepState::Cancelled, Cause::Operator, None, now),
+        Outcome::Cancelled if task.state == TaskState::Cancelling => {
+            end(task, row, StepState::Cancelled, Cause::Operator, None, now)
+        }
+        // Not tried again, for it might say so for ever; failed, for only a failed step can be retried.
+        Outcome::Cancelled => {
+            let message = "the handler stopped as if its task had been cancelled".to_owned();
+            let detail =
+                Detail { message: Some(message), error_type: Some(HANDLER_ERROR.to_owned()), ..Detail::default() };
+            end(task, row, StepState::Failed, Cause::Handler, detail.to_json(), now)
+        }
     })
 }
 

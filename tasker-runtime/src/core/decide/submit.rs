@@ -1,12 +1,19 @@
 //! A task is accepted.
 
-use tasker_types::{StepNumber, StepState, Timestamp};
+use std::ops::RangeInclusive;
+
+use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
 
 use super::super::{Change, LiveStep, NewTask, Refusal, Snapshot};
+
+const PRIORITIES: RangeInclusive<i16> = -100..=100;
 
 pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     if snapshot.task(new.id).is_some() {
         return Err(Refusal::Exists(new.id));
+    }
+    if !PRIORITIES.contains(&new.priority) {
+        return Err(Refusal::Priority(new.priority));
     }
     let steps = u32::try_from(new.pinned.steps.len()).unwrap_or(u32::MAX);
     let roots = new.pinned.graph().roots();
@@ -17,6 +24,11 @@ pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Resu
         open_steps: 0,
         runnable: i32::try_from(roots.len()).unwrap_or(i32::MAX),
     });
+    if roots.is_empty() {
+        // Nothing of it will ever run.
+        let state = if steps == 0 { TaskState::Completed } else { TaskState::Failed };
+        changes.push(Change::TaskState { task: new.id, state, at: now });
+    }
     changes.extend(roots.into_iter().map(|number| Change::Live(root(new, number, now))));
     Ok(changes)
 }
