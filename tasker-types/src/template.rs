@@ -7,9 +7,11 @@
 pub mod codes;
 mod connect;
 mod dialect;
+mod draw;
 mod fields;
 mod finding;
 mod keys;
+pub mod layout;
 pub mod limits;
 mod lines;
 mod names;
@@ -19,6 +21,7 @@ mod read;
 mod render;
 mod report;
 mod scalar;
+mod schema;
 mod step;
 mod value;
 mod yaml;
@@ -31,6 +34,7 @@ use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
 pub use parse::{Parsed, StepPlace, parse};
+pub use schema::json_schema;
 
 /// A workflow: its steps, and which waits for which.
 ///

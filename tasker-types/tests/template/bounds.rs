@@ -58,46 +58,43 @@ fn aliases_cannot_nest_deeper_than_brackets() {
     assert_eq!(told(&refused_soon(&source)), [("T002", "values are nested more than 64 deep")]);
 }
 
+/// A megabyte of the piece.
+fn megabyte_of(piece: &str) -> String {
+    piece.repeat(MAX_SOURCE_BYTES / piece.len())
+}
+
 #[test]
-fn a_megabyte_of_anything_is_refused_soon() {
-    let nested = [("T002", "values are nested more than 64 deep")];
+fn a_megabyte_of_brackets_is_nested_too_deep() {
     for piece in ["[", "- ", "{", "? ", "a: {", "[a,"] {
-        let source = piece.repeat(MAX_SOURCE_BYTES / piece.len());
-        assert_eq!(told(&refused_soon(&source)), nested, "{piece}");
+        let findings = refused_soon(&megabyte_of(piece));
+        assert_eq!(told(&findings), [("T002", "values are nested more than 64 deep")], "{piece}");
     }
-    for piece in [
-        "- x\n",
-        "a\n",
-        "a: b\n",
-        "- \n",
-        "\"",
-        "'",
-        "&a ",
-        "!a ",
-        "*a ",
-        "- &a b\n- *a\n",
-        "--- \n",
-        "|\n",
-        "\n ",
-        "a",
-        "\t",
-        "#\n",
-        "a:\n - ",
-        "? a\n",
-        "%A\n",
-        "\u{feff}",
-        "é",
-        "\u{0}",
-        ": \n",
-        "<<: [{}]\n",
-    ] {
-        refused_soon(&piece.repeat(MAX_SOURCE_BYTES / piece.len()));
+}
+
+#[test]
+fn a_megabyte_of_text_is_refused_soon() {
+    for piece in ["a", "a\n", "\"", "'", "|\n", "\n ", "\t", "#\n", "\u{feff}", "é", "\u{0}", "%A\n", "--- \n"] {
+        refused_soon(&megabyte_of(piece));
     }
-    let entries: String = (0..60_000).map(|n| format!("k{n}: 1\n")).collect();
-    refused_soon(&entries);
-    refused_soon(&format!("name: t\nsteps: [{}]", "{},".repeat(10_000)));
-    refused_soon(&format!("name: t\nsteps: [{}]", "{x: 1},".repeat(10_000)));
+}
+
+#[test]
+fn a_megabyte_of_values_is_refused_soon() {
+    for piece in ["- x\n", "- \n", "a:\n - ", "- &a b\n- *a\n", "&a ", "!a ", "*a "] {
+        refused_soon(&megabyte_of(piece));
+    }
+    for step in ["{}", "{x: 1}"] {
+        refused_soon(&format!("name: t\nsteps: [{}]", format!("{step},").repeat(MAX_STEPS)));
+    }
     refused_soon(&format!("name: t\nsteps: [{}]", "x,".repeat(MAX_SOURCE_BYTES / 2 - 10)));
+}
+
+#[test]
+fn a_megabyte_of_keys_is_refused_soon() {
+    for piece in ["a: b\n", ": \n", "? a\n", "<<: [{}]\n"] {
+        refused_soon(&megabyte_of(piece));
+    }
+    refused_soon(&(0..60_000).map(|number| format!("k{number}: 1\n")).collect::<String>());
 }
 
 /// `count` steps of which each depends on those that `of` names.

@@ -14,7 +14,7 @@ fn check(source: &str) -> Result<(), TestCaseError> {
     let (findings, refused) = match parse("t.yaml", source) {
         Ok(parsed) => {
             let json = serde_json::to_string(&parsed.template).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Template>(&json).unwrap(), parsed.template.clone());
+            prop_assert_eq!(&serde_json::from_str::<Template>(&json).unwrap(), &parsed.template);
             prop_assert!(parsed.template.graph().topological().is_ok());
             prop_assert_eq!(parsed.places.len(), parsed.template.steps.len());
             (parsed.warnings, false)
