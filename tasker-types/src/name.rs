@@ -48,7 +48,7 @@ fn why_bad_length(name: &str) -> Option<String> {
         .then(|| format!("it has {} bytes; {MAX_HANDLER_NAME_BYTES} are allowed", name.len()))
 }
 
-fn why_unusable(name: &str) -> Option<String> {
+pub(crate) fn why_unusable(name: &str) -> Option<String> {
     if let Some(reason) = why_bad_length(name) {
         return Some(reason);
     }
@@ -65,7 +65,7 @@ fn why_unusable(name: &str) -> Option<String> {
 }
 
 /// `ValidateOrder`, `validate-order` and `HTTPCall` as `validate_order`, `validate_order` and `http_call`.
-fn to_snake_case(name: &str) -> String {
+pub(crate) fn to_snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
     let mut letters = name.trim().chars().peekable();
     let mut before = None;

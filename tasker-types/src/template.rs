@@ -7,20 +7,22 @@
 pub mod codes;
 mod connect;
 mod dialect;
+mod draw;
 mod fields;
 mod finding;
 mod keys;
+pub mod layout;
 pub mod limits;
 mod lines;
-pub mod names;
+mod names;
 mod node;
 mod parse;
 mod read;
 mod render;
 mod report;
 mod scalar;
+mod schema;
 mod step;
-mod suggest;
 mod value;
 mod yaml;
 
@@ -32,7 +34,7 @@ use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
 pub use parse::{Parsed, StepPlace, parse};
-pub use suggest::did_you_mean;
+pub use schema::json_schema;
 
 /// A workflow: its steps, and which waits for which.
 ///

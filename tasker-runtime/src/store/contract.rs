@@ -9,6 +9,9 @@ use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskS
 use super::{Counts, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
 use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
 
+/// Steps that one call of [`Store::due`] makes ready at most.
+pub const DUE_MAX: u32 = 1_000;
+
 /// A database of tasks. Every method is one transaction, or one read; none of them chooses a next state.
 ///
 /// A call that is dropped half-way either took effect as a whole or not at all.
@@ -20,13 +23,14 @@ pub trait Store: Send + Sync + 'static {
     /// Claims ready steps for a worker.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
 
-    /// Makes steps ready whose retry is due. Tells when the next one will be.
+    /// Makes steps ready whose retry is due, the earliest first and at most [`DUE_MAX`] of them. Tells when the next one
+    /// will be: not after `now` where more are due already.
     async fn due(&self, now: Timestamp) -> Result<Due, StoreError>;
 
     /// Claims that are held by any worker but this one: after `limit` come more.
     async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError>;
 
-    /// What claimed steps are to be run with.
+    /// What claimed steps are to be run with: one answer for each task that was asked for, in the order of their ids.
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError>;
 
     /// Which of these tasks are being cancelled.
@@ -35,7 +39,8 @@ pub trait Store: Send + Sync + 'static {
     /// All queues: which handlers the steps of stored templates need.
     async fn queues(&self) -> Result<Vec<Queue>, StoreError>;
 
-    /// Stores a template by its content, and gives it with its numbers.
+    /// Stores a template by its content, and gives it with its numbers. New tasks of its version take it from now on,
+    /// even where the content is an older one.
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError>;
 
     /// The newest template of this name; the newest version where none is named.
@@ -159,7 +164,7 @@ pub struct InputRequest {
 pub struct StepInput {
     /// The task.
     pub task: TaskId,
-    /// The task as a handler sees it, where it was asked for.
+    /// The task as a handler sees it, where it was asked for and exists.
     pub context: Option<Arc<TaskForExecution>>,
     /// The results that were asked for and exist.
     pub results: BTreeMap<StepNumber, Arc<DependencyResult>>,

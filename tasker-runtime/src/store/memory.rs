@@ -1,12 +1,16 @@
 //! A store in memory: for tests and simulation, by the same contract as the databases.
 
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tasker_types::{DependencyResult, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
-use super::contract::{ClaimRequest, Claims, Committed, Due, InputRequest, Queue, StepInput, Store};
+use super::contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
 use super::read::hex;
 use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
@@ -28,8 +32,17 @@ struct State {
     results: BTreeMap<StepRef, ResultRow>,
     attempts: Vec<AttemptRow>,
     actions: Vec<ActionRow>,
-    templates: Vec<(Arc<Pinned>, ResolvedTemplate, Timestamp)>,
+    templates: Vec<Stored>,
     queues: BTreeMap<(String, String), QueueId>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    pinned: Arc<Pinned>,
+    hash: [u8; 32],
+    /// Of two contents of one version, new tasks take the one with the higher generation.
+    generation: u64,
+    stored_at: Timestamp,
 }
 
 impl MemoryStore {
@@ -96,6 +109,10 @@ impl State {
                 )));
             }
         }
+        let known = |row: &TaskRow| self.templates.iter().any(|stored| stored.pinned.id == row.pinned.id);
+        if let Some((row, _)) = writes.new_tasks.iter().find(|(row, _)| !known(row)) {
+            return Err(StoreError::Corrupt(format!("there is no template {}", row.pinned.id.0)));
+        }
         for (row, new) in &writes.new_tasks {
             self.tasks.insert(row.id, (row.clone(), new.input.clone()));
         }
@@ -139,6 +156,10 @@ impl State {
     }
 }
 
+fn step_of(row: &LiveStep) -> StepRef {
+    StepRef { task: row.task, number: row.number }
+}
+
 fn all_of(task: TaskId) -> std::ops::RangeInclusive<StepRef> {
     StepRef { task, number: StepNumber(0) }..=StepRef { task, number: StepNumber(u32::MAX) }
 }
@@ -160,36 +181,37 @@ impl Store for MemoryStore {
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         let mut state = self.state();
-        let mut ready: Vec<(std::cmp::Reverse<i16>, Timestamp, StepRef, bool)> = state
-            .claimable(&request.queues, request.now)
-            .map(|row| {
-                (
-                    std::cmp::Reverse(row.priority),
-                    row.ready_at,
-                    StepRef { task: row.task, number: row.number },
-                    row.losses > 0,
-                )
-            })
+        let queues = &request.queues;
+        // Among equals the queue where the rotation begins comes first.
+        let turn = |queue: QueueId| {
+            let at = queues.binary_search(&queue).unwrap_or(0);
+            (at + queues.len() - request.rotation % queues.len()) % queues.len()
+        };
+        let mut ready: Vec<_> = state
+            .claimable(queues, request.now)
+            .map(|row| (Reverse(row.priority), row.ready_at, turn(row.queue), step_of(row), row.losses > 0))
             .collect();
         ready.sort_unstable();
-        let fresh = ready.iter().filter(|row| !row.3).take(request.limit as usize);
-        let lossy = ready.iter().filter(|row| row.3).take(usize::from(request.lossy));
-        let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.2).collect();
+        let fresh = ready.iter().filter(|row| !row.4).take(request.limit as usize);
+        let lossy = ready.iter().filter(|row| row.4).take(usize::from(request.lossy));
+        let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.3).collect();
         let claimed = chosen.into_iter().filter_map(|step| state.claim(step, request.worker, request.now)).collect();
         Ok(Claims { claimed })
     }
 
     async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
-        let mut due = Due::default();
-        for row in self.state().live.values_mut().filter(|row| row.state == StepState::WaitingForRetry && !row.held) {
-            if row.ready_at <= now {
+        let mut state = self.state();
+        let waits = |row: &&LiveStep| row.state == StepState::WaitingForRetry && !row.held;
+        let mut waiting: Vec<(Timestamp, StepRef)> =
+            state.live.values().filter(waits).map(|row| (row.ready_at, step_of(row))).collect();
+        waiting.sort_unstable();
+        let due = waiting.partition_point(|(ready_at, _)| *ready_at <= now).min(DUE_MAX as usize);
+        for (_, step) in &waiting[..due] {
+            if let Some(row) = state.live.get_mut(step) {
                 row.state = StepState::Ready;
-                due.ready += 1;
-            } else if due.next.is_none_or(|next| row.ready_at < next) {
-                due.next = Some(row.ready_at);
             }
         }
-        Ok(due)
+        Ok(Due { ready: due as u64, next: waiting.get(due).map(|(ready_at, _)| *ready_at) })
     }
 
     async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
@@ -203,20 +225,20 @@ impl Store for MemoryStore {
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
         let state = self.state();
-        let mut inputs = Vec::with_capacity(wanted.len());
-        for request in wanted {
-            let Some((row, input)) = state.tasks.get(&request.task) else { continue };
-            let context = if request.context { Some(Arc::new(read::for_execution(row, input)?)) } else { None };
-            let mut results = BTreeMap::new();
-            for number in request.results {
-                let row = state.results.get(&StepRef { task: request.task, number });
+        let mut inputs: BTreeMap<TaskId, StepInput> = BTreeMap::new();
+        for InputRequest { task, context, results } in wanted {
+            let given = inputs.entry(task).or_insert(StepInput { task, context: None, results: BTreeMap::new() });
+            if let Some((row, input)) = state.tasks.get(&task).filter(|_| context) {
+                given.context = Some(Arc::new(read::for_execution(row, input)?));
+            }
+            for number in results {
+                let row = state.results.get(&StepRef { task, number });
                 if let Some(text) = row.and_then(|row| row.result.as_deref()) {
-                    results.insert(number, Arc::new(DependencyResult { result: read::json(text)? }));
+                    given.results.insert(number, Arc::new(DependencyResult { result: read::json(text)? }));
                 }
             }
-            inputs.push(StepInput { task: request.task, context, results });
         }
-        Ok(inputs)
+        Ok(inputs.into_values().collect())
     }
 
     async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
@@ -237,19 +259,22 @@ impl Store for MemoryStore {
     }
 
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
-        let mut state = self.state();
-        if let Some((pinned, _, _)) = state.templates.iter().find(|(_, stored, _)| *stored == template) {
-            return Ok(pinned.clone());
+        let state = &mut *self.state();
+        let hash = template.hash();
+        let generation = state.templates.iter().map(|stored| stored.generation).max().unwrap_or(0) + 1;
+        if let Some(stored) = state.templates.iter_mut().find(|stored| stored.hash == hash) {
+            stored.generation = generation;
+            return Ok(stored.pinned.clone());
         }
         let mut queues = Vec::with_capacity(template.steps.len());
         for step in &template.steps {
             let next = QueueId(i64::try_from(state.queues.len()).unwrap_or(i64::MAX) + 1);
-            queues
-                .push(*state.queues.entry((template.template.namespace.clone(), step.handler.clone())).or_insert(next));
+            let of = (template.template.namespace.clone(), step.handler.clone());
+            queues.push(*state.queues.entry(of).or_insert(next));
         }
         let id = TemplateId(i64::try_from(state.templates.len()).unwrap_or(i64::MAX) + 1);
-        let pinned = Arc::new(Pinned::new(id, template.clone(), &queues));
-        state.templates.push((pinned.clone(), template, now));
+        let pinned = Arc::new(Pinned::new(id, template, &queues));
+        state.templates.push(Stored { pinned: pinned.clone(), hash, generation, stored_at: now });
         Ok(pinned)
     }
 
@@ -263,36 +288,34 @@ impl Store for MemoryStore {
         let found = state
             .templates
             .iter()
-            .map(|(pinned, ..)| pinned)
-            .filter(|pinned| pinned.template.namespace == namespace && pinned.template.name == name)
-            .filter(|pinned| version.is_none_or(|version| pinned.template.version == version))
-            .max_by_key(|pinned| (read::version_key(&pinned.template.version), pinned.id));
-        Ok(found.cloned())
+            .map(|stored| (&stored.pinned.template, stored))
+            .filter(|(template, _)| template.namespace == namespace && template.name == name)
+            .filter(|(template, _)| version.is_none_or(|version| template.version == version))
+            .max_by_key(|(template, stored)| (read::version_key(&template.version), stored.generation));
+        Ok(found.map(|(_, stored)| stored.pinned.clone()))
     }
 
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
         let state = self.state();
-        let mut list: Vec<StoredTemplate> = Vec::with_capacity(state.templates.len());
-        for (pinned, resolved, stored_at) in &state.templates {
-            let open =
-                state.tasks.values().filter(|(row, _)| row.pinned.id == pinned.id && !row.state.is_over()).count();
-            list.push(StoredTemplate {
-                namespace: pinned.template.namespace.clone(),
-                name: pinned.template.name.clone(),
-                version: pinned.template.version.clone(),
-                hash: hex(&resolved.hash()),
-                stored_at: *stored_at,
-                open_tasks: open as u64,
-            });
-        }
-        list.sort_by(|a, b| {
-            (&a.namespace, &a.name, read::version_key(&a.version)).cmp(&(
-                &b.namespace,
-                &b.name,
-                read::version_key(&b.version),
-            ))
+        let mut templates: Vec<&Stored> = state.templates.iter().collect();
+        templates.sort_by_cached_key(|stored| {
+            let template = &stored.pinned.template;
+            let version = read::version_key(&template.version);
+            (template.namespace.clone(), template.name.clone(), version, stored.generation)
         });
-        Ok(list)
+        let view = |stored: &Stored| {
+            let runs_on = |row: &TaskRow| row.pinned.id == stored.pinned.id && !row.state.is_over();
+            let template = &stored.pinned.template;
+            StoredTemplate {
+                namespace: template.namespace.clone(),
+                name: template.name.clone(),
+                version: template.version.clone(),
+                hash: hex(&stored.hash),
+                stored_at: stored.stored_at,
+                open_tasks: state.tasks.values().filter(|(row, _)| runs_on(row)).count() as u64,
+            }
+        };
+        Ok(templates.into_iter().map(view).collect())
     }
 
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
@@ -316,14 +339,15 @@ impl Store for MemoryStore {
             .rev()
             .map(|(row, _)| row)
             .filter(|row| page.before.is_none_or(|before| row.id < before) && filter.admits(row))
-            .take(page.limit as usize)
+            .take(page.rows() as usize)
             .map(|row| ListedTask { row: row.clone() });
         Ok(listed.collect())
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
         let state = self.state();
-        let matching = state.tasks.keys().filter(|id| id.uuid().simple().to_string().starts_with(prefix));
+        let Some((first, last)) = read::uuids_with_prefix(prefix) else { return Ok(Vec::new()) };
+        let matching = state.tasks.keys().filter(|id| (first..=last).contains(&id.uuid()));
         Ok(matching.take(limit as usize).copied().collect())
     }
 

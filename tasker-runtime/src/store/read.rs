@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use tasker_types::{StepNumber, StepState, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
+use uuid::Uuid;
 
 use super::StoreError;
-use crate::core::{AttemptOutcome, AttemptRow, LiveStep, ResultRow, TaskInput, TaskRow};
+use crate::core::{AttemptOutcome, AttemptRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
 
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,6 +130,25 @@ pub struct Counts {
     pub waiting_steps: u64,
 }
 
+/// The longest page.
+const PAGE_MAX: u32 = 200;
+
+impl Page {
+    /// How many rows to read.
+    pub(super) fn rows(self) -> u32 {
+        self.limit.min(PAGE_MAX)
+    }
+}
+
+/// The first and the last UUID that begin with these hexadecimal digits; nothing where they are no digits, or too many.
+pub(super) fn uuids_with_prefix(digits: &str) -> Option<(Uuid, Uuid)> {
+    if digits.len() > 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let filled = |digit: &str| Uuid::try_parse(&format!("{digits}{}", digit.repeat(32 - digits.len()))).ok();
+    Some((filled("0")?, filled("f")?))
+}
+
 impl TaskFilter {
     /// Whether the task is in the list.
     #[must_use]
@@ -211,6 +231,14 @@ pub(super) fn task_view(
     }
     for result in results {
         let Some(step) = steps.get_mut(result.number.index()) else { continue };
+        let since = step.attempts.iter().rposition(|attempt| attempt.outcome == AttemptOutcome::Reopened);
+        for attempt in &step.attempts[since.map_or(0, |reopened| reopened + 1)..] {
+            step.failures += u32::from(matches!(attempt.outcome, AttemptOutcome::Failed | AttemptOutcome::TimedOut));
+            step.losses += u32::from(attempt.outcome == AttemptOutcome::Lost);
+        }
+        let failed = result.outcome == StepState::Failed;
+        step.failures += u32::from(failed && result.cause == Cause::Handler);
+        step.losses += u32::from(failed && result.cause == Cause::Losses);
         (step.state, step.attempt, step.unmet) = (result.outcome, result.attempt, 0);
         (step.ready_at, step.claimed_at, step.finished_at) =
             (result.ready_at, result.claimed_at, Some(result.finished_at));

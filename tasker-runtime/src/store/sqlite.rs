@@ -11,7 +11,10 @@ mod read;
 mod rows;
 mod sql;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod transact;
+mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +23,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::{Connection as _, Sqlite, SqliteConnection};
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
 use self::error::translate;
@@ -56,6 +60,24 @@ pub enum Durability {
     Relaxed,
 }
 
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// How hard a commit is pressed to the disk.
+    pub durability: Durability,
+    /// How long a statement waits for another process's short transaction.
+    pub busy_timeout: Duration,
+    /// The most pages that the file may have: a full disk, for tests.
+    #[doc(hidden)]
+    pub pages_max: Option<u32>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { durability: Durability::default(), busy_timeout: BUSY_TIMEOUT, pages_max: None }
+    }
+}
+
 /// A database in a file.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -71,27 +93,39 @@ impl SqliteStore {
     /// # Errors
     /// The file can't be opened, is no database, is busy or read-only, or its schema is newer than this binary.
     pub async fn open(path: impl AsRef<Path>, durability: Durability) -> Result<Self, StoreError> {
+        Self::open_with(path, SqliteOptions { durability, ..SqliteOptions::default() }).await
+    }
+
+    /// The same with every option.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
         create_private(&path)?;
-        let synchronous = match durability {
+        let synchronous = match options.durability {
             Durability::Full => SqliteSynchronous::Full,
             Durability::Relaxed => SqliteSynchronous::Normal,
         };
-        let options = SqliteConnectOptions::new()
+        let reads = SqliteConnectOptions::new()
             .filename(&path)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
+            .busy_timeout(options.busy_timeout)
             .statement_cache_capacity(STATEMENTS_MAX);
-        let mut connection = SqliteConnection::connect_with(&options).await.map_err(|error| opening(&path, error))?;
+        let writes = match options.pages_max {
+            Some(pages) => reads.clone().pragma("max_page_count", pages.to_string()),
+            None => reads.clone(),
+        };
+        let mut connection = SqliteConnection::connect_with(&writes).await.map_err(|error| opening(&path, error))?;
         check_version(&mut connection).await?;
-        migrate(&mut connection).await?;
+        migrate(&mut connection).await.map_err(|error| named(&path, error))?;
         let templates = Arc::new(Templates::default());
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .min_connections(0)
-            .connect_lazy_with(options.read_only(true));
+            .connect_lazy_with(reads.read_only(true));
         Ok(Self { path, writer: Writer::start(connection, templates.clone()), readers, templates })
     }
 
@@ -118,13 +152,19 @@ impl SqliteStore {
         facts::read(&mut *self.reader().await?).await
     }
 
-    async fn reader(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {
+    /// A connection that reads. A caller may go away in the middle of a read: the driver undoes what it had begun.
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         self.readers.acquire().await.map_err(translate)
     }
 }
 
 fn opening(path: &Path, error: sqlx::Error) -> StoreError {
-    match translate(error) {
+    named(path, translate(error))
+}
+
+/// The error with the path of its file, where it is the file's fault.
+fn named(path: &Path, error: StoreError) -> StoreError {
+    match error {
         StoreError::Corrupt(text) | StoreError::Open(text) => StoreError::Open(format!("{}: {text}", path.display())),
         other => other,
     }
@@ -159,26 +199,37 @@ async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreErr
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
-    let found = schema_version(connection).await?;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    if found == known {
+    if is_current(connection).await? {
         return Ok(());
     }
     let migrations = MIGRATIONS
         .iter()
         .map(|&(version, name, text)| {
-            Migration::new(version, name.into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(text), false)
+            let text = sqlx::SqlSafeStr::into_sql_str(text);
+            Migration::new(version, name.into(), MigrationType::Simple, text, false)
         })
         .collect();
     let mut migrator = Migrator::with_migrations(migrations);
     migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
-    migrator.run_direct(None, connection, false).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) => translate(error),
-        other => StoreError::Open(format!("the schema cannot be brought up to date: {other}")),
-    })
+    // Of several processes that open a new file at once, one migrates it.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(translate)?;
+    if !is_current(&mut transaction).await? {
+        migrator.run_direct(None, &mut *transaction, false).await.map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(error) => translate(error),
+            other => StoreError::Open(format!("the schema cannot be brought up to date: {other}")),
+        })?;
+    }
+    transaction.commit().await.map_err(translate)
+}
+
+/// Whether the file has every migration that this binary knows.
+async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let found = schema_version(connection).await?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    Ok(found == known)
 }
 
 /// The newest migration that the file has; 0 for an empty file.

@@ -7,7 +7,7 @@ use super::limits::{MAX_DEPTH, MAX_EDGES};
 use super::report::Report;
 use super::scalar::quoted;
 use super::step::{Draft, Mention};
-use super::suggest::did_you_mean;
+use crate::suggest::nearest;
 use crate::{Graph, StepNumber};
 
 /// After this many findings no more suggestions are looked for: each looks at every step's name.
@@ -86,10 +86,7 @@ fn resolve<'n>(
         } else {
             let meant = (report.len() < MOST_SUGGESTIONS)
                 .then(|| {
-                    did_you_mean(
-                        mention.name,
-                        numbers.keys().map(String::as_str).filter(|&name| name != draft.step.name),
-                    )
+                    nearest(mention.name, numbers.keys().map(String::as_str).filter(|&name| name != draft.step.name))
                 })
                 .flatten();
             let message = format!("{} depends on {}, which does not exist", draft.label, quoted(mention.name));

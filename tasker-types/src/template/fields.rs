@@ -6,7 +6,7 @@ use super::keys::{Block, Key, Need};
 use super::node::{At, Entry, Kind, Node};
 use super::report::Report;
 use super::scalar::{Scalar, describe, quoted, resolve, shortened};
-use super::suggest::did_you_mean;
+use crate::suggest::nearest;
 
 /// What keys are called elsewhere, and here.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -127,7 +127,7 @@ impl<'n, 's> Fields<'n, 's> {
     fn unknown(&mut self, block: &'static Block, name: &str, entry: &'n Entry<'s>, reading: &mut Reading) {
         let synonym = SYNONYMS.iter().find_map(|&(other, own)| (other == name).then(|| block.find(own)).flatten());
         let names = block.keys.iter().map(|key| key.name);
-        let meant = synonym.or_else(|| block.find(did_you_mean(name, names)?));
+        let meant = synonym.or_else(|| block.find(nearest(name, names)?));
         let message = format!("unknown key {} in {}", quoted(name), self.place());
         let added = reading.report.add(&codes::UNKNOWN_KEY, entry.key_at, message).label("unknown key");
         match meant {
@@ -220,7 +220,10 @@ impl<'n, 's> Fields<'n, 's> {
     /// Reports that the value of the key `name` is not what it must be.
     pub(super) fn wrong_type(&self, name: &str, wanted: &str, value: &Node<'_>, reading: &mut Reading) {
         let message = format!("{} must be {wanted}, but is {}", self.name_of(name), describe(value));
-        let added = reading.report.add(&codes::WRONG_TYPE, value.anchor(), message).label(format!("must be {wanted}"));
+        // Where nothing is written there is nothing to point at but the key.
+        let key_at = self.get(name).filter(|_| value.at.start == value.at.end).map(|entry| entry.key_at);
+        let at = key_at.unwrap_or_else(|| value.anchor());
+        let added = reading.report.add(&codes::WRONG_TYPE, at, message).label(format!("must be {wanted}"));
         if let Kind::Scalar { text, plain } = &value.kind {
             let boolean = match (&**text, wanted.starts_with("`true`")) {
                 ("yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y", true) => Some("`true`"),

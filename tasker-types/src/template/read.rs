@@ -11,8 +11,8 @@ use super::names::{check_name, check_version};
 use super::node::{Kind, Node};
 use super::scalar::{Scalar, quoted, resolve};
 use super::step::{self, Draft};
-use super::suggest::did_you_mean;
 use super::value::to_json;
+use crate::suggest::nearest;
 
 const IDENTITY_STRATEGIES: &[&str] = &["always_unique", "strict", "caller_provided"];
 
@@ -41,8 +41,8 @@ pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Tem
 fn name(fields: &Fields<'_, '_>, key: &str, reading: &mut Reading) -> Option<String> {
     let (name, at) = fields.text(key, reading)?;
     if let Err(bad) = check_name(name) {
-        let of = if key == "name" { "a template" } else { "a namespace" };
-        let message = format!("{} cannot be the name of {of}: {}", quoted(name), bad.reason);
+        let of = if key == "name" { "template" } else { "namespace" };
+        let message = format!("bad {of} name: {}", bad.reason);
         reading.report.add(&codes::BAD_NAME, at, message).suggest(bad.suggestion.as_deref());
     }
     Some(name.to_owned())
@@ -51,7 +51,7 @@ fn name(fields: &Fields<'_, '_>, key: &str, reading: &mut Reading) -> Option<Str
 fn version(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<String> {
     let (version, at) = fields.text("version", reading)?;
     if let Err(bad) = check_version(version) {
-        let message = format!("{} cannot be a version: {}", quoted(version), bad.reason);
+        let message = format!("bad version {}: {}", quoted(version), bad.reason);
         reading.report.add(&codes::BAD_VERSION, at, message).suggest(bad.suggestion.as_deref());
     }
     Some(version.to_owned())
@@ -83,7 +83,7 @@ fn refuse_other_identities(fields: &Fields<'_, '_>, reading: &mut Reading) {
             .add(&codes::UNKNOWN_VALUE, at, message)
             .label("unknown value")
             .help("take one of always_unique, strict, caller_provided")
-            .suggest(did_you_mean(strategy, known));
+            .suggest(nearest(strategy, known));
     }
 }
 

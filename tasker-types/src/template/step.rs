@@ -5,11 +5,11 @@ use super::fields::{Fields, Reading};
 use super::keys::{HANDLER, RETRY, STEP};
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS};
 use super::names::{check_handler, check_step, is_rust_path};
-use super::node::{At, Kind, Node};
+use super::node::{At, Entry, Kind, Node};
 use super::scalar::{Scalar, describe, quoted, resolve};
-use super::suggest::did_you_mean;
 use super::value::to_json;
 use super::{HandlerRef, StepTemplate};
+use crate::suggest::nearest;
 use crate::{Backoff, RetrySpec};
 
 /// A step whose dependencies are names still.
@@ -66,7 +66,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
         name.clone_into(&mut draft.step.name);
         name.clone_into(&mut draft.step.handler.callable);
         if let Err(bad) = check_step(name) {
-            let message = format!("{} cannot be the name of a step: {}", quoted(name), bad.reason);
+            let message = format!("bad step name: {}", bad.reason);
             reading.report.add(&codes::BAD_NAME, at, message).suggest(bad.suggestion.as_deref());
         }
     }
@@ -107,7 +107,7 @@ fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
                 .report
                 .add(&codes::UNKNOWN_VALUE, at, message)
                 .help("types are standard, decision, deferred_convergence, batchable, batch_worker")
-                .suggest(did_you_mean(kind, types));
+                .suggest(nearest(kind, types));
         }
     }
     if fields.boolean("skippable", reading) == Some(true)
@@ -133,14 +133,26 @@ fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
 }
 
 fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Reading) {
-    let Some(entry) = fields.get("handler") else {
-        return;
-    };
-    let callable = match &entry.value.kind {
+    let given = fields.get("handler").and_then(|entry| given_handler(fields, entry, draft, reading));
+    if let Some((callable, at)) = given {
+        name_handler(callable, at, draft, reading);
+    } else if draft.named && check_step(&draft.step.name).is_ok() && check_handler(&draft.step.name).is_err() {
+        let message = format!("{} names no handler, and its own name cannot be that of one", draft.label);
+        let added = reading.report.add(&codes::BAD_HANDLER, draft.name_at, message);
+        added.help("names of handlers begin with a letter; give the step a `handler`");
+    }
+}
+
+/// The name under `handler`, in its short or its long form, and what the handler is made with.
+fn given_handler<'n>(
+    fields: &Fields<'n, '_>,
+    entry: &'n Entry<'_>,
+    draft: &mut Draft<'n>,
+    reading: &mut Reading,
+) -> Option<(&'n str, At)> {
+    match &entry.value.kind {
         Kind::Map(_) => {
-            let Some(inner) = Fields::of(&entry.value, &HANDLER, draft.label.clone(), "handler.", reading) else {
-                return;
-            };
+            let inner = Fields::of(&entry.value, &HANDLER, draft.label.clone(), "handler.", reading)?;
             if let Some(given) = inner.get("initialization") {
                 match (&given.value.kind, to_json(&given.value, &mut reading.dialect, &mut reading.report)) {
                     (Kind::Map(_), json) => draft.step.handler.initialization = json,
@@ -155,16 +167,16 @@ fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Rea
             None
         }
         Kind::Scalar { .. } => fields.text("handler", reading),
-    };
-    let Some((callable, at)) = callable else {
-        return;
-    };
+    }
+}
+
+fn name_handler(callable: &str, at: At, draft: &mut Draft<'_>, reading: &mut Reading) {
     draft.handler_at = Some(at);
     callable.clone_into(&mut draft.step.handler.callable);
     if is_rust_path(callable) {
         reading.dialect.rust_path(at, callable);
     } else if let Err(bad) = check_handler(callable) {
-        let message = format!("{} cannot be the name of a handler: {}", quoted(callable), bad.reason);
+        let message = format!("bad handler name: {}", bad.reason);
         reading.report.add(&codes::BAD_HANDLER, at, message).suggest(bad.suggestion.as_deref());
     }
 }
@@ -232,7 +244,7 @@ fn backoff(retry: &Fields<'_, '_>, reading: &mut Reading) -> Option<Backoff> {
             .add(&codes::UNKNOWN_VALUE, at, message)
             .label("unknown value")
             .help("take one of none, linear, exponential, fibonacci")
-            .suggest(did_you_mean(name, names));
+            .suggest(nearest(name, names));
     }
     backoff
 }

@@ -320,6 +320,9 @@ fn help_for(kind: &ErrorKind) -> Option<&'static str> {
             "indent with spaces, not with tabs"
         }
         ErrorKind::MappingValueNotAllowed => "put the text in quotes if it has `: ` in it; else check the indentation",
+        ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
+            "remove the character, or write it as an escape in double quotes"
+        }
         ErrorKind::UnexpectedCharacter { .. } => "put the text in quotes",
         ErrorKind::UnknownAnchor => {
             "an alias (`*name`) needs an anchor (`&name`) before it; put a text that begins with `*` in quotes"

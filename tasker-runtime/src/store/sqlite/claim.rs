@@ -9,7 +9,7 @@ use super::sql::{Binder, Values};
 use super::templates::Templates;
 use super::writer::{begin, commit};
 use crate::core::{Claimed, QueueId, StepRef};
-use crate::store::{ClaimRequest, Claims, Due, StoreError};
+use crate::store::{ClaimRequest, Claims, DUE_MAX, Due, StoreError};
 
 /// Queues that one statement probes; the next ones follow in the next statement.
 const QUEUES_AT_ONCE: usize = 64;
@@ -126,8 +126,9 @@ pub(super) async fn due(connection: &mut SqliteConnection, now: Timestamp) -> Re
         return Ok(Due { ready: 0, next: Some(first) });
     }
     begin(connection).await?;
-    let update = sqlx::query("UPDATE live_steps SET state = 1 WHERE state = 3 AND held = 0 AND ready_at <= ?")
-        .bind(now.as_micros());
+    let update = "UPDATE live_steps SET state = 1 WHERE (task, number) IN (SELECT task, number FROM live_steps \
+                  WHERE state = 3 AND held = 0 AND ready_at <= ? ORDER BY ready_at LIMIT ?)";
+    let update = sqlx::query(update).bind(now.as_micros()).bind(DUE_MAX);
     let ready = update.execute(&mut *connection).await.map_err(translate)?.rows_affected();
     let then: Option<i64> =
         sqlx::query(next).fetch_one(&mut *connection).await.map_err(translate)?.try_get(0).map_err(translate)?;

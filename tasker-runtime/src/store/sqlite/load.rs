@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 
 use sqlx::SqliteConnection;
 use tasker_types::{StepNumber, StepState, TaskId, Timestamp};
+use uuid::Uuid;
 
 use super::cache::{Cache, STEPS_MAX};
 use super::error::translate;
 use super::rows::{self, BareTask, Columns, LIVE, TASK};
-use super::sql::{Binder, Values};
+use super::sql::{Binder, ROWS_MAX, Values};
 use super::templates::Templates;
+use super::writer::begin;
 use crate::core::{Backlog, Batch, LiveStep, QueueId, Snapshot, StepRef, TaskRow};
 use crate::store::StoreError;
 
-/// Loads what the batch needs, under the write lock that was taken before.
+/// Whether another connection has written, and the highest priority that waits: one probe of the claim's index a queue.
+const LOOK: &str = "SELECT (SELECT data_version FROM pragma_data_version), max((SELECT priority FROM live_steps \
+                    WHERE queue = v.column1 AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= v.column2 \
+                    ORDER BY priority DESC LIMIT 1)) FROM (VALUES ";
+
+/// Takes the write lock and loads what the batch needs.
 pub(super) async fn load(
     connection: &mut SqliteConnection,
     templates: &Templates,
@@ -46,10 +53,16 @@ pub(super) async fn load(
     for (step, outcome, attempt) in over_of(connection, &unread).await? {
         snapshot.load_over(step, outcome, attempt);
     }
+    let taken = Values::new("SELECT a.id FROM (VALUES ", 1, ") AS v CROSS JOIN actions AS a ON a.id = v.column1");
+    let bind = |id: &Uuid, to: &mut Binder| _ = to.add(id.as_bytes().to_vec());
+    for row in taken.fetch(connection, &batch.actions(), bind).await? {
+        snapshot.load_action(Columns::of(&row).uuid()?);
+    }
     Ok((snapshot, backlog))
 }
 
-/// Whether another connection has written, and the highest priority that waits in one of these queues: one probe of the
+/// Takes the write lock at once: a transaction that reads first and writes later could be refused half-way. Tells
+/// whether another connection has written, and the highest priority that waits in one of these queues: one probe of the
 /// claim's index for each.
 async fn look_around(
     connection: &mut SqliteConnection,
@@ -57,18 +70,17 @@ async fn look_around(
     now: Timestamp,
 ) -> Result<(i64, Backlog), StoreError> {
     if queues.is_empty() {
+        begin(connection).await?;
         let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await.map_err(translate)?;
         return Ok((version, Backlog::default()));
     }
-    let probe = Values::new(
-        "SELECT (SELECT data_version FROM pragma_data_version), max((SELECT priority FROM live_steps WHERE queue = v.column1 \
-         AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= v.column2 ORDER BY priority DESC LIMIT 1)) FROM (VALUES ",
-        2,
-        ") AS v",
-    );
     let bind = |queue: &QueueId, to: &mut Binder| _ = to.add(queue.0).add(now.as_micros());
     let (mut version, mut top_priority) = (0, None);
-    for row in probe.fetch(connection, queues, bind).await? {
+    let (first, rest) = queues.split_at(queues.len().min(ROWS_MAX));
+    let opening = format!("BEGIN IMMEDIATE; {LOOK}");
+    let mut found = Values::new(&opening, 2, ") AS v").fetch(connection, first, bind).await?;
+    found.extend(Values::new(LOOK, 2, ") AS v").fetch(connection, rest, bind).await?);
+    for row in found {
         let columns = &mut Columns::of(&row);
         version = columns.get()?;
         top_priority = top_priority.max(columns.get::<Option<i16>>()?);

@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection};
 use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, WorkerId};
-use uuid::Uuid;
 
 use super::error::translate;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::Values;
 use super::templates::Templates;
 use crate::core::{ActionRow, Dump, StepRef, TaskRow};
-use crate::store::read::{for_execution, hex, json, task_view, version_key};
+use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
 };
@@ -92,7 +91,7 @@ pub(super) async fn list_tasks(
     if let Some(before) = page.before {
         query.push(" AND t.id < ").push_bind(rows::id(before));
     }
-    query.push(" ORDER BY t.id DESC LIMIT ").push_bind(page.limit);
+    query.push(" ORDER BY t.id DESC LIMIT ").push_bind(page.rows());
     let rows = query.build().fetch_all(&mut *connection).await.map_err(translate)?;
     Ok(task_rows(connection, templates, &rows).await?.into_iter().map(|row| ListedTask { row }).collect())
 }
@@ -116,11 +115,7 @@ pub(super) async fn tasks_by_prefix(
     prefix: &str,
     limit: u32,
 ) -> Result<Vec<TaskId>, StoreError> {
-    let bound = |digit: &str| {
-        u128::from_str_radix(&format!("{prefix}{}", digit.repeat(32usize.saturating_sub(prefix.len()))), 16)
-            .map(Uuid::from_u128)
-    };
-    let (Ok(first), Ok(last)) = (bound("0"), bound("f")) else { return Ok(Vec::new()) };
+    let Some((first, last)) = uuids_with_prefix(prefix) else { return Ok(Vec::new()) };
     let query = sqlx::query("SELECT id FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?");
     let query = query.bind(first.as_bytes().to_vec()).bind(last.as_bytes().to_vec()).bind(limit);
     query.fetch_all(connection).await.map_err(translate)?.iter().map(|row| Columns::of(row).task()).collect()
@@ -135,7 +130,9 @@ pub(super) async fn inputs(
         .iter()
         .map(|request| (request.task, StepInput { task: request.task, context: None, results: BTreeMap::new() }))
         .collect();
-    let tasks: Vec<TaskId> = wanted.iter().filter(|request| request.context).map(|request| request.task).collect();
+    let mut tasks: Vec<TaskId> = wanted.iter().filter(|request| request.context).map(|request| request.task).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
     let select =
         format!("SELECT {TASK}, i.context, i.correlation_id, i.initiator, i.source_system, i.reason FROM (VALUES ");
     let join = ") AS v CROSS JOIN tasks AS t ON t.id = v.column1 CROSS JOIN task_inputs AS i ON i.task = t.id";

@@ -7,7 +7,7 @@ use tasker_types::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::cache::Cache;
-use super::error::translate;
+use super::error::{translate, unless_committed};
 use super::templates::Templates;
 use super::{claim, prune, transact};
 use crate::core::{Batch, Pinned, ResolvedTemplate};
@@ -25,6 +25,9 @@ pub(super) enum Job {
     Pin(Box<ResolvedTemplate>, Timestamp, Answer<Arc<Pinned>>),
     Prune(Timestamp, u32, Answer<u64>),
     Version(Answer<i64>),
+    /// The first column of what the writer's own connection answers, as text.
+    #[cfg(test)]
+    Ask(String, Answer<Vec<String>>),
     Close(Answer<()>),
 }
 
@@ -58,7 +61,7 @@ async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jo
                 if outcome.is_err() {
                     cache.clear();
                 }
-                drop(answer.send(whole(outcome, c).await));
+                _ = answer.send(whole(outcome, c).await);
             }
             Job::Claim(request, answer) => {
                 let outcome = claim::claim(c, &templates, &request).await;
@@ -66,25 +69,25 @@ async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jo
                     Ok(claims) => claims.claimed.iter().for_each(|claimed| cache.forget(claimed.task)),
                     Err(_) => cache.clear(),
                 }
-                drop(answer.send(whole(outcome, c).await));
+                _ = answer.send(whole(outcome, c).await);
             }
             Job::Due(now, answer) => {
                 let outcome = claim::due(c, now).await;
                 if !outcome.as_ref().is_ok_and(|due| due.ready == 0) {
                     cache.clear();
                 }
-                drop(answer.send(whole(outcome, c).await));
+                _ = answer.send(whole(outcome, c).await);
             }
             Job::Pin(template, now, answer) => {
-                drop(answer.send(whole(templates.pin(c, *template, now).await, c).await))
+                _ = answer.send(whole(templates.pin(c, *template, now).await, c).await);
             }
-            Job::Prune(before, limit, answer) => {
-                drop(answer.send(whole(prune::prune(c, before, limit).await, c).await))
-            }
-            Job::Version(answer) => drop(answer.send(version(c).await)),
+            Job::Prune(before, limit, answer) => _ = answer.send(whole(prune::prune(c, before, limit).await, c).await),
+            Job::Version(answer) => _ = answer.send(version(c).await),
+            #[cfg(test)]
+            Job::Ask(sql, answer) => _ = answer.send(ask(c, &sql).await),
             Job::Close(answer) => {
                 // The last connection that closes moves the WAL into the file.
-                drop(answer.send(connection.close().await.map_err(translate)));
+                _ = answer.send(connection.close().await.map_err(translate));
                 return;
             }
         }
@@ -110,5 +113,13 @@ pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<(), Store
 }
 
 pub(super) async fn commit(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("COMMIT").execute(connection).await.map(drop).map_err(translate)
+    sqlx::query("COMMIT").execute(connection).await.map(drop).map_err(unless_committed)
+}
+
+#[cfg(test)]
+async fn ask(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>, StoreError> {
+    use sqlx::{AssertSqlSafe, Row as _};
+
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(translate)?;
+    rows.iter().map(|row| row.try_get_unchecked(0).map_err(translate)).collect()
 }
