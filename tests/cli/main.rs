@@ -1,5 +1,7 @@
 //! The command line as its users meet it: real processes, real files, real signals, a real terminal.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod database;
 mod dev;
 mod input;

@@ -46,8 +46,10 @@ fn a_template_is_drawn_in_three_ways() {
     let outline = world.run(&["template", "graph", "order_fulfillment"]).ended(0).plain();
     assert!(outline.out.contains("  reserve_inventory  after validate_order\n"), "{}", outline.out);
     let mermaid = world.run(&["template", "graph", "order_fulfillment", "--mermaid"]).ended(0);
-    assert!(mermaid.out.starts_with("flowchart TD\n") && mermaid.out.contains("  s2 --> s3"), "{}", mermaid.out);
+    assert!(mermaid.out.starts_with("flowchart LR\n") && mermaid.out.contains("s2 --> s3"), "{}", mermaid.out);
     world.run(&["template", "graph", "order_fulfillment", "--svg", "--file", "graph.svg"]).ended(0);
+    let schema = world.run(&["template", "schema"]).ended(0);
+    assert!(schema.json()["properties"]["steps"].is_object(), "{}", schema.out);
     let svg = std::fs::read_to_string(world.path("graph.svg")).expect("it was written");
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.matches("<rect").count() == 4, "{svg}");
     world.run(&["template", "graph", "order_fulfillment", "--file", "no/such/folder"]).refused(
