@@ -1,8 +1,9 @@
 //! The lock that makes one process the worker of a file.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::private;
 use crate::store::StoreError;
 
 /// The right to run the worker of a database file: held until it is dropped, or its process dies.
@@ -19,7 +20,7 @@ impl WorkerLock {
     pub fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
         let beside = Self::file(path);
         let failed = |error: std::io::Error| StoreError::Open(format!("{}: {error}", beside.display()));
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
+        let file = private().create(true).truncate(false).open(&beside).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

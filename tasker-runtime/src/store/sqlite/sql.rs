@@ -46,9 +46,20 @@ impl<'q> Values<'q> {
         rows: &[T],
         bind: impl Fn(&T, &mut Binder),
     ) -> Result<u64, StoreError> {
+        self.execute_with(connection, |_| (), rows, bind).await
+    }
+
+    /// The same for a statement with places before its rows: `head` binds them.
+    pub(super) async fn execute_with<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        head: impl Fn(&mut Binder),
+        rows: &[T],
+        bind: impl Fn(&T, &mut Binder),
+    ) -> Result<u64, StoreError> {
         let mut touched = 0;
         for chunk in chunks(rows) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(chunk.len())), bound(chunk, &bind)?);
+            let query = sqlx::query_with(AssertSqlSafe(self.text(chunk.len())), bound(&head, chunk, &bind)?);
             touched += query.execute(&mut *connection).await.map_err(translate)?.rows_affected();
         }
         Ok(touched)
@@ -63,15 +74,28 @@ impl<'q> Values<'q> {
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut found = Vec::with_capacity(rows.len());
         for chunk in chunks(rows) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(chunk.len())), bound(chunk, &bind)?);
+            let query = sqlx::query_with(AssertSqlSafe(self.text(chunk.len())), bound(|_| (), chunk, &bind)?);
             found.extend(query.fetch_all(&mut *connection).await.map_err(translate)?);
         }
         Ok(found)
     }
 }
 
-fn bound<T>(rows: &[T], bind: impl Fn(&T, &mut Binder)) -> Result<SqliteArguments, StoreError> {
+/// Every row was as it had been loaded under the lock that is still held; or the file is damaged.
+pub(super) fn expect(touched: u64, wanted: usize, what: &str) -> Result<(), StoreError> {
+    if touched == wanted as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("{touched} of {wanted} {what} were as they had been loaded")))
+}
+
+fn bound<T>(
+    head: impl Fn(&mut Binder),
+    rows: &[T],
+    bind: impl Fn(&T, &mut Binder),
+) -> Result<SqliteArguments, StoreError> {
     let mut binder = Binder { arguments: SqliteArguments::default(), failed: None };
+    head(&mut binder);
     for row in rows {
         bind(row, &mut binder);
     }

@@ -5,7 +5,7 @@ use tasker_types::{StepState, Timestamp};
 
 use super::error::translate;
 use super::rows::{self, BareTask, Columns, LIVE, TASK};
-use super::sql::Values;
+use super::sql::{Values, expect};
 use super::templates::Templates;
 use super::writer::{begin, commit};
 use crate::core::{Backlog, Batch, QueueId, Snapshot, StepRef, Writes, fold};
@@ -48,7 +48,7 @@ async fn load(
     let select = format!("SELECT {LIVE} FROM (VALUES ");
     let by_step =
         Values::new(&select, 2, ") AS v CROSS JOIN live_steps AS l ON l.task = v.column1 AND l.number = v.column2");
-    for row in by_step.fetch(connection, &steps, bind_step).await? {
+    for row in by_step.fetch(connection, &steps, rows::bind_step).await? {
         snapshot.load_live(rows::live(&row)?);
     }
     let absent: Vec<StepRef> =
@@ -58,7 +58,7 @@ async fn load(
         2,
         ") AS v CROSS JOIN step_results AS r ON r.task = v.column1 AND r.number = v.column2",
     );
-    for row in over.fetch(connection, &absent, bind_step).await? {
+    for row in over.fetch(connection, &absent, rows::bind_step).await? {
         load_over(&mut snapshot, &mut Columns::of(&row))?;
     }
     for task in whole {
@@ -90,10 +90,6 @@ async fn load(
         None => None,
     };
     Ok((snapshot, Backlog { top_priority }))
-}
-
-fn bind_step(step: &StepRef, to: &mut super::sql::Binder) {
-    to.add(rows::id(step.task)).add(i64::from(step.number.0));
 }
 
 fn load_over(snapshot: &mut Snapshot, columns: &mut Columns<'_>) -> Result<(), StoreError> {
@@ -215,11 +211,4 @@ async fn reopen(connection: &mut SqliteConnection, step: StepRef) -> Result<(), 
     let gone =
         sqlx::query("DELETE FROM step_results WHERE task = ? AND number = ?").bind(rows::id(step.task)).bind(number);
     expect(gone.execute(&mut *connection).await.map_err(translate)?.rows_affected(), 1, "results")
-}
-
-fn expect(touched: u64, wanted: usize, what: &str) -> Result<(), StoreError> {
-    if touched == wanted as u64 {
-        return Ok(());
-    }
-    Err(StoreError::Corrupt(format!("{touched} of {wanted} {what} were as they had been loaded")))
 }

@@ -24,7 +24,7 @@ pub(super) enum Job {
     Pin(Box<ResolvedTemplate>, Timestamp, Answer<Arc<Pinned>>),
     Prune(Timestamp, u32, Answer<u64>),
     Version(Answer<i64>),
-    /// The first column of what the writer's own connection answers, as text.
+    /// The last column of what the writer's own connection answers, as text.
     #[cfg(test)]
     Ask(String, Answer<Vec<String>>),
     Close(Answer<()>),
@@ -102,5 +102,5 @@ async fn ask(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>
     use sqlx::{AssertSqlSafe, Row as _};
 
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(translate)?;
-    rows.iter().map(|row| row.try_get_unchecked(0).map_err(translate)).collect()
+    rows.iter().map(|row| row.try_get_unchecked(row.len() - 1).map_err(translate)).collect()
 }
