@@ -18,7 +18,9 @@ impl WorkerLock {
     /// # Errors
     /// The lock's file can't be made.
     pub fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
-        let beside = Self::file(path);
+        // One file, one lock, by whichever of its names it is opened.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let beside = Self::file(&path);
         let failed = |error: std::io::Error| StoreError::Open(format!("{}: {error}", beside.display()));
         let file = private().create(true).truncate(false).open(&beside).map_err(failed)?;
         match file.try_lock() {

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod crash;
+mod differential;
 mod fault;
 mod file;
 mod lock;

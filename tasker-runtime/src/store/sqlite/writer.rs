@@ -43,9 +43,9 @@ impl Writer {
 
     pub(super) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
         let (answer, told) = oneshot::channel();
-        let gone = || StoreError::Open("the database was closed".into());
-        self.0.send(job(answer)).await.map_err(|_| gone())?;
-        told.await.map_err(|_| gone())?
+        self.0.send(job(answer)).await.map_err(|_| StoreError::Open("the database was closed".into()))?;
+        // It had the job when it stopped: nobody knows how far it came.
+        told.await.map_err(|_| StoreError::Unknown("the database was closed meanwhile".into()))?
     }
 }
 

@@ -19,6 +19,16 @@ fn one_worker_at_a_time_has_the_lock() {
 }
 
 #[test]
+fn a_file_has_one_lock_by_all_its_names() {
+    let folder = Folder::new();
+    std::fs::write(folder.database(), "").unwrap();
+    std::os::unix::fs::symlink(folder.database(), folder.file("link.db")).unwrap();
+    let _lock = WorkerLock::try_take(&folder.file("link.db")).unwrap();
+    assert!(WorkerLock::try_take(&folder.database()).unwrap().is_none());
+    assert!(WorkerLock::try_take(&folder.file("./link.db")).unwrap().is_none());
+}
+
+#[test]
 fn only_its_owner_may_open_the_lock() {
     let folder = Folder::new();
     let _lock = WorkerLock::try_take(&folder.database()).unwrap();
