@@ -6,5 +6,6 @@ mod continuation;
 mod failure;
 mod invariants;
 mod loss;
+mod property;
 mod stale;
 mod submit;

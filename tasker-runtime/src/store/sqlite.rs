@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Sqlite, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection};
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
 use self::error::translate;
@@ -47,6 +47,8 @@ const MIGRATIONS_TABLE: &str = "tasker_migrations";
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another process's short transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The shortest page that a database may have.
+const PAGE_MIN_BYTES: u64 = 512;
 const READERS_MAX: u32 = 4;
 const STATEMENTS_MAX: usize = 256;
 
@@ -121,6 +123,10 @@ impl SqliteStore {
         let mut connection = SqliteConnection::connect_with(&writes).await.map_err(|error| opening(&path, error))?;
         check_version(&mut connection).await?;
         migrate(&mut connection).await.map_err(|error| named(&path, error))?;
+        if forget_statistics(&mut connection).await? {
+            connection.close().await.map_err(translate)?;
+            connection = SqliteConnection::connect_with(&writes).await.map_err(|error| opening(&path, error))?;
+        }
         let templates = Arc::new(Templates::default());
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
@@ -172,18 +178,29 @@ fn named(path: &Path, error: StoreError) -> StoreError {
 
 /// Makes an empty file that only its owner may read; leaves one that exists alone.
 fn create_private(path: &Path) -> Result<(), StoreError> {
+    let failed = |reason: &dyn std::fmt::Display| StoreError::Open(format!("{}: {reason}", path.display()));
+    match private().create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            // SQLite takes so short a file for an empty one, and would write over it. It is not opened to look into
+            // it: closing it would drop the locks that this process may have on it.
+            let length = std::fs::metadata(path).map_err(|error| failed(&error))?.len();
+            if (1..PAGE_MIN_BYTES).contains(&length) { Err(failed(&"file is not a database")) } else { Ok(()) }
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Opens files to write that only their owner may read.
+fn private() -> std::fs::OpenOptions {
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    match options.open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(StoreError::Open(format!("{}: {error}", path.display()))),
-    }
+    options
 }
 
 async fn check_version(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -230,6 +247,23 @@ async fn is_current(connection: &mut SqliteConnection) -> Result<bool, StoreErro
         return Err(StoreError::Newer { found, known });
     }
     Ok(found == known)
+}
+
+/// Deletes what ANALYZE found, and tells whether there was any: a connection that is open still believes it.
+///
+/// Statistics of a moment when the tables were small make SQLite begin an `UPDATE .. FROM` with the table instead of
+/// the few rows that are given, which takes for ever once it has grown. The plans that are tested have none.
+async fn forget_statistics(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let find = "SELECT 'DROP TABLE ' || name FROM sqlite_schema WHERE name IN ('sqlite_stat1', 'sqlite_stat4')";
+    let drops: Vec<String> = sqlx::query_scalar(find).fetch_all(&mut *connection).await.map_err(translate)?;
+    for drop in &drops {
+        match sqlx::query(AssertSqlSafe(drop.as_str())).execute(&mut *connection).await.map_err(translate) {
+            Ok(_) => {}
+            Err(StoreError::ReadOnly(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(!drops.is_empty())
 }
 
 /// The newest migration that the file has; 0 for an empty file.

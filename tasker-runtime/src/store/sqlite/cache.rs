@@ -101,16 +101,16 @@ impl Cache {
             self.change(row.id, |kept| kept.row = row.clone());
         }
         for gone in &writes.live_deletes {
-            self.change(gone.task, |kept| drop(kept.live.remove(&gone.number)));
+            self.change(gone.task, |kept| _ = kept.live.remove(&gone.number));
         }
         for row in writes.live_inserts.iter().chain(writes.live_updates.iter().map(|(row, _)| row)) {
-            self.change(row.task, |kept| drop(kept.live.insert(row.number, row.clone())));
+            self.change(row.task, |kept| _ = kept.live.insert(row.number, row.clone()));
         }
         for moved in &writes.reopened {
-            self.change(moved.task, |kept| drop(kept.over.remove(&moved.number)));
+            self.change(moved.task, |kept| _ = kept.over.remove(&moved.number));
         }
         for row in &writes.results {
-            self.change(row.task, |kept| drop(kept.over.insert(row.number, (row.outcome, row.attempt))));
+            self.change(row.task, |kept| _ = kept.over.insert(row.number, (row.outcome, row.attempt)));
         }
         let touched = writes.new_tasks.iter().map(|(row, _)| row).chain(&writes.tasks).map(|row| row.id);
         for id in touched {

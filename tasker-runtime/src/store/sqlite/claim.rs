@@ -1,11 +1,11 @@
 //! Ready steps go to this worker; steps whose retry is due become ready.
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
-use tasker_types::Timestamp;
+use tasker_types::{TaskId, Timestamp};
 
 use super::error::translate;
 use super::rows::{self, BareTask, Columns, LIVE, TASK};
-use super::sql::{Binder, Values};
+use super::sql::{Binder, Values, expect};
 use super::templates::Templates;
 use super::writer::{begin, commit};
 use crate::core::{Claimed, QueueId, StepRef};
@@ -78,37 +78,26 @@ async fn take(
     request: &ClaimRequest,
     chosen: &[StepRef],
 ) -> Result<Vec<Claimed>, StoreError> {
+    // `IN`, for a join may begin with the many rows of the table instead of the few that are given.
     let update = Values::new(
-        "UPDATE live_steps SET state = 2, attempt = attempt + 1, claimed_by = v.column3, claimed_at = v.column4 FROM (VALUES ",
-        4,
-        ") AS v WHERE live_steps.task = v.column1 AND live_steps.number = v.column2 AND live_steps.state = 1",
-    );
-    let worker = rows::worker(Some(request.worker));
-    let bind = |step: &StepRef, to: &mut Binder| {
-        _ = to.add(rows::id(step.task)).add(i64::from(step.number.0)).add(worker.clone()).add(request.now.as_micros());
-    };
-    update.execute(connection, chosen, bind).await?;
-    let started = Values::new(
-        "UPDATE tasks SET state = 1, started_at = v.column2 FROM (VALUES ",
+        "UPDATE live_steps SET state = 2, attempt = attempt + 1, claimed_by = ?, claimed_at = ? WHERE state = 1 AND (task, number) IN (VALUES ",
         2,
-        ") AS v WHERE tasks.id = v.column1 AND tasks.state = 0",
+        ")",
     );
-    started
-        .execute(connection, chosen, |step, to| {
-            _ = to.add(rows::id(step.task)).add(request.now.as_micros());
-        })
-        .await?;
+    let head = |to: &mut Binder| _ = to.add(rows::worker(Some(request.worker))).add(request.now.as_micros());
+    expect(update.execute_with(connection, head, chosen, rows::bind_step).await?, chosen.len(), "ready steps")?;
+    let mut tasks: Vec<TaskId> = chosen.iter().map(|step| step.task).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let started = Values::new("UPDATE tasks SET state = 1, started_at = ? WHERE state = 0 AND id IN (VALUES ", 1, ")");
+    let head = |to: &mut Binder| _ = to.add(request.now.as_micros());
+    started.execute_with(connection, head, &tasks, |&task, to| _ = to.add(rows::id(task))).await?;
 
     let select = format!("SELECT {LIVE}, {TASK} FROM (VALUES ");
     let join = ") AS v CROSS JOIN live_steps AS l ON l.task = v.column1 AND l.number = v.column2 CROSS JOIN tasks AS t ON t.id = l.task";
     let read = Values::new(&select, 2, join);
     let mut claimed = Vec::with_capacity(chosen.len());
-    for row in read
-        .fetch(connection, chosen, |step, to| {
-            _ = to.add(rows::id(step.task)).add(i64::from(step.number.0));
-        })
-        .await?
-    {
+    for row in read.fetch(connection, chosen, rows::bind_step).await? {
         let live = rows::live(&row)?;
         let bare = BareTask::read(&mut Columns::from(&row, 14))?;
         let pinned = templates.by_id(connection, bare.template).await?;

@@ -1,8 +1,9 @@
 //! The lock that makes one process the worker of a file.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use super::private;
 use crate::store::StoreError;
 
 /// The right to run the worker of a database file: held until it is dropped, or its process dies.
@@ -17,9 +18,11 @@ impl WorkerLock {
     /// # Errors
     /// The lock's file can't be made.
     pub fn try_take(path: &Path) -> Result<Option<Self>, StoreError> {
-        let beside = Self::file(path);
+        // One file, one lock, by whichever of its names it is opened.
+        let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let beside = Self::file(&path);
         let failed = |error: std::io::Error| StoreError::Open(format!("{}: {error}", beside.display()));
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
+        let file = private().create(true).truncate(false).open(&beside).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

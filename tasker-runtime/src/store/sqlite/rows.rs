@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::error::translate;
 use super::sql::Binder;
-use crate::core::{AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, TaskInput, TaskRow};
+use crate::core::{
+    AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
+};
 use crate::store::StoreError;
 
 pub(super) const TASK: &str =
@@ -184,6 +186,10 @@ pub(super) fn worker(worker: Option<WorkerId>) -> Option<Vec<u8>> {
 
 fn micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_micros)
+}
+
+pub(super) fn bind_step(step: &StepRef, to: &mut Binder) {
+    to.add(id(step.task)).add(i64::from(step.number.0));
 }
 
 pub(super) fn bind_live(row: &LiveStep, to: &mut Binder) {

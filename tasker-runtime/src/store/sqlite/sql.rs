@@ -61,6 +61,22 @@ impl<'q> Values<'q> {
         script.execute(connection).await
     }
 
+    /// The same for a statement with places before its rows: `head` binds them.
+    pub(super) async fn execute_with<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        head: impl Fn(&mut Binder),
+        rows: &[T],
+        bind: impl Fn(&T, &mut Binder),
+    ) -> Result<u64, StoreError> {
+        let mut touched = 0;
+        for chunk in rows.chunks(ROWS_MAX) {
+            let query = sqlx::query_with(AssertSqlSafe(self.text(class(chunk.len()))), bound(&head, chunk, &bind)?);
+            touched += query.execute(&mut *connection).await.map_err(translate)?.rows_affected();
+        }
+        Ok(touched)
+    }
+
     /// Runs the statement for all rows; gives what it returns.
     pub(super) async fn fetch<T>(
         &self,
@@ -71,7 +87,7 @@ impl<'q> Values<'q> {
         let mut found = Vec::with_capacity(rows.len());
         for chunk in rows.chunks(ROWS_MAX) {
             // The places after the last row stay unbound, which is NULL.
-            let query = sqlx::query_with(AssertSqlSafe(self.text(class(chunk.len()))), bound(chunk, &bind)?);
+            let query = sqlx::query_with(AssertSqlSafe(self.text(class(chunk.len()))), bound(|_| (), chunk, &bind)?);
             found.extend(query.fetch_all(&mut *connection).await.map_err(translate)?);
         }
         Ok(found)
@@ -142,8 +158,21 @@ fn class(rows: usize) -> usize {
     }
 }
 
-fn bound<T>(rows: &[T], bind: impl Fn(&T, &mut Binder)) -> Result<SqliteArguments, StoreError> {
+/// Every row was as it had been loaded under the lock that is still held; or the file is damaged.
+pub(super) fn expect(touched: u64, wanted: usize, what: &str) -> Result<(), StoreError> {
+    if touched == wanted as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("{touched} of {wanted} {what} were as they had been loaded")))
+}
+
+fn bound<T>(
+    head: impl Fn(&mut Binder),
+    rows: &[T],
+    bind: impl Fn(&T, &mut Binder),
+) -> Result<SqliteArguments, StoreError> {
     let mut binder = Binder::default();
+    head(&mut binder);
     for row in rows {
         bind(row, &mut binder);
     }

@@ -73,21 +73,31 @@ impl Templates {
             let insert = sqlx::query("INSERT INTO queues (namespace, handler) VALUES (?, ?) ON CONFLICT DO NOTHING");
             insert.bind(&template.namespace).bind(&step.handler).execute(&mut *connection).await.map_err(translate)?;
         }
-        let insert = "INSERT INTO templates (hash, namespace, name, version, body, generation, stored_at) \
-                      VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(generation), 0) + 1 FROM templates), ?) \
-                      ON CONFLICT (hash) DO UPDATE SET generation = excluded.generation RETURNING id";
-        let query =
-            sqlx::query(insert).bind(&hash).bind(&template.namespace).bind(&template.name).bind(&template.version);
-        let row = query
-            .bind(resolved.to_json())
-            .bind(now.as_micros())
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(translate)?;
-        let id: i64 = row.try_get(0).map_err(translate)?;
+        let id = match find_by_hash(connection, &hash).await? {
+            Some(id) => {
+                let newest =
+                    "UPDATE templates SET generation = (SELECT max(generation) + 1 FROM templates) WHERE id = ?";
+                sqlx::query(newest).bind(id).execute(&mut *connection).await.map_err(translate)?;
+                id
+            }
+            None => {
+                // Not one statement with ON CONFLICT or RETURNING: SQLite would look for tasks of the new template in
+                // every row of `tasks`.
+                let insert = "INSERT INTO templates (hash, namespace, name, version, body, generation, stored_at) \
+                              VALUES (?, ?, ?, ?, ?, (SELECT coalesce(max(generation), 0) + 1 FROM templates), ?)";
+                let query = sqlx::query(insert).bind(&hash).bind(&template.namespace).bind(&template.name);
+                let query = query.bind(&template.version).bind(resolved.to_json()).bind(now.as_micros());
+                query.execute(&mut *connection).await.map_err(translate)?.last_insert_rowid()
+            }
+        };
         commit(connection).await?;
         self.by_id(connection, id).await
     }
+}
+
+async fn find_by_hash(connection: &mut SqliteConnection, hash: &[u8]) -> Result<Option<i64>, StoreError> {
+    let find = sqlx::query_scalar("SELECT id FROM templates WHERE hash = ?").bind(hash);
+    find.fetch_optional(connection).await.map_err(translate)
 }
 
 async fn queues(connection: &mut SqliteConnection, namespace: &str) -> Result<BTreeMap<String, QueueId>, StoreError> {

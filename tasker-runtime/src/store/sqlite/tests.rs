@@ -1,4 +1,10 @@
 //! What only a file can show, and the suite that every store passes.
 
 mod conformance;
-pub(super) mod file;
+mod crash;
+mod differential;
+mod fault;
+mod file;
+mod lock;
+mod plan;
+mod settings;

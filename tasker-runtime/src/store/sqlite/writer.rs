@@ -25,7 +25,7 @@ pub(super) enum Job {
     Pin(Box<ResolvedTemplate>, Timestamp, Answer<Arc<Pinned>>),
     Prune(Timestamp, u32, Answer<u64>),
     Version(Answer<i64>),
-    /// The first column of what the writer's own connection answers, as text.
+    /// The last column of what the writer's own connection answers, as text.
     #[cfg(test)]
     Ask(String, Answer<Vec<String>>),
     Close(Answer<()>),
@@ -44,9 +44,9 @@ impl Writer {
 
     pub(super) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
         let (answer, told) = oneshot::channel();
-        let gone = || StoreError::Open("the database was closed".into());
-        self.0.send(job(answer)).await.map_err(|_| gone())?;
-        told.await.map_err(|_| gone())?
+        self.0.send(job(answer)).await.map_err(|_| StoreError::Open("the database was closed".into()))?;
+        // It had the job when it stopped: nobody knows how far it came.
+        told.await.map_err(|_| StoreError::Unknown("the database was closed meanwhile".into()))?
     }
 }
 
@@ -81,7 +81,11 @@ async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jo
             Job::Pin(template, now, answer) => {
                 _ = answer.send(whole(templates.pin(c, *template, now).await, c).await);
             }
-            Job::Prune(before, limit, answer) => _ = answer.send(whole(prune::prune(c, before, limit).await, c).await),
+            Job::Prune(before, limit, answer) => {
+                let outcome = prune::prune(c, before, limit).await;
+                cache.clear();
+                _ = answer.send(whole(outcome, c).await);
+            }
             Job::Version(answer) => _ = answer.send(version(c).await),
             #[cfg(test)]
             Job::Ask(sql, answer) => _ = answer.send(ask(c, &sql).await),
@@ -121,5 +125,5 @@ async fn ask(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>
     use sqlx::{AssertSqlSafe, Row as _};
 
     let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(translate)?;
-    rows.iter().map(|row| row.try_get_unchecked(0).map_err(translate)).collect()
+    rows.iter().map(|row| row.try_get_unchecked(row.len() - 1).map_err(translate)).collect()
 }

@@ -1,26 +1,41 @@
 //! A database in a folder of its own, which goes when the test does.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::store::sqlite::{Durability, SqliteStore};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+
+use crate::store::sqlite::writer::Job;
+use crate::store::sqlite::{Durability, SqliteOptions, SqliteStore};
+
+/// Commits are not synced where a test loses no power; what waits for another connection soon gives up.
+pub(super) const OPTIONS: SqliteOptions =
+    SqliteOptions { durability: Durability::Relaxed, busy_timeout: Duration::from_millis(50), pages_max: None };
 
 /// A folder that goes when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("tasker-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.0.join("tasker.db")
+    pub(super) fn database(&self) -> PathBuf {
+        self.file("tasker.db")
+    }
+
+    /// A connection beside those of a store.
+    pub(super) async fn connect(&self) -> SqliteConnection {
+        let options = SqliteConnectOptions::new().filename(self.database()).busy_timeout(Duration::ZERO);
+        SqliteConnection::connect_with(&options).await.unwrap()
     }
 }
 
@@ -30,8 +45,18 @@ impl Drop for Folder {
     }
 }
 
-/// An empty store. Commits are not synced: these tests lose no power.
-pub(crate) async fn open() -> (SqliteStore, Folder) {
+/// An empty store.
+pub(super) async fn open() -> (SqliteStore, Folder) {
     let folder = Folder::new();
     (SqliteStore::open(folder.database(), Durability::Relaxed).await.unwrap(), folder)
+}
+
+/// Runs statements on a connection beside those of a store.
+pub(super) async fn run(connection: &mut SqliteConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+/// What the store's writer answers to a statement.
+pub(super) async fn ask(store: &SqliteStore, sql: &str) -> Vec<String> {
+    store.writer.ask(|answer| Job::Ask(sql.to_owned(), answer)).await.unwrap()
 }

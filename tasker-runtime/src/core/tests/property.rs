@@ -1,0 +1,363 @@
+//! Whatever happens, in whatever order: the invariants hold after every event, and after the faults every task ends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+
+use crate::core::{
+    AttemptOutcome, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate, StepRef,
+};
+use crate::store::conformance::World;
+use crate::store::conformance::sample::{
+    cancel, complete, failure, finish, lose, release, retry, retry_step, submit_with_priority, task, template, worker,
+};
+use crate::store::{ClaimRequest, MemoryStore, Store as _};
+
+/// Something that happens. Numbers choose among what there is when it happens.
+#[derive(Debug, Clone)]
+enum Event {
+    /// A task is submitted, by the worker or by a process without one.
+    Submit {
+        template: usize,
+        priority: i16,
+        slots: usize,
+    },
+    /// A worker claims.
+    Claim {
+        worker: usize,
+        limit: u32,
+        lossy: bool,
+        rotation: usize,
+    },
+    /// Some attempts come to their ends in one batch, and their worker goes on with what became ready.
+    End {
+        ends: Vec<(usize, End)>,
+        slots: usize,
+    },
+    /// A worker dies: all its claims are lost, and another one comes.
+    Die {
+        worker: usize,
+    },
+    /// Time passes, and what is due becomes ready.
+    Due {
+        millis: u64,
+    },
+    /// An operator acts; perhaps in one batch with the end of an attempt.
+    Cancel {
+        task: usize,
+        with: Option<(usize, End)>,
+    },
+    Retry {
+        task: usize,
+        step: Option<usize>,
+        with: Option<(usize, End)>,
+    },
+    /// An outcome that was told before is told again.
+    Again {
+        claim: usize,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Complete,
+    Fail { retryable: bool, timed_out: bool, seed: u64 },
+    Cancelled,
+    Release,
+    Lose,
+}
+
+fn ends() -> impl Strategy<Value = End> {
+    prop_oneof![
+        6 => Just(End::Complete),
+        3 => (prop::bool::weighted(0.8), any::<bool>(), any::<u64>())
+            .prop_map(|(retryable, timed_out, seed)| End::Fail { retryable, timed_out, seed }),
+        1 => Just(End::Cancelled),
+        1 => Just(End::Release),
+        1 => Just(End::Lose),
+    ]
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    let ended = || prop::option::of((any::<usize>(), ends()));
+    prop_oneof![
+        2 => (any::<usize>(), -2..3i16, 0..4usize)
+            .prop_map(|(template, priority, slots)| Event::Submit { template, priority, slots }),
+        4 => (0..3usize, 0..5u32, any::<bool>(), any::<usize>())
+            .prop_map(|(worker, limit, lossy, rotation)| Event::Claim { worker, limit, lossy, rotation }),
+        8 => (prop::collection::vec((any::<usize>(), ends()), 1..5), 0..4usize)
+            .prop_map(|(ends, slots)| Event::End { ends, slots }),
+        1 => (0..3usize).prop_map(|worker| Event::Die { worker }),
+        3 => (0..3_000u64).prop_map(|millis| Event::Due { millis }),
+        1 => (any::<usize>(), ended()).prop_map(|(task, with)| Event::Cancel { task, with }),
+        2 => (any::<usize>(), prop::option::of(any::<usize>()), ended())
+            .prop_map(|(task, step, with)| Event::Retry { task, step, with }),
+        1 => any::<usize>().prop_map(|claim| Event::Again { claim }),
+    ]
+}
+
+/// Up to 12 steps; each waits for some of those before it.
+pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
+    let step = (prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..4u32, 1..4u32, any::<bool>());
+    prop::collection::vec(step, 1..=12).prop_map(|steps| {
+        let mut parents: Vec<Vec<u32>> = Vec::new();
+        for (number, (chosen, ..)) in steps.iter().enumerate() {
+            let mut of: Vec<u32> = if number == 0 {
+                vec![]
+            } else {
+                chosen.iter().map(|one| u32::try_from(one.index(number)).unwrap()).collect()
+            };
+            of.sort_unstable();
+            of.dedup();
+            parents.push(of);
+        }
+        let mut resolved = template("random", &parents.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        for (step, (_, max_attempts, max_losses, retryable)) in resolved.steps.iter_mut().zip(&steps) {
+            step.retry.max_attempts = *max_attempts;
+            step.retry.max_losses = *max_losses;
+            step.retry.retryable = *retryable || *max_attempts > 1;
+        }
+        resolved
+    })
+}
+
+/// What the test itself saw: which attempts were handed out, and what was acknowledged of them.
+#[derive(Default)]
+struct Journal {
+    held: Vec<Claimed>,
+    ended: Vec<Claimed>,
+    results: BTreeMap<(TaskId, StepNumber), u32>,
+    acknowledged: BTreeMap<(StepRef, u32), &'static str>,
+}
+
+struct Run<'s> {
+    w: World<'s, MemoryStore>,
+    templates: Vec<Arc<Pinned>>,
+    workers: [u32; 3],
+    next_worker: u32,
+    next_action: u32,
+    tasks: Vec<TaskId>,
+    journal: Journal,
+    continued: u64,
+}
+
+impl Run<'_> {
+    async fn happen(&mut self, event: Event) {
+        match event {
+            Event::Submit { template, priority, slots } => {
+                let id = task(u32::try_from(self.tasks.len()).unwrap());
+                let pinned = self.templates[template % self.templates.len()].clone();
+                self.tasks.push(id);
+                self.transact(vec![(submit_with_priority(id, &pinned, priority), None)], slots).await;
+            }
+            Event::Claim { worker: of, limit, lossy, rotation } => {
+                let by = worker(self.workers[of]);
+                let lossy = lossy && !self.journal.held.iter().any(|claim| claim.live.losses > 0);
+                let request = ClaimRequest { limit, lossy, rotation, ..self.w.request(by) };
+                let claimed = self.w.claim_as(request).await;
+                self.journal.held.extend(claimed);
+            }
+            Event::End { ends, slots } => {
+                let ended = ends.into_iter().filter_map(|(which, end)| self.end(which, end)).collect();
+                self.transact(ended, slots).await;
+            }
+            Event::Die { worker: of } => {
+                let dead = worker(self.workers[of]);
+                self.workers[of] = self.next_worker;
+                self.next_worker += 1;
+                let strangers = self.w.store.strangers(worker(u32::MAX), u32::MAX).await.unwrap();
+                let of_dead = |claim: &Claimed| claim.live.claimed_by == Some(dead);
+                let lost: Vec<Claimed> = self.journal.held.extract_if(.., |claim| of_dead(claim)).collect();
+                assert_eq!(strangers.iter().filter(|(.., by)| *by == dead).count(), lost.len());
+                let commands = lost.into_iter().map(|claim| (lose(&claim), Some((claim, End::Lose)))).collect();
+                self.transact(commands, 0).await;
+            }
+            Event::Due { millis } => {
+                self.w.pass(millis);
+                self.w.due().await;
+            }
+            Event::Cancel { task, with } => {
+                let Some(id) = self.some_task(task) else { return };
+                self.next_action += 1;
+                let mut commands: Vec<_> = with.and_then(|(which, end)| self.end(which, end)).into_iter().collect();
+                commands.push((cancel(id, self.next_action), None));
+                self.transact(commands, 2).await;
+            }
+            Event::Retry { task, step, with } => {
+                let Some(id) = self.some_task(task) else { return };
+                self.next_action += 1;
+                let steps = self.w.task(id).pinned.steps.len();
+                let command = match step {
+                    Some(step) => retry_step(id, u32::try_from(step % steps).unwrap(), self.next_action),
+                    None => retry(id, self.next_action),
+                };
+                let mut commands: Vec<_> = with.and_then(|(which, end)| self.end(which, end)).into_iter().collect();
+                commands.push((command, None));
+                self.transact(commands, 2).await;
+            }
+            Event::Again { claim } => {
+                if self.journal.ended.is_empty() {
+                    return;
+                }
+                let claim = self.journal.ended[claim % self.journal.ended.len()].clone();
+                assert!(self.w.one(complete(&claim)).await.is_err(), "a claim ended twice: {claim:?}");
+            }
+        }
+    }
+
+    fn some_task(&self, which: usize) -> Option<TaskId> {
+        if self.tasks.is_empty() { None } else { Some(self.tasks[which % self.tasks.len()]) }
+    }
+
+    /// The command by which one of the held claims ends.
+    fn end(&mut self, which: usize, end: End) -> Option<(Command, Option<(Claimed, End)>)> {
+        if self.journal.held.is_empty() {
+            return None;
+        }
+        let at = which % self.journal.held.len();
+        let claim = self.journal.held.swap_remove(at);
+        let command = match end {
+            End::Complete => complete(&claim),
+            End::Fail { retryable, timed_out, seed } => {
+                finish(&claim, Outcome::Failed(Failure { retryable, timed_out, seed, ..failure() }))
+            }
+            End::Cancelled => finish(&claim, Outcome::Cancelled),
+            End::Release => release(&claim),
+            End::Lose => lose(&claim),
+        };
+        Some((command, Some((claim, end))))
+    }
+
+    async fn transact(&mut self, commands: Vec<(Command, Option<(Claimed, End)>)>, free: usize) {
+        let (commands, ended): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+        let by = worker(self.workers[0]);
+        let capacity = Capacity { worker: by, free, queues: self.w.queues.clone(), continued: self.continued };
+        let committed = self.w.batch(commands, Some(capacity)).await;
+        self.continued += committed.considered;
+        assert!(committed.claimed.len() <= free, "more than there were slots");
+        for (reply, ended) in committed.replies.iter().zip(ended) {
+            let Some((claim, end)) = ended else { continue };
+            // Each claim is held until it ends, so each first end is acknowledged.
+            assert!(reply.is_ok(), "{reply:?}: {claim:?}");
+            let step = StepRef { task: claim.task, number: claim.live.number };
+            let told = match end {
+                End::Complete => "completed",
+                End::Fail { .. } | End::Cancelled => "failed",
+                End::Release => "released",
+                End::Lose => "lost",
+            };
+            assert_eq!(self.journal.acknowledged.insert((step, claim.live.attempt), told), None, "it ended twice");
+            if matches!(end, End::Complete) {
+                let before = self.journal.results.insert((claim.task, claim.live.number), claim.live.attempt);
+                assert_eq!(before, None, "a step completed twice");
+            }
+            self.journal.ended.push(claim);
+        }
+        self.journal.held.extend(committed.claimed);
+    }
+
+    /// After the faults: whatever is ready is run, and completes.
+    async fn come_to_an_end(&mut self) {
+        for _ in 0..200 {
+            for _ in 0..self.journal.held.len() {
+                let ended = self.end(0, End::Complete).into_iter().collect();
+                self.transact(ended, 1).await;
+            }
+            self.w.pass(60_000);
+            self.w.due().await;
+            let claimed = self.w.claim_as(self.w.request(worker(self.workers[1]))).await;
+            self.journal.held.extend(claimed);
+            if self.journal.held.is_empty() {
+                break;
+            }
+        }
+        for row in &self.w.rows.tasks {
+            assert!(row.state.is_over(), "task {} is {} and nothing of it can run", row.id, row.state);
+        }
+    }
+
+    /// The rows tell what the journal tells, no more and no less.
+    fn agree(&self) {
+        let completed: BTreeMap<_, _> = self
+            .w
+            .rows
+            .results
+            .iter()
+            .filter(|row| row.outcome == StepState::Completed)
+            .map(|row| ((row.task, row.number), row.attempt))
+            .collect();
+        assert_eq!(completed, self.journal.results);
+        for row in &self.w.rows.results {
+            let told = self.journal.acknowledged.get(&(StepRef { task: row.task, number: row.number }, row.attempt));
+            match (row.outcome, row.cause) {
+                (StepState::Completed, _) => assert_eq!(told, Some(&"completed")),
+                (StepState::Failed, Cause::Losses) => assert_eq!(told, Some(&"lost")),
+                (StepState::Failed, _) => assert_eq!(told, Some(&"failed")),
+                _ => assert_ne!(told, Some(&"completed")),
+            }
+        }
+        for ((step, attempt), told) in &self.journal.acknowledged {
+            let result = self.w.result(step.task, step.number.0).filter(|row| row.attempt == *attempt);
+            let tried = self
+                .w
+                .rows
+                .attempts
+                .iter()
+                .find(|row| row.task == step.task && row.number == step.number && row.attempt == *attempt);
+            let recorded = usize::from(result.is_some()) + usize::from(tried.is_some());
+            let released = tried.is_some_and(|row| row.outcome == AttemptOutcome::Released);
+            let waited = tried.is_some() && result.is_some_and(|row| row.outcome == StepState::Cancelled);
+            assert!(recorded == 1 || (recorded == 2 && (released || waited)), "{step:?} {attempt} {told}");
+            if let Some(tried) = tried {
+                let same = match tried.outcome {
+                    AttemptOutcome::Failed | AttemptOutcome::TimedOut => *told == "failed",
+                    AttemptOutcome::Lost => *told == "lost",
+                    AttemptOutcome::Released => *told == "released",
+                    AttemptOutcome::Reopened => matches!(*told, "failed" | "lost"),
+                };
+                assert!(same, "{told} is recorded as {:?}", tried.outcome);
+            }
+        }
+        for row in self.w.rows.tasks.iter().filter(|row| row.state == TaskState::Completed) {
+            let done = self.journal.results.keys().filter(|(task, _)| *task == row.id).count();
+            assert_eq!(done, row.pinned.steps.len());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_invariants_hold_and_every_task_ends(
+        templates in prop::collection::vec(dags(), 1..3),
+        events in prop::collection::vec(events(), 1..60),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let store = MemoryStore::new();
+            let mut w = World::new(&store);
+            let mut pinned = Vec::new();
+            for template in templates {
+                pinned.push(w.pin(template).await);
+            }
+            let mut run = Run {
+                w,
+                templates: pinned,
+                workers: [1, 2, 3],
+                next_worker: 4,
+                next_action: 0,
+                tasks: Vec::new(),
+                journal: Journal::default(),
+                continued: 0,
+            };
+            for event in events {
+                run.happen(event).await;
+            }
+            run.come_to_an_end().await;
+            run.agree();
+        });
+    }
+}

@@ -1,0 +1,187 @@
+//! Each statement that the store sends finds its rows by the index that was made for it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::file::{Folder, ask, open, run};
+use crate::core::Batch;
+use crate::store::conformance::World;
+use crate::store::conformance::sample::{
+    cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, submit, task, worker,
+};
+use crate::store::sqlite::{Durability, SqliteStore};
+use crate::store::{ClaimRequest, InputRequest, Page, Store, TaskFilter};
+
+/// The statements that the driver tells of.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<BTreeSet<String>>>);
+
+impl Subscriber for Statements {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sqlx::query"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut told = Told::default();
+        event.record(&mut told);
+        let whole = if told.statement.trim().is_empty() { told.summary } else { told.statement };
+        self.0.lock().unwrap().insert(whole.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Default)]
+struct Told {
+    summary: String,
+    statement: String,
+}
+
+impl Visit for Told {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "summary" => value.clone_into(&mut self.summary),
+            "db.statement" => value.clone_into(&mut self.statement),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
+/// Calls every method of the store, with one row and with several.
+async fn everything(store: &SqliteStore) {
+    let mut w = World::new(store);
+    let pinned = w.pin(fan(3)).await;
+    w.pin(chain(2)).await;
+    w.transact((1..=5).map(|number| submit(task(number), &pinned)).collect()).await;
+    let claims = w.claim(worker(1), 100).await;
+    w.transact_with(worker(1), 2, claims[..2].iter().map(complete).collect()).await;
+    w.transact_with(worker(1), 0, vec![fail(&claims[2]), lose(&claims[3]), fail_for_good(&claims[4])]).await;
+    w.transact(vec![retry(claims[4].task, 1), cancel(claims[2].task, 2)]).await;
+    let claims = w.claim(worker(1), 100).await;
+    w.one(release(&claims[0])).await.unwrap();
+    w.one(fail(&claims[1])).await.unwrap();
+    w.pass(1_000_000);
+    w.due().await;
+    // As many as one statement holds, and more.
+    let batch = |commands| Batch { commands, capacity: None, now: Some(w.now) };
+    store.transact(batch((100..400).map(|number| submit(task(number), &pinned)).collect())).await.unwrap();
+    let claims = store.claim(ClaimRequest { limit: 300, ..w.request(worker(1)) }).await.unwrap().claimed;
+    store.transact(batch(claims.iter().map(complete).collect())).await.unwrap();
+    store.strangers(worker(2), 10).await.unwrap();
+    let results = (0..3).map(tasker_types::StepNumber).collect();
+    store.inputs(vec![InputRequest { task: task(1), context: true, results }]).await.unwrap();
+    store.cancelling(vec![task(1)]).await.unwrap();
+    store.find_template("default", "fan", None).await.unwrap();
+    store.list_templates().await.unwrap();
+    store.find_task(task(1)).await.unwrap();
+    let page = Page { before: Some(task(3)), limit: 10 };
+    store.list_tasks(TaskFilter::default(), page).await.unwrap();
+    for states in [vec![tasker_types::TaskState::Failed], vec![tasker_types::TaskState::Running]] {
+        store.list_tasks(TaskFilter { states, ..TaskFilter::default() }, page).await.unwrap();
+    }
+    store.tasks_by_prefix("0", 10).await.unwrap();
+    store.counts().await.unwrap();
+    store.prune(w.now, 10).await.unwrap();
+    // What another process stored is read on the way.
+    let other = SqliteStore::open(store.path(), Durability::Relaxed).await.unwrap();
+    other.find_template("default", "fan", None).await.unwrap();
+}
+
+async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let explained = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")));
+    let rows = explained.fetch_all(connection).await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+/// Statements that may look at every row of a table, each with the reason.
+const MAY_SCAN: &[(&str, &str)] = &[
+    ("SELECT (SELECT count(*) FROM tasks", "counts what is there, for a person"),
+    ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
+    ("SELECT task, number, attempt, claimed_by FROM live_steps", "looks for strangers when a worker starts"),
+];
+
+/// Statements that may sort, each with the reason.
+const MAY_SORT: &[(&str, &str)] = &[
+    ("SELECT id, task, number, kind", "the actions of one task"),
+    ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
+];
+
+fn is_allowed(list: &[(&str, &str)], statement: &str) -> bool {
+    list.iter().any(|(start, _)| statement.starts_with(start))
+}
+
+/// Whether a line of a plan reads a whole table or index that grows with the number of tasks.
+fn scans(line: &str) -> bool {
+    let Some(what) = line.strip_prefix("SCAN ") else { return false };
+    let small = what == "v" || what.starts_with("templates") || what.starts_with("queues");
+    !(small || what.starts_with('(') || what.starts_with("CONSTANT ROW") || what.ends_with("VALUES CLAUSE"))
+}
+
+async fn check_plans(connection: &mut SqliteConnection, statements: &BTreeSet<String>) {
+    for statement in statements {
+        let lines = plan(connection, statement).await;
+        let told = format!("{statement}\n    {}", lines.join("\n    "));
+        let indexes = lines.iter().any(|line| line.contains("AUTOMATIC"));
+        assert!(!indexes || is_allowed(MAY_SCAN, statement), "an index is made for one statement:\n{told}");
+        let sorts = lines.iter().any(|line| line.contains("TEMP B-TREE"));
+        assert!(!sorts || is_allowed(MAY_SORT, statement), "it sorts:\n{told}");
+        let scans = lines.iter().any(|line| scans(line));
+        assert!(!scans || is_allowed(MAY_SCAN, statement), "it reads a whole table:\n{told}");
+        let finds = |index: &str| lines.iter().any(|line| line.contains(index));
+        for (start, index) in [
+            ("SELECT * FROM (SELECT priority, ready_at, task, number", "live_steps USING INDEX live_steps_"),
+            ("SELECT max((SELECT priority FROM live_steps", "live_steps USING INDEX live_steps_claim (queue=?)"),
+            ("SELECT min(ready_at) FROM live_steps", "USING COVERING INDEX live_steps_due"),
+            ("UPDATE live_steps SET state = 1 ", "USING COVERING INDEX live_steps_due (ready_at<?)"),
+            ("UPDATE live_steps", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
+            ("DELETE FROM live_steps WHERE (task, number)", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
+            ("UPDATE tasks", "tasks USING PRIMARY KEY (id=?)"),
+        ] {
+            assert!(!statement.starts_with(start) || finds(index), "it does not use {index}:\n{told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_statement_uses_the_index_that_was_made_for_it() {
+    let sent = Statements::default();
+    tracing::subscriber::set_global_default(sent.clone()).unwrap();
+    let (store, folder): (SqliteStore, Folder) = open().await;
+    everything(&store).await;
+    let mut statements = sent.0.lock().unwrap().clone();
+    statements.retain(|statement| {
+        let own = !statement.contains("tasker_migrations") && !statement.contains("sqlite_");
+        own && ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| statement.starts_with(verb))
+    });
+    assert!(statements.len() > 60, "{} statements were seen", statements.len());
+    for (start, ..) in MAY_SCAN.iter().chain(MAY_SORT) {
+        assert!(statements.iter().any(|statement| statement.starts_with(start)), "none is {start}");
+    }
+    let mut connection = folder.connect().await;
+    check_plans(&mut connection, &statements).await;
+
+    // Whoever runs ANALYZE on a small database has SQLite believe that every table is small, until it is opened again.
+    run(&mut connection, "ANALYZE").await;
+    let believed = plan(&mut folder.connect().await, "SELECT * FROM sqlite_stat1").await;
+    assert_eq!(believed, ["SCAN sqlite_stat1"]);
+    drop(connection);
+    let again = SqliteStore::open(folder.database(), Durability::Relaxed).await.unwrap();
+    for statement in &statements {
+        let planned = ask(&again, &format!("EXPLAIN QUERY PLAN {statement}")).await;
+        assert_eq!(planned, plan(&mut folder.connect().await, statement).await, "{statement}");
+    }
+    check_plans(&mut folder.connect().await, &statements).await;
+}
