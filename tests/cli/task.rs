@@ -34,7 +34,7 @@ fn a_list_is_cut_filtered_and_continued() {
         all.extend(arguments);
         world.run(&all).ended(0).out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&["--state", "failed"]), [second.clone()]);
+    assert_eq!(ids(&["--state", "failed"]), vec![second.clone()]);
     assert_eq!(ids(&["-s", "failed", "-s", "completed", "--limit", "2"]), [third.clone(), second.clone()]);
     assert_eq!(ids(&["--before", &second]), [first]);
     assert_eq!(ids(&["--template", "other"]), Vec::<String>::new());
