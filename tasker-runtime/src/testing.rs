@@ -1,16 +1,29 @@
 //! For tests of handlers and workflows.
 
+#[cfg(feature = "testing")]
+mod app;
+#[cfg(feature = "testing")]
+mod mock;
+#[cfg(feature = "testing")]
+mod run;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tasker_types::{
-    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution,
-    TaskId, TaskSequenceStep, WorkflowStep,
+    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution, TaskId,
+    TaskSequenceStep, WorkflowStep,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+#[cfg(feature = "testing")]
+pub use self::app::TestApp;
+#[cfg(feature = "testing")]
+pub use self::mock::{MockHandler, MockResult};
+#[cfg(feature = "testing")]
+pub use self::run::TestRun;
 use crate::handler::{AppState, AttemptScope};
 
 /// What a handler is given, for a task with this context: the first attempt of a step that depends on nothing.
@@ -79,8 +92,7 @@ impl TestStep {
 
     /// Adds the result of an earlier step; `null` for one that was skipped.
     pub fn dependency(mut self, step: impl Into<String>, result: Value) -> Self {
-        self.dependencies
-            .insert(step.into(), Arc::new(DependencyResult { result }));
+        self.dependencies.insert(step.into(), Arc::new(DependencyResult { result }));
         self
     }
 
@@ -112,6 +124,7 @@ impl TestStep {
     #[must_use]
     pub fn build(self) -> TaskSequenceStep {
         let task = TaskId::from_uuid(Uuid::now_v7());
+        let context = Arc::new(self.context);
         TaskSequenceStep {
             workflow_step: WorkflowStep {
                 workflow_step_uuid: task.step_uuid(StepNumber(0)),
@@ -119,26 +132,23 @@ impl TestStep {
                 attempt: self.attempt,
                 failures: self.attempt.saturating_sub(1),
                 max_attempts: self.max_attempts,
-                inputs: self.inputs.unwrap_or_else(|| self.context.clone()),
+                inputs: self.inputs.map_or_else(|| context.clone(), Arc::new),
             },
             task: Arc::new(TaskForExecution {
                 task_uuid: task.uuid(),
                 name: "test".to_owned(),
                 namespace: "default".to_owned(),
                 version: "0.1.0".to_owned(),
-                context: self.context,
+                context: context.clone(),
                 correlation_id: task.uuid().to_string(),
                 priority: 0,
             }),
             step_definition: Arc::new(StepTemplate {
-                handler: HandlerRef {
-                    callable: self.name.clone(),
-                    initialization: Value::Null,
-                },
+                handler: HandlerRef { callable: self.name.clone(), initialization: Value::Null },
                 name: self.name,
                 description: None,
                 dependencies: Vec::new(),
-                retry: None,
+                retry: tasker_types::RetrySpec::default(),
                 timeout_ms: None,
             }),
             dependency_results: DependencyResults::new(self.dependencies),

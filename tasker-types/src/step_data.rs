@@ -40,7 +40,7 @@ pub struct TaskForExecution {
     /// The template's version.
     pub version: String,
     /// What the task was submitted with.
-    pub context: Value,
+    pub context: Arc<Value>,
     /// Ties the task to others of the same request.
     pub correlation_id: String,
     /// From -100 to 100; the higher one is claimed first.
@@ -61,7 +61,7 @@ pub struct WorkflowStep {
     /// How many attempts may fail before the step does.
     pub max_attempts: u32,
     /// The template's mapping of inputs; the task's context where the template has none.
-    pub inputs: Value,
+    pub inputs: Arc<Value>,
 }
 
 /// The result of a step that came before.
@@ -73,26 +73,32 @@ pub struct DependencyResult {
 
 /// Results of earlier steps, by step name.
 #[derive(Debug, Clone, Default)]
-pub struct DependencyResults(Arc<BTreeMap<String, Arc<DependencyResult>>>);
+pub struct DependencyResults(Arc<[(Arc<str>, Arc<DependencyResult>)]>);
 
 impl DependencyResults {
     /// The results in `map`.
     #[must_use]
     pub fn new(map: BTreeMap<String, Arc<DependencyResult>>) -> Self {
-        Self(Arc::new(map))
+        Self::from_unsorted(map.into_iter().map(|(name, result)| (name.into(), result)).collect())
+    }
+
+    /// These results, each under the name of its step.
+    #[must_use]
+    pub fn from_unsorted(mut results: Vec<(Arc<str>, Arc<DependencyResult>)>) -> Self {
+        results.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        Self(results.into())
     }
 
     /// The result of the step `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&DependencyResult> {
-        self.0.get(name).map(AsRef::as_ref)
+        let at = self.0.binary_search_by(|(found, _)| found.as_ref().cmp(name)).ok()?;
+        self.0.get(at).map(|(_, result)| result.as_ref())
     }
 
     /// All results, in the order of the steps' names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &DependencyResult)> {
-        self.0
-            .iter()
-            .map(|(name, result)| (name.as_str(), result.as_ref()))
+        self.0.iter().map(|(name, result)| (name.as_ref(), result.as_ref()))
     }
 
     /// How many results there are.
@@ -138,9 +144,7 @@ pub enum DataError {
         reason: String,
     },
     /// No step of this name came before.
-    #[error(
-        "there is no result of a step `{step}`; it must be among the step's dependencies, or before them"
-    )]
+    #[error("there is no result of a step `{step}`; it must be among the step's dependencies, or before them")]
     MissingDependency {
         /// The step's name.
         step: String,
@@ -178,13 +182,10 @@ impl TaskSequenceStep {
     /// The key is missing, or its value is not a `T`.
     pub fn get_input<T: DeserializeOwned>(&self, key: &str) -> Result<T, DataError> {
         match look_up(&self.task.context, key) {
-            Some(value) => decode(value).map_err(|wrong| DataError::BadInput {
-                key: wrong.under(key),
-                reason: wrong.reason,
-            }),
-            None => absent().ok_or_else(|| DataError::MissingInput {
-                key: key.to_owned(),
-            }),
+            Some(value) => {
+                decode(value).map_err(|wrong| DataError::BadInput { key: wrong.under(key), reason: wrong.reason })
+            }
+            None => absent().ok_or_else(|| DataError::MissingInput { key: key.to_owned() }),
         }
     }
 
@@ -202,18 +203,11 @@ impl TaskSequenceStep {
     ///
     /// # Errors
     /// No such step came before, or its result is not a `T`.
-    pub fn get_dependency_result_column_value<T: DeserializeOwned>(
-        &self,
-        step: &str,
-    ) -> Result<T, DataError> {
+    pub fn get_dependency_result_column_value<T: DeserializeOwned>(&self, step: &str) -> Result<T, DataError> {
         match self.dependency_results.get(step) {
-            Some(found) => decode(&found.result).map_err(|wrong| DataError::BadDependency {
-                step: step.to_owned(),
-                reason: wrong.located(),
-            }),
-            None => absent().ok_or_else(|| DataError::MissingDependency {
-                step: step.to_owned(),
-            }),
+            Some(found) => decode(&found.result)
+                .map_err(|wrong| DataError::BadDependency { step: step.to_owned(), reason: wrong.located() }),
+            None => absent().ok_or_else(|| DataError::MissingDependency { step: step.to_owned() }),
         }
     }
 }

@@ -1,31 +1,85 @@
-//! Templates: workflows as data.
+//! Templates: workflows as data, and the one parser that makes them of YAML or JSON text.
+//!
+//! [`parse`] reads a file and gives a [`Template`], or all [`Findings`] of the file at once. The
+//! macros, the runtime and `tasker check` all call it, so the same file gets the same verdict, with
+//! the same words and the same `file:line:column`, wherever it is read.
 
-use serde::{Deserialize, Serialize};
+pub mod codes;
+mod connect;
+mod dialect;
+mod fields;
+mod finding;
+mod keys;
+pub mod limits;
+mod lines;
+mod names;
+mod node;
+mod parse;
+mod read;
+mod render;
+mod report;
+mod scalar;
+mod step;
+mod value;
+mod yaml;
+
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::{Graph, RetryPolicy, StepNumber};
+use crate::{Graph, RetrySpec, StepNumber};
+
+pub use finding::{Finding, Findings, Severity, Span};
+pub use parse::{Parsed, StepPlace, parse};
 
 /// A workflow: its steps, and which waits for which.
+///
+/// ```
+/// use tasker_types::{StepNumber, template};
+///
+/// let source = "
+/// name: order_fulfillment
+/// version: 1.0.0
+/// steps:
+///   - name: validate_order
+///   - name: charge
+///     handler: payments.charge
+///     dependencies: [validate_order]
+///     retry: { max_attempts: 5 }
+///     timeout_seconds: 2.5
+/// ";
+/// let template = template::parse("order.yaml", source)?.template;
+/// let charge = template.step_named("charge").unwrap();
+/// let step = &template.steps[charge.index()];
+/// assert_eq!(step.handler.callable, "payments.charge");
+/// assert_eq!(step.dependencies, [StepNumber(0)]);
+/// assert_eq!(step.timeout_ms, Some(2_500));
+/// assert_eq!(template.graph().roots(), [StepNumber(0)]);
+/// # Ok::<(), template::Findings>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Template {
     /// The template's name.
     pub name: String,
-    /// The namespace.
+    /// The namespace; `default` where the file names none.
     pub namespace: String,
-    /// The version, `x.y.z`.
+    /// The version, `x.y.z`; `0.1.0` where the file names none.
     pub version: String,
     /// What it does.
     pub description: Option<String>,
-    /// Whatever its author adds.
+    /// Whatever its author adds; an empty object where the file adds nothing.
     pub metadata: Value,
     /// Keys that a task's context must have.
     pub required_fields: Vec<String>,
     /// The steps, in the order of their numbers.
+    #[serde(deserialize_with = "steps_of_known_numbers")]
     pub steps: Vec<StepTemplate>,
 }
 
 /// A step of a workflow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StepTemplate {
     /// The step's name.
     pub name: String,
@@ -33,27 +87,78 @@ pub struct StepTemplate {
     pub description: Option<String>,
     /// The handler that runs it.
     pub handler: HandlerRef,
-    /// The steps that it waits for.
+    /// The steps that it waits for, as the file lists them.
     pub dependencies: Vec<StepNumber>,
-    /// Retry, where the template says so; else the handler's attribute and the defaults decide.
-    pub retry: Option<RetryPolicy>,
+    /// What the template says of retry; the handler's attribute and the defaults say the rest.
+    pub retry: RetrySpec,
     /// The longest time that an attempt may take, in milliseconds.
     pub timeout_ms: Option<u64>,
 }
 
 /// The handler of a step, and what it is made with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HandlerRef {
-    /// The handler's name.
+    /// The handler's name, or a Rust path (`a::b::C`) that leads to its alias.
     pub callable: String,
-    /// What the handler is made with.
+    /// What the handler is made with: an object.
     pub initialization: Value,
 }
 
 impl Template {
     /// The graph of the steps.
+    ///
+    /// # Panics
+    /// A dependency's number is not below the number of steps: the template was put together by
+    /// hand, for the parser and `Deserialize` refuse it.
     #[must_use]
     pub fn graph(&self) -> Graph {
-        Graph::default()
+        Graph::new(self.steps.iter().map(|step| step.dependencies.clone()).collect())
     }
+
+    /// The number of the step of this name. It looks at one step after the other.
+    #[must_use]
+    pub fn step_named(&self, name: &str) -> Option<StepNumber> {
+        (0..).map(StepNumber).zip(&self.steps).find_map(|(number, step)| (step.name == name).then_some(number))
+    }
+
+    /// SHA-256 of what the template says: its JSON with sorted keys and no spaces. Comments, layout,
+    /// anchors and the choice between YAML and JSON do not change it.
+    ///
+    /// ```
+    /// use tasker_types::template::parse;
+    ///
+    /// let yaml = parse("a.yaml", "name: a # first\nsteps:\n  - name: only\n").unwrap().template;
+    /// let json = parse("a.json", r#"{ "steps": [{ "name": "only" }], "name": "a" }"#).unwrap().template;
+    /// assert_eq!(yaml.content_hash(), json.content_hash());
+    /// assert_eq!(yaml.content_hash_hex().len(), 64);
+    /// ```
+    #[must_use]
+    pub fn content_hash(&self) -> [u8; 32] {
+        let mut text = String::new();
+        // A template has no map with keys that are not text, so it always has a JSON form.
+        let json = serde_json::to_value(self).unwrap_or(Value::Null);
+        value::write_canonical(&json, &mut text);
+        Sha256::digest(text.as_bytes()).into()
+    }
+
+    /// [`content_hash`](Self::content_hash) in 64 hexadecimal digits.
+    #[must_use]
+    pub fn content_hash_hex(&self) -> String {
+        let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
+        let digits = |byte: u8| [digit(byte >> 4), digit(byte & 15)];
+        self.content_hash().into_iter().flat_map(digits).collect()
+    }
+}
+
+fn steps_of_known_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepTemplate>, D::Error> {
+    let steps = Vec::<StepTemplate>::deserialize(deserializer)?;
+    for step in &steps {
+        if let Some(bad) = step.dependencies.iter().find(|number| number.index() >= steps.len()) {
+            let reason =
+                format!("step `{}` depends on step number {bad}, but there are {} steps", step.name, steps.len());
+            return Err(de::Error::custom(reason));
+        }
+    }
+    Ok(steps)
 }

@@ -46,10 +46,7 @@ pub struct Producer<P, O> {
 /// The handler `P`; what it gives follows from its only impl of [`Produces`].
 #[must_use]
 pub const fn producer<P: Produces<O>, O>() -> Producer<P, O> {
-    Producer {
-        name: P::NAME,
-        types: PhantomData,
-    }
+    Producer { name: P::NAME, types: PhantomData }
 }
 
 /// Checks that `T`, which the handler `C` takes, is what the handler `P` gives.

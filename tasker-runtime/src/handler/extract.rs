@@ -88,11 +88,7 @@ pub fn input<T: StepInput>(step: &TaskSequenceStep, key: &str) -> Result<T, Step
 }
 
 /// `#[input("key", default = ..)]`
-pub fn input_or<T: StepInput>(
-    step: &TaskSequenceStep,
-    key: &str,
-    default: impl FnOnce() -> T,
-) -> Result<T, StepError> {
+pub fn input_or<T: StepInput>(step: &TaskSequenceStep, key: &str, default: impl FnOnce() -> T) -> Result<T, StepError> {
     match look_up(&step.task.context, key) {
         None | Some(Value::Null) => Ok(default()),
         Some(value) => T::read(value).map_err(|wrong| bad_input(wrong, key)),
@@ -132,24 +128,16 @@ pub fn config_key_or<T: StepInput>(
 /// `#[dependency(step)]`
 pub fn dependency<T: StepInput>(step: &TaskSequenceStep, name: &str) -> Result<T, StepError> {
     match step.dependency_results.get(name) {
-        Some(found) => {
-            T::read(&found.result).map_err(|wrong| bad_dependency(wrong, name, &found.result))
-        }
+        Some(found) => T::read(&found.result).map_err(|wrong| bad_dependency(wrong, name, &found.result)),
         None => T::absent().ok_or_else(|| missing_dependency(name)),
     }
 }
 
 /// `#[dependencies(prefix = "..")]`: the results of all earlier steps whose names begin so.
 pub fn dependencies<T: StepInput>(step: &TaskSequenceStep, prefix: &str) -> Result<T, StepError> {
-    let found = step
-        .dependency_results
-        .iter()
-        .filter(|(name, _)| name.starts_with(prefix));
-    let results = found
-        .map(|(name, result)| (name.to_owned(), result.result.clone()))
-        .collect();
-    T::read(&Value::Object(results))
-        .map_err(|wrong| bad_dependency(wrong, prefix, &Value::Bool(true)))
+    let found = step.dependency_results.iter().filter(|(name, _)| name.starts_with(prefix));
+    let results = found.map(|(name, result)| (name.to_owned(), result.result.clone())).collect();
+    T::read(&Value::Object(results)).map_err(|wrong| bad_dependency(wrong, prefix, &Value::Bool(true)))
 }
 
 /// `#[state]`
@@ -165,19 +153,12 @@ pub fn from_step<'s, T: FromStep<'s>>(step: &'s TaskSequenceStep) -> Result<T, S
 
 #[cold]
 fn missing_input(key: &str) -> StepError {
-    DataError::MissingInput {
-        key: key.to_owned(),
-    }
-    .into()
+    DataError::MissingInput { key: key.to_owned() }.into()
 }
 
 #[cold]
 fn bad_input(wrong: Mismatch, key: &str) -> StepError {
-    DataError::BadInput {
-        key: wrong.under(key),
-        reason: wrong.reason,
-    }
-    .into()
+    DataError::BadInput { key: wrong.under(key), reason: wrong.reason }.into()
 }
 
 #[cold]
@@ -187,54 +168,36 @@ fn bad_context(wrong: Mismatch) -> StepError {
 
 #[cold]
 fn missing_config(key: &str) -> StepError {
-    DataError::MissingConfig {
-        key: key.to_owned(),
-    }
-    .into()
+    DataError::MissingConfig { key: key.to_owned() }.into()
 }
 
 #[cold]
 fn bad_config(wrong: Mismatch, key: &str) -> StepError {
     if key.is_empty() {
-        return StepError::validation(format!(
-            "the handler's `initialization`: {}",
-            wrong.located()
-        ));
+        return StepError::validation(format!("the handler's `initialization`: {}", wrong.located()));
     }
-    DataError::BadConfig {
-        key: wrong.under(key),
-        reason: wrong.reason,
-    }
-    .into()
+    DataError::BadConfig { key: wrong.under(key), reason: wrong.reason }.into()
 }
 
 #[cold]
 fn missing_dependency(step: &str) -> StepError {
-    DataError::MissingDependency {
-        step: step.to_owned(),
-    }
-    .into()
+    DataError::MissingDependency { step: step.to_owned() }.into()
 }
 
 #[cold]
 fn bad_dependency(wrong: Mismatch, step: &str, value: &Value) -> StepError {
     let reason = if value.is_null() {
-        "it is null: the step was skipped, or returned nothing; a handler that can do without takes an `Option`".to_owned()
+        "it is null: the step was skipped, or returned nothing; a handler that can do without takes an `Option`"
+            .to_owned()
     } else {
         wrong.located()
     };
-    DataError::BadDependency {
-        step: step.to_owned(),
-        reason,
-    }
-    .into()
+    DataError::BadDependency { step: step.to_owned(), reason }.into()
 }
 
 #[cold]
 fn missing_state(type_name: &str) -> StepError {
-    StepError::permanent(format!(
-        "the application's state has no `{type_name}`: add it with `.state(..)`"
-    ))
-    .with_type(error_types::HANDLER_ERROR)
-    .with_code("MISSING_STATE")
+    StepError::permanent(format!("the application's state has no `{type_name}`: add it with `.state(..)`"))
+        .with_type(error_types::HANDLER_ERROR)
+        .with_code("MISSING_STATE")
 }

@@ -26,21 +26,14 @@ pub use tasker_types::{Backoff, StepError, StepExecutionResult};
 
 pub use super::edges::{Mark, Produces, check_edge, producer};
 pub use super::extract::{
-    config, config_key, config_key_or, context, dependencies, dependency, from_step, input,
-    input_or, state,
+    config, config_key, config_key_or, context, dependencies, dependency, from_step, input, input_or, state,
 };
-pub use super::returns::{
-    IsJson, IsOption, IsRaw, IsRawResult, IsResult, No, Shape, Untyped, finish, kind, reject,
-};
-pub use super::{
-    DependencySpec, HandlerEntry, RetrySpec, RustStepHandler, StateNeed, StepFailure,
-    StepHandlerConfig,
-};
+pub use super::returns::{IsJson, IsOption, IsRaw, IsRawResult, IsResult, No, Shape, Untyped, finish, kind, reject};
+pub use super::{DependencySpec, HandlerEntry, RetrySpec, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
 pub use tasker_types::TaskSequenceStep as Step;
 
 /// What `call` returns under `#[async_trait]`.
-pub type CallFuture<'a> =
-    Pin<Box<dyn Future<Output = anyhow::Result<StepExecutionResult>> + Send + 'a>>;
+pub type CallFuture<'a> = Pin<Box<dyn Future<Output = anyhow::Result<StepExecutionResult>> + Send + 'a>>;
 
 /// What `HandlerEntry::factory` returns.
 pub type Made = anyhow::Result<Box<dyn RustStepHandler>>;
@@ -82,8 +75,7 @@ impl<T> IntoInner<T> for T {
 
 impl<T, E: Into<anyhow::Error>> IntoInner<T> for Result<T, E> {
     fn into_inner(self) -> Inner<T> {
-        self.map(Arc::new)
-            .map_err(|error| StepFailure::into_unrecoverable(error.into()))
+        self.map(Arc::new).map_err(|error| StepFailure::into_unrecoverable(error.into()))
     }
 }
 
@@ -107,9 +99,7 @@ pub async fn run_blocking(
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The runtime is shutting down: the attempt did not run, and another may.
-            Err(stopped) => {
-                Err(StepError::retryable(format!("the blocking pool is closed: {stopped}")).into())
-            }
+            Err(stopped) => Err(StepError::retryable(format!("the blocking pool is closed: {stopped}")).into()),
         },
     }
 }

@@ -182,6 +182,5 @@ pub fn reject(step: &TaskSequenceStep, error: StepError) -> anyhow::Result<StepE
 
 #[cold]
 fn not_json(error: &serde_json::Error) -> StepError {
-    StepError::permanent(format!("the result cannot be written as JSON: {error}"))
-        .with_type(error_types::HANDLER_ERROR)
+    StepError::permanent(format!("the result cannot be written as JSON: {error}")).with_type(error_types::HANDLER_ERROR)
 }

@@ -1,0 +1,32 @@
+//! The rules: what each command does to the rows of its task.
+//!
+//! Nothing here awaits, logs, reads a clock, draws a random number or iterates a `HashMap`. A store loads a
+//! [`Snapshot`], [`fold`] decides every command of a batch in order, and the store writes what comes out.
+//! Three changes are set-based and made by the stores themselves, each in one transaction, audit included:
+//!
+//! | change | what it does |
+//! |---|---|
+//! | claim | `ready` -> `running`, attempt + 1; the task `pending` -> `running` |
+//! | release | `running` -> `ready` of a worker that stops; an attempt row says so (a task that is not `running` goes through [`Command::Release`]) |
+//! | retry-due | `waiting_for_retry` -> `ready` from `ready_at` on |
+
+mod batch;
+mod change;
+mod command;
+mod continuation;
+mod decide;
+mod invariant;
+mod pinned;
+mod row;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
+pub use change::Change;
+pub use command::{ActionStamp, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
+pub use continuation::{Backlog, Capacity};
+pub use invariant::{Dump, Violation, check};
+pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
+pub use row::{ActionRow, AttemptOutcome, AttemptRow, Cause, Claimed, Detail, LiveStep, ResultRow, TaskInput, TaskRow};
+pub use snapshot::Snapshot;

@@ -1,0 +1,250 @@
+//! A batch of commands: what it needs to read, and what it writes.
+
+use std::sync::Arc;
+
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+use uuid::Uuid;
+
+use super::continuation::{Continued, continue_successors};
+use super::decide::decide;
+use super::row::AttemptOutcome;
+use super::{
+    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow,
+    Snapshot, StepRef, TaskRow,
+};
+
+/// Commands that are decided and written together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// In the order in which they are decided.
+    pub commands: Arc<[Command]>,
+    /// What the worker of this process can take on, if it runs one.
+    pub capacity: Option<Capacity>,
+    /// The time, or `None` for the database's own.
+    pub now: Option<Timestamp>,
+}
+
+/// Which rows a batch reads of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Needs {
+    /// Only whether the task exists.
+    Task,
+    /// These steps, live or over, and their successors.
+    Steps(Vec<StepNumber>),
+    /// Every row that the task has.
+    Everything,
+}
+
+/// What a command that was carried out tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// The task.
+    pub task: TaskId,
+    /// The state that it has now.
+    pub state: TaskState,
+}
+
+/// What a batch writes. Every list is in (task, number) order or in that of the commands.
+#[derive(Debug, Default)]
+pub struct Writes {
+    /// Tasks that appear, with what they were submitted with.
+    pub new_tasks: Vec<(TaskRow, Box<NewTask>)>,
+    /// Tasks that change: state, counters and times.
+    pub tasks: Vec<TaskRow>,
+    /// Live rows that appear.
+    pub live_inserts: Vec<LiveStep>,
+    /// Live rows that change, each with the attempt and the worker that it was loaded with.
+    pub live_updates: Vec<(LiveStep, Fence)>,
+    /// Live rows that go, with their fence.
+    pub live_deletes: Vec<Fence>,
+    /// Results that move to the attempts; before the new results.
+    pub reopened: Vec<Reopened>,
+    /// Steps that are over.
+    pub results: Vec<ResultRow>,
+    /// Attempts that did not end their step.
+    pub attempts: Vec<AttemptRow>,
+    /// What operators did.
+    pub actions: Vec<ActionRow>,
+    /// One answer a command, in their order.
+    pub replies: Vec<Result<Reply, Refusal>>,
+    /// Steps that this worker may now run.
+    pub claimed: Vec<Claimed>,
+    /// Steps that became ready and were not claimed.
+    pub ready: usize,
+    /// How many successors were considered for a free slot: see [`Capacity::continued`].
+    pub considered: u64,
+    /// Tasks that ended, each once.
+    pub finished: Vec<Reply>,
+}
+
+impl Writes {
+    /// When the first of the steps that wait for a retry will be ready, as far as this batch wrote them.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        let rows = self.live_inserts.iter().chain(self.live_updates.iter().map(|(row, _)| row));
+        rows.filter(|row| row.state == StepState::WaitingForRetry).map(|row| row.ready_at).min()
+    }
+}
+
+/// The key of a live row with its fence: the write happens only where these still hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// The task.
+    pub task: TaskId,
+    /// The step.
+    pub number: StepNumber,
+    /// The attempt that was loaded.
+    pub attempt: u32,
+    /// The worker that was loaded.
+    pub claimed_by: Option<WorkerId>,
+}
+
+/// The key of a result that moves to the attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reopened {
+    /// The task.
+    pub task: TaskId,
+    /// The step.
+    pub number: StepNumber,
+}
+
+impl ResultRow {
+    /// The attempt row that a result becomes when an operator reopens its step.
+    #[must_use]
+    pub fn into_reopened(self) -> AttemptRow {
+        AttemptRow {
+            task: self.task,
+            number: self.number,
+            attempt: self.attempt,
+            outcome: AttemptOutcome::Reopened,
+            worker: self.worker,
+            ready_at: self.ready_at,
+            claimed_at: self.claimed_at,
+            finished_at: self.finished_at,
+            retry_at: None,
+            detail: self.detail,
+        }
+    }
+}
+
+impl Command {
+    /// Which rows of its task the command reads.
+    #[must_use]
+    pub fn needs(&self) -> Needs {
+        match self {
+            Self::Submit(_) => Needs::Task,
+            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
+                Needs::Steps(vec![step.number])
+            }
+            Self::Cancel { .. } | Self::Retry { .. } => Needs::Everything,
+        }
+    }
+}
+
+impl Batch {
+    /// The tasks that it concerns, each once, in the order of their ids: the order in which rows are locked.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskId> {
+        let mut ids: Vec<TaskId> = self.commands.iter().map(Command::task).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The actions that it takes, in order and each once: those that were taken before are loaded.
+    #[must_use]
+    pub fn actions(&self) -> Vec<Uuid> {
+        let mut ids: Vec<Uuid> = self.commands.iter().filter_map(Command::action).map(|action| action.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    /// The steps to load once the tasks' templates are known, in order and each once, and the tasks of which everything is loaded.
+    pub fn steps(&self, pinned: impl Fn(TaskId) -> Option<Arc<Pinned>>) -> (Vec<StepRef>, Vec<TaskId>) {
+        let mut steps = Vec::with_capacity(self.commands.len() * 2);
+        let mut whole = Vec::new();
+        for command in self.commands.iter() {
+            let task = command.task();
+            match command.needs() {
+                Needs::Task => {}
+                Needs::Everything => whole.push(task),
+                Needs::Steps(numbers) => {
+                    let Some(pinned) = pinned(task) else { continue };
+                    for number in numbers.into_iter().filter(|number| number.index() < pinned.steps.len()) {
+                        steps.push(StepRef { task, number });
+                        if matches!(command, Command::Finish(_)) {
+                            steps
+                                .extend(pinned.graph().children(number).iter().map(|&number| StepRef { task, number }));
+                        }
+                    }
+                }
+            }
+        }
+        steps.sort_unstable();
+        steps.dedup();
+        whole.sort_unstable();
+        whole.dedup();
+        (steps, whole)
+    }
+}
+
+/// Decides every command in order on what the ones before it left, then claims successors for this worker.
+#[must_use]
+pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timestamp) -> Writes {
+    let mut replies = Vec::with_capacity(batch.commands.len());
+    for command in batch.commands.iter() {
+        let reply = decide(&snapshot, command, now).map(|changes| {
+            for change in changes {
+                snapshot.apply(change);
+            }
+            let task = command.task();
+            let state = snapshot.task(task).map_or(TaskState::Pending, |row| row.state);
+            Reply { task, state }
+        });
+        replies.push(reply);
+    }
+    let continued = match &batch.capacity {
+        Some(capacity) => continue_successors(&mut snapshot, capacity, backlog, now),
+        None => Continued::default(),
+    };
+    collect(snapshot, replies, continued)
+}
+
+fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continued: Continued) -> Writes {
+    let mut writes = Writes {
+        replies,
+        claimed: continued.claimed,
+        considered: continued.considered,
+        live_deletes: snapshot.deletes(),
+        ready: snapshot.became_ready.len(),
+        ..Writes::default()
+    };
+    writes.finished = std::mem::take(&mut snapshot.finished)
+        .into_iter()
+        .filter_map(|task| snapshot.task(task).map(|row| Reply { task, state: row.state }))
+        .filter(|reply| reply.state.is_over())
+        .collect();
+    for slot in snapshot.tasks.into_values().filter(|slot| slot.dirty) {
+        match slot.new {
+            Some(new) => writes.new_tasks.push((slot.row, new)),
+            None => writes.tasks.push(slot.row),
+        }
+    }
+    for slot in snapshot.live.into_values() {
+        match (slot.loaded, slot.now) {
+            (None, Some(row)) => writes.live_inserts.push(row),
+            (Some(old), Some(row)) if old != row => {
+                let fence =
+                    Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
+                writes.live_updates.push((row, fence));
+            }
+            _ => {}
+        }
+    }
+    writes.reopened = snapshot.reopened;
+    writes.results = snapshot.results;
+    writes.attempts = snapshot.attempts;
+    writes.actions = snapshot.actions;
+    writes
+}

@@ -1,0 +1,218 @@
+//! What can be asked of a task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, WorkerId};
+use uuid::Uuid;
+
+use super::{Pinned, TaskInput};
+
+/// A step of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepRef {
+    /// The task.
+    pub task: TaskId,
+    /// The step.
+    pub number: StepNumber,
+}
+
+/// What can be asked of a task.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Accept a task.
+    Submit(NewTask),
+    /// An attempt came to its end.
+    Finish(Finish),
+    /// A worker died with this claim.
+    Lose {
+        /// The step.
+        step: StepRef,
+        /// The attempt that it held.
+        attempt: u32,
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// A worker gives this claim back.
+    Release {
+        /// The step.
+        step: StepRef,
+        /// The attempt that it holds.
+        attempt: u32,
+        /// The worker.
+        worker: WorkerId,
+    },
+    /// Stop a task.
+    Cancel {
+        /// The task.
+        task: TaskId,
+        /// Who, and why.
+        action: ActionStamp,
+    },
+    /// Try failed steps again.
+    Retry {
+        /// The task.
+        task: TaskId,
+        /// One step, or all that failed.
+        step: Option<StepNumber>,
+        /// Who, and why.
+        action: ActionStamp,
+    },
+}
+
+/// A task to accept.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its identity.
+    pub id: TaskId,
+    /// Its template.
+    pub pinned: Arc<Pinned>,
+    /// What it is submitted with.
+    pub input: TaskInput,
+    /// From -100 to 100; the higher one is claimed first.
+    pub priority: i16,
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// The step.
+    pub step: StepRef,
+    /// The attempt: with the worker, the fence.
+    pub attempt: u32,
+    /// The worker that holds the claim.
+    pub worker: WorkerId,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The handler returned a value.
+    Completed {
+        /// The value, as JSON.
+        result: Arc<str>,
+        /// The rest, as JSON.
+        detail: Option<Arc<str>>,
+    },
+    /// The handler failed, panicked or took too long.
+    Failed(Failure),
+    /// The handler stopped because its task was cancelled. In a task that is not, the step fails.
+    Cancelled,
+}
+
+/// A failed attempt.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Whether another try makes sense.
+    pub retryable: bool,
+    /// Whether it took too long.
+    pub timed_out: bool,
+    /// The handler's own delay before another try.
+    pub retry_after: Option<Duration>,
+    /// The error, as the JSON of a [`Detail`](super::Detail).
+    pub detail: Arc<str>,
+    /// Where jitter comes from.
+    pub seed: u64,
+}
+
+/// Who asks for something, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionStamp {
+    /// The action's identity.
+    pub id: Uuid,
+    /// Who.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Command {
+    /// The task that it concerns.
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        match self {
+            Self::Submit(new) => new.id,
+            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => step.task,
+            Self::Cancel { task, .. } | Self::Retry { task, .. } => *task,
+        }
+    }
+
+    /// Who acts, where an operator does.
+    #[must_use]
+    pub fn action(&self) -> Option<&ActionStamp> {
+        match self {
+            Self::Cancel { action, .. } | Self::Retry { action, .. } => Some(action),
+            Self::Submit(_) | Self::Finish(_) | Self::Lose { .. } | Self::Release { .. } => None,
+        }
+    }
+}
+
+/// Why a command changes nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The claim is no longer held: it was lost, released or its step is over. The outcome is dropped.
+    #[error("step {number} of task {task}: attempt {attempt} no longer holds the claim")]
+    Stale {
+        /// The task.
+        task: TaskId,
+        /// The step.
+        number: StepNumber,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    NoTask(TaskId),
+    /// A task of this identity exists.
+    #[error("there is a task {0} already")]
+    Exists(TaskId),
+    /// The task's state does not allow it.
+    #[error("task {task} is {state}: it cannot be {wanted}")]
+    TaskState {
+        /// The task.
+        task: TaskId,
+        /// Its state.
+        state: TaskState,
+        /// What was asked, as in "cannot be ..".
+        wanted: &'static str,
+    },
+    /// No step of the task has failed.
+    #[error("task {0} has no failed step to retry")]
+    NothingToRetry(TaskId),
+    /// The step is not in the state that the action needs.
+    #[error("step {number} of task {task} is {state}: only a failed step can be retried")]
+    StepState {
+        /// The task.
+        task: TaskId,
+        /// The step.
+        number: StepNumber,
+        /// Its state.
+        state: StepState,
+    },
+    /// The action was taken before: it is not taken again.
+    #[error("action {0} was taken before")]
+    Repeated(Uuid),
+    /// The priority is out of bounds.
+    #[error("a priority is from -100 to 100, not {0}")]
+    Priority(i16),
+}
+
+impl Refusal {
+    /// The stable code that CLI and API show.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stale { .. } => "E101",
+            Self::NoTask(_) => "E102",
+            Self::Exists(_) => "E103",
+            Self::TaskState { .. } => "E104",
+            Self::NothingToRetry(_) => "E105",
+            Self::StepState { .. } => "E106",
+            Self::Repeated(_) => "E107",
+            Self::Priority(_) => "E108",
+        }
+    }
+}

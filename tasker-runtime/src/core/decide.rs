@@ -1,0 +1,58 @@
+//! One command, decided: the changes that it makes, or why it makes none.
+
+mod act;
+mod finish;
+mod submit;
+
+use tasker_types::{StepState, TaskState, Timestamp, WorkerId};
+
+use super::{Change, Command, LiveStep, Refusal, Snapshot, StepRef, TaskRow};
+
+/// The changes that `command` makes to `snapshot`.
+///
+/// # Errors
+/// The command is refused: it changes nothing.
+pub(super) fn decide(snapshot: &Snapshot, command: &Command, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    if let Some(action) = command.action().filter(|action| snapshot.was_taken(action.id)) {
+        return Err(Refusal::Repeated(action.id));
+    }
+    match command {
+        Command::Submit(new) => submit::submit(snapshot, new, now),
+        Command::Finish(finish) => finish::finish(snapshot, finish, now),
+        Command::Lose { step, attempt, worker } => finish::lose(snapshot, *step, *attempt, *worker, now),
+        Command::Release { step, attempt, worker } => finish::release(snapshot, *step, *attempt, *worker, now),
+        Command::Cancel { task, action } => act::cancel(snapshot, *task, action, now),
+        Command::Retry { task, step, action } => act::retry(snapshot, *task, *step, action, now),
+    }
+}
+
+/// The task and the live row of a claim that is still held by this attempt of this worker.
+fn held_claim(
+    snapshot: &Snapshot,
+    step: StepRef,
+    attempt: u32,
+    worker: WorkerId,
+) -> Result<(&TaskRow, &LiveStep), Refusal> {
+    let stale = || Refusal::Stale { task: step.task, number: step.number, attempt };
+    let task = snapshot.task(step.task).ok_or(Refusal::NoTask(step.task))?;
+    let row = snapshot.live(step.task, step.number).ok_or_else(stale)?;
+    let held = row.state == StepState::Running && row.attempt == attempt && row.claimed_by == Some(worker);
+    if held { Ok((task, row)) } else { Err(stale()) }
+}
+
+/// What becomes of the task when its counters move by these.
+///
+/// With nothing left that is ready, running or waiting: `cancelling` ends as `cancelled`, any other as
+/// `completed` where no step is open and as `failed` where one is.
+fn settle(task: &TaskRow, open_steps: i32, runnable: i32, now: Timestamp) -> Vec<Change> {
+    let mut changes = vec![Change::Count { task: task.id, open_steps, runnable }];
+    if task.runnable.saturating_add_signed(runnable) == 0 {
+        let state = match task.state {
+            TaskState::Cancelling => TaskState::Cancelled,
+            _ if task.open_steps.saturating_add_signed(open_steps) == 0 => TaskState::Completed,
+            _ => TaskState::Failed,
+        };
+        changes.push(Change::TaskState { task: task.id, state, at: now });
+    }
+    changes
+}

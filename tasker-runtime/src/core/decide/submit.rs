@@ -1,0 +1,53 @@
+//! A task is accepted.
+
+use std::ops::RangeInclusive;
+
+use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
+
+use super::super::{Change, LiveStep, NewTask, Refusal, Snapshot};
+
+const PRIORITIES: RangeInclusive<i16> = -100..=100;
+
+pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    if snapshot.task(new.id).is_some() {
+        return Err(Refusal::Exists(new.id));
+    }
+    if !PRIORITIES.contains(&new.priority) {
+        return Err(Refusal::Priority(new.priority));
+    }
+    let steps = u32::try_from(new.pinned.steps.len()).unwrap_or(u32::MAX);
+    let roots = new.pinned.graph().roots();
+    let mut changes = Vec::with_capacity(roots.len() + 2);
+    changes.push(Change::NewTask { new: Box::new(new.clone()), open_steps: steps, at: now });
+    changes.push(Change::Count {
+        task: new.id,
+        open_steps: 0,
+        runnable: i32::try_from(roots.len()).unwrap_or(i32::MAX),
+    });
+    if roots.is_empty() {
+        // Nothing of it will ever run.
+        let state = if steps == 0 { TaskState::Completed } else { TaskState::Failed };
+        changes.push(Change::TaskState { task: new.id, state, at: now });
+    }
+    changes.extend(roots.into_iter().map(|number| Change::Live(root(new, number, now))));
+    Ok(changes)
+}
+
+fn root(new: &NewTask, number: StepNumber, now: Timestamp) -> LiveStep {
+    LiveStep {
+        task: new.id,
+        number,
+        state: StepState::Ready,
+        attempt: 0,
+        failures: 0,
+        losses: 0,
+        unmet: 0,
+        met: true,
+        queue: new.pinned.step(number).queue,
+        priority: new.priority,
+        ready_at: now,
+        held: false,
+        claimed_by: None,
+        claimed_at: None,
+    }
+}

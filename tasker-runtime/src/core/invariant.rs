@@ -1,0 +1,295 @@
+//! What must be true of the rows at any moment, checked by counting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+
+use super::row::{AttemptOutcome, Cause};
+use super::{ActionRow, AttemptRow, LiveStep, ResultRow, TaskRow};
+
+/// All rows of some tasks.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Dump {
+    /// The tasks, by id.
+    pub tasks: Vec<TaskRow>,
+    /// Their live rows, by (task, number).
+    pub live: Vec<LiveStep>,
+    /// Their results, by (task, number).
+    pub results: Vec<ResultRow>,
+    /// Their attempts, by (task, number, attempt).
+    pub attempts: Vec<AttemptRow>,
+    /// What operators did, by (task, time).
+    pub actions: Vec<ActionRow>,
+}
+
+/// Something that must never be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The invariant's number in docs.
+    pub invariant: u8,
+    /// The task.
+    pub task: TaskId,
+    /// The step, where it concerns one.
+    pub number: Option<StepNumber>,
+    /// What was found.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {}: task {}", self.invariant, self.task)?;
+        if let Some(number) = self.number {
+            write!(f, ", step {number}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+struct OfTask<'d> {
+    task: &'d TaskRow,
+    live: BTreeMap<StepNumber, &'d LiveStep>,
+    results: BTreeMap<StepNumber, &'d ResultRow>,
+    attempts: BTreeMap<StepNumber, Vec<&'d AttemptRow>>,
+    actions: Vec<&'d ActionRow>,
+    found: Vec<Violation>,
+}
+
+/// Everything in `dump` that must not be.
+#[must_use]
+pub fn check(dump: &Dump) -> Vec<Violation> {
+    let mut tasks: BTreeMap<TaskId, OfTask<'_>> = dump
+        .tasks
+        .iter()
+        .map(|task| {
+            let of = OfTask {
+                task,
+                live: BTreeMap::new(),
+                results: BTreeMap::new(),
+                attempts: BTreeMap::new(),
+                actions: Vec::new(),
+                found: Vec::new(),
+            };
+            (task.id, of)
+        })
+        .collect();
+    let mut orphans = Vec::new();
+    let orphan =
+        |task, number, what: &str| Violation { invariant: 18, task, number: Some(number), what: what.to_owned() };
+    for row in &dump.live {
+        match tasks.get_mut(&row.task) {
+            Some(of) => drop(of.live.insert(row.number, row)),
+            None => orphans.push(orphan(row.task, row.number, "a live row without its task")),
+        }
+    }
+    for row in &dump.results {
+        match tasks.get_mut(&row.task) {
+            Some(of) => {
+                if of.results.insert(row.number, row).is_some() {
+                    of.report(1, Some(row.number), "two outcomes are recorded");
+                }
+            }
+            None => orphans.push(orphan(row.task, row.number, "a result without its task")),
+        }
+    }
+    for row in &dump.attempts {
+        match tasks.get_mut(&row.task) {
+            Some(of) => of.attempts.entry(row.number).or_default().push(row),
+            None => orphans.push(orphan(row.task, row.number, "an attempt without its task")),
+        }
+    }
+    for row in &dump.actions {
+        if let Some(of) = tasks.get_mut(&row.task) {
+            of.actions.push(row);
+        }
+    }
+    for of in tasks.values_mut() {
+        of.check();
+        orphans.append(&mut of.found);
+    }
+    orphans
+}
+
+impl OfTask<'_> {
+    fn report(&mut self, invariant: u8, number: Option<StepNumber>, what: impl Into<String>) {
+        self.found.push(Violation { invariant, task: self.task.id, number, what: what.into() });
+    }
+
+    fn expect(&mut self, holds: bool, invariant: u8, number: Option<StepNumber>, what: impl FnOnce() -> String) {
+        if !holds {
+            self.report(invariant, number, what());
+        }
+    }
+
+    fn check(&mut self) {
+        let pinned = self.task.pinned.clone();
+        let known = |number: StepNumber| number.index() < pinned.steps.len();
+        let strangers: Vec<StepNumber> = self
+            .live
+            .keys()
+            .chain(self.results.keys())
+            .chain(self.attempts.keys())
+            .copied()
+            .filter(|&n| !known(n))
+            .collect();
+        for number in strangers {
+            self.report(18, Some(number), "its template has no such step");
+        }
+        self.check_counters();
+        for number in pinned.numbers() {
+            self.check_place(number);
+            self.check_attempts(number);
+            self.check_parents(number);
+        }
+    }
+
+    fn check_counters(&mut self) {
+        let task = self.task;
+        let closed = self.results.values().filter(|row| row.outcome.decides_successors()).count();
+        let open = task.pinned.steps.len().saturating_sub(closed);
+        self.expect(task.open_steps as usize == open, 9, None, || {
+            format!("open_steps is {}, counted {open}", task.open_steps)
+        });
+        let runnable = self.live.values().filter(|row| row.state != StepState::Pending).count();
+        self.expect(task.runnable as usize == runnable, 9, None, || {
+            format!("runnable is {}, counted {runnable}", task.runnable)
+        });
+        if task.state.is_over() {
+            self.expect(runnable == 0, 7, None, || format!("it is {}, and {runnable} steps may still run", task.state));
+            self.expect(task.finished_at.is_some(), 11, None, || "it is over and has no end".into());
+            self.expect(task.state != TaskState::Completed || open == 0, 9, None, || {
+                format!("it is completed, and {open} steps are open")
+            });
+        } else {
+            self.expect(runnable > 0 || task.state == TaskState::Paused, 8, None, || {
+                format!("it is {}, and nothing of it will ever run", task.state)
+            });
+        }
+        let started = self.live.values().any(|row| row.attempt > 0) || self.results.values().any(|row| row.attempt > 0);
+        self.expect(task.state != TaskState::Pending || !started, 6, None, || {
+            "it is pending, and a step of it has started".into()
+        });
+        let acted = !self.actions.is_empty();
+        let cancelled = matches!(task.state, TaskState::Cancelling | TaskState::Cancelled);
+        self.expect(!cancelled || acted, 6, None, || format!("it is {}, and nobody asked for that", task.state));
+    }
+
+    fn check_place(&mut self, number: StepNumber) {
+        let at = Some(number);
+        if self.live.contains_key(&number) {
+            self.expect(!self.results.contains_key(&number), 11, at, || "it is live and over".into());
+        }
+        if let Some(row) = self.live.get(&number).copied() {
+            let running = row.state == StepState::Running;
+            self.expect(running == row.claimed_by.is_some(), 4, at, || {
+                format!("it is {}, claimed by {:?}", row.state, row.claimed_by)
+            });
+            self.expect(running == row.claimed_at.is_some(), 4, at, || {
+                format!("it is {}, claimed at {:?}", row.state, row.claimed_at)
+            });
+            self.expect(!row.state.is_over(), 11, at, || format!("a live row is {}", row.state));
+            self.expect((row.state == StepState::Pending) == (row.unmet > 0), 10, at, || {
+                format!("it is {} with {} open parents", row.state, row.unmet)
+            });
+            self.expect(!running || row.attempt > 0, 2, at, || "it runs without an attempt".into());
+            self.expect(row.claimed_at.is_none_or(|time| time >= row.ready_at), 17, at, || {
+                "it was claimed before it was ready".into()
+            });
+        }
+        if let Some(row) = self.results.get(&number).copied() {
+            self.expect(row.outcome.is_over(), 11, at, || format!("a result says {}", row.outcome));
+            let by_hand = row.cause == Cause::Operator;
+            self.expect((row.outcome == StepState::Completed) == row.result.is_some() || by_hand, 12, at, || {
+                format!("it is {}, its result is {:?}", row.outcome, row.result)
+            });
+            self.expect(row.outcome != StepState::Skipped || row.cause != Cause::Handler, 13, at, || {
+                "it is skipped without a reason".into()
+            });
+            self.expect(row.claimed_at.is_none_or(|time| time <= row.finished_at), 11, at, || {
+                "it ended before it was claimed".into()
+            });
+        }
+    }
+
+    fn check_attempts(&mut self, number: StepNumber) {
+        let at = Some(number);
+        let policy = self.task.pinned.step(number).retry;
+        let rows = self.attempts.get(&number).cloned().unwrap_or_default();
+        let last = self
+            .live
+            .get(&number)
+            .map(|row| row.attempt)
+            .or_else(|| self.results.get(&number).map(|row| row.attempt))
+            .unwrap_or(0);
+        let mut seen = BTreeSet::new();
+        for row in &rows {
+            self.expect(seen.insert(row.attempt) || row.outcome == AttemptOutcome::Reopened, 2, at, || {
+                format!("attempt {} is recorded twice", row.attempt)
+            });
+            self.expect(row.attempt <= last, 2, at, || {
+                format!("attempt {} is recorded, the last one was {last}", row.attempt)
+            });
+        }
+        let ended_by_handler = self.results.get(&number).is_some_and(|row| row.attempt > 0);
+        if ended_by_handler {
+            let twice = rows.iter().any(|row| {
+                row.attempt == last
+                    && row.outcome != AttemptOutcome::Released
+                    && self.results[&number].cause == Cause::Handler
+            });
+            self.expect(!twice, 1, at, || format!("attempt {last} ended twice"));
+        }
+        let since = rows.iter().rposition(|row| row.outcome == AttemptOutcome::Reopened).map_or(0, |found| found + 1);
+        let count = |outcomes: &[AttemptOutcome]| {
+            u32::try_from(rows[since..].iter().filter(|row| outcomes.contains(&row.outcome)).count())
+                .unwrap_or(u32::MAX)
+        };
+        let (failures, losses) =
+            (count(&[AttemptOutcome::Failed, AttemptOutcome::TimedOut]), count(&[AttemptOutcome::Lost]));
+        self.expect(failures < policy.max_attempts.max(1), 2, at, || {
+            format!("{failures} attempts failed of at most {}", policy.max_attempts)
+        });
+        self.expect(losses < policy.max_losses.max(1), 2, at, || {
+            format!("{losses} attempts were lost of at most {}", policy.max_losses)
+        });
+        if let Some(row) = self.live.get(&number).copied() {
+            self.expect((row.failures, row.losses) == (failures, losses), 2, at, || {
+                format!(
+                    "it counts {} failures and {} losses, recorded are {failures} and {losses}",
+                    row.failures, row.losses
+                )
+            });
+            let backoff = rows.last().and_then(|last| last.retry_at);
+            if row.state == StepState::WaitingForRetry {
+                self.expect(backoff.is_some_and(|backoff| row.ready_at >= backoff), 17, at, || {
+                    "it will be ready before its backoff is over".into()
+                });
+            }
+        }
+    }
+
+    fn check_parents(&mut self, number: StepNumber) {
+        let at = Some(number);
+        let pinned = self.task.pinned.clone();
+        let parents = pinned.graph().parents(number);
+        let decided =
+            |of: &Self, parent: &StepNumber| of.results.get(parent).is_some_and(|row| row.outcome.decides_successors());
+        let met = parents.iter().filter(|parent| decided(self, parent)).count();
+        if let Some(row) = self.live.get(&number).copied() {
+            let unmet = parents.len() - met;
+            self.expect(row.unmet as usize == unmet, 10, at, || {
+                format!("it waits for {} parents, counted {unmet}", row.unmet)
+            });
+        } else if !self.results.contains_key(&number) {
+            let gone = matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled);
+            self.expect(gone || (met == 0 && !parents.is_empty()), 10, at, || {
+                format!("{met} parents are decided, and it has no live row")
+            });
+        }
+        let ran = self.results.get(&number).is_some_and(|row| row.attempt > 0)
+            || self.live.get(&number).is_some_and(|row| row.attempt > 0);
+        self.expect(!ran || met == parents.len(), 3, at, || {
+            format!("it ran when {met} of {} parents were decided", parents.len())
+        });
+    }
+}

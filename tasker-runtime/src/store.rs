@@ -1,0 +1,17 @@
+//! Where tasks live: one contract, one implementation for each database.
+//!
+//! A store carries out what [`core`](crate::core) decides; it never chooses a next state.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+mod contract;
+mod error;
+mod memory;
+mod read;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
+pub use error::StoreError;
+pub use memory::MemoryStore;
+pub use read::{AttemptView, Counts, ListedTask, Page, StepView, StoredTemplate, TaskFilter, TaskView};

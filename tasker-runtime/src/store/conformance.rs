@@ -1,0 +1,149 @@
+//! What every store must do: one suite, instantiated for each by [`store_conformance!`](crate::store_conformance).
+#![allow(missing_docs, reason = "the name of a test is its sentence")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
+
+pub mod claim;
+pub mod dropped;
+pub mod due;
+pub mod payload;
+pub mod prune;
+pub mod read;
+pub mod sample;
+pub mod template;
+pub mod transact;
+mod world;
+
+pub use world::{World, assert_legal};
+
+/// The text of each module of the suite: what is missing in the macro's list is found.
+pub const SOURCES: &[(&str, &str)] = &[
+    ("claim", include_str!("conformance/claim.rs")),
+    ("dropped", include_str!("conformance/dropped.rs")),
+    ("due", include_str!("conformance/due.rs")),
+    ("payload", include_str!("conformance/payload.rs")),
+    ("prune", include_str!("conformance/prune.rs")),
+    ("read", include_str!("conformance/read.rs")),
+    ("template", include_str!("conformance/template.rs")),
+    ("transact", include_str!("conformance/transact.rs")),
+];
+
+/// One test for each function of the suite. `$open` is an async function that gives an empty store, and whatever must
+/// live as long as the store does.
+#[macro_export]
+macro_rules! store_conformance {
+    ($open:ident) => {
+        $crate::store_conformance! { $open:
+            claim {
+                nothing_is_claimed_without_slots_or_queues,
+                ready_steps_are_claimed_by_priority_and_then_by_time,
+                steps_of_one_moment_are_claimed_in_the_order_of_their_tasks,
+                among_equals_each_queue_comes_first_in_turn,
+                more_queues_than_one_statement_holds_are_looked_into,
+                a_claim_takes_at_most_its_limit,
+                a_claim_looks_only_into_its_queues,
+                a_step_is_claimed_only_from_its_time_on,
+                a_step_is_claimed_once,
+                the_first_claim_starts_the_task,
+                the_attempt_grows_with_each_claim,
+                steps_with_losses_are_claimed_one_at_a_time,
+                a_step_with_losses_is_not_claimed_unasked,
+                strangers_are_the_claims_of_other_workers,
+                strangers_are_bounded,
+            }
+            dropped {
+                a_dropped_submit_happened_or_did_not,
+                a_dropped_outcome_happened_or_did_not,
+                a_dropped_claim_happened_or_did_not,
+                dropped_maintenance_leaves_the_store_whole,
+                dropped_reads_do_not_make_later_reads_stale,
+            }
+            due {
+                a_step_is_ready_when_its_backoff_is_over,
+                what_is_next_is_told,
+                a_step_that_is_due_keeps_its_counts,
+                steps_that_are_due_together_are_made_ready_in_bounded_portions,
+            }
+            payload {
+                text_is_given_back_as_it_was,
+                large_values_are_given_back_as_they_were,
+                an_outcome_without_detail_has_none,
+                numbers_at_their_bounds_are_given_back,
+            }
+            prune {
+                tasks_that_ended_before_are_deleted_with_all_their_rows,
+                an_open_task_is_never_deleted,
+                a_failed_task_that_was_reopened_is_not_deleted,
+                the_number_of_deleted_tasks_is_bounded,
+                a_pruned_task_can_be_submitted_again,
+            }
+            read {
+                a_task_that_does_not_exist_is_not_found,
+                a_task_is_shown_with_every_step_in_its_state,
+                a_step_shows_its_attempts,
+                failures_and_losses_are_shown_of_steps_that_are_over,
+                a_cancelled_task_shows_every_step_that_will_not_run_as_cancelled,
+                tasks_are_listed_newest_first_page_by_page,
+                a_page_is_bounded,
+                tasks_are_listed_by_state_template_and_namespace,
+                a_task_is_found_by_the_beginning_of_its_id,
+                what_there_is_is_counted,
+                inputs_are_the_context_and_the_results_that_exist,
+                inputs_are_given_once_a_task_in_their_order,
+                tasks_that_are_being_cancelled_are_told,
+                all_rows_are_read_in_portions,
+                what_this_process_writes_does_not_change_the_version,
+            }
+            template {
+                a_template_is_stored_once_by_its_content,
+                another_content_of_the_same_version_is_another_template,
+                older_content_that_is_registered_again_is_the_newest,
+                the_newest_version_is_found_by_its_numbers,
+                a_version_is_found_by_its_name,
+                a_template_that_does_not_exist_is_not_found,
+                a_pinned_template_is_what_was_stored,
+                steps_with_one_handler_share_a_queue_within_a_namespace,
+                templates_are_listed_in_order_with_their_open_tasks,
+                a_task_ends_on_the_template_that_it_started_with,
+            }
+            transact {
+                an_empty_batch_changes_nothing,
+                a_refused_command_changes_nothing,
+                a_batch_with_one_refusal_commits_the_rest,
+                a_batch_that_cannot_be_written_changes_nothing,
+                only_the_holder_of_a_claim_can_end_it,
+                a_batch_without_its_time_is_an_error,
+                rows_are_read_back_as_they_were_decided,
+                batches_larger_than_a_statement_are_written_whole,
+                a_wide_fan_runs_to_its_end,
+                a_retry_moves_results_to_the_attempts,
+                a_cancel_ends_every_step,
+                the_same_action_is_taken_once,
+                a_continuation_is_a_claim,
+                a_continuation_does_not_pass_what_has_a_higher_priority,
+            }
+        }
+    };
+    ($open:ident: $($module:ident { $($name:ident,)+ })+) => {
+        $(mod $module {
+            $(#[tokio::test]
+            async fn $name() {
+                let (store, _kept) = super::$open().await;
+                $crate::store::conformance::$module::$name(&store).await;
+            })+
+        })+
+
+        #[test]
+        fn every_function_of_the_suite_is_run() {
+            let listed = [$((stringify!($module), vec![$(stringify!($name)),+])),+];
+            for ((module, source), (named, names)) in $crate::store::conformance::SOURCES.iter().zip(&listed) {
+                let start = "pub async fn ";
+                let written: Vec<&str> = source
+                    .lines()
+                    .filter_map(|line| line.strip_prefix(start))
+                    .filter_map(|rest| rest.split('(').next())
+                    .collect();
+                assert_eq!((module, &written), (named, names));
+            }
+        }
+    };
+}

@@ -1,0 +1,185 @@
+//! Templates, tasks, workers and commands to try a store with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tasker_types::{Backoff, HandlerRef, RetryPolicy, RetrySpec, StepNumber, StepTemplate, TaskId, Template};
+use tasker_types::{Timestamp, WorkerId};
+use uuid::Uuid;
+
+use crate::core::{
+    ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep, ResolvedTemplate,
+    StepRef, TaskInput,
+};
+
+/// A template whose step `n` waits for the steps `parents[n]`; every step has a handler of its own name and is tried
+/// three times, a second apart, without jitter that matters.
+pub fn template(name: &str, parents: &[&[u32]]) -> ResolvedTemplate {
+    let steps: Vec<StepTemplate> = (0..parents.len()).map(|number| step(number, parents[number])).collect();
+    let run = |step: &StepTemplate| ResolvedStep {
+        handler: step.handler.callable.clone(),
+        retry: RetryPolicy { backoff: Backoff::Linear, ..RetryPolicy::default() },
+        timeout_ms: 30_000,
+    };
+    ResolvedTemplate {
+        steps: steps.iter().map(run).collect(),
+        template: Template {
+            name: name.to_owned(),
+            namespace: "default".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: None,
+            metadata: json!({}),
+            required_fields: Vec::new(),
+            steps,
+        },
+    }
+}
+
+fn step(number: usize, parents: &[u32]) -> StepTemplate {
+    let name = format!("step_{number}");
+    StepTemplate {
+        handler: HandlerRef { callable: name.clone(), initialization: json!({}) },
+        name,
+        description: None,
+        dependencies: parents.iter().copied().map(StepNumber).collect(),
+        retry: RetrySpec::default(),
+        timeout_ms: None,
+    }
+}
+
+/// Steps that follow one another.
+pub fn chain(length: u32) -> ResolvedTemplate {
+    let parents: Vec<Vec<u32>> = (0..length).map(|number| number.checked_sub(1).into_iter().collect()).collect();
+    template("chain", &parents.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// One step, `width` that wait for it, and one that waits for all of those.
+pub fn fan(width: u32) -> ResolvedTemplate {
+    let mut parents = vec![vec![]];
+    parents.extend((0..width).map(|_| vec![0]));
+    parents.push((1..=width).collect());
+    template("fan", &parents.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// Steps that wait for nothing.
+pub fn roots(count: usize) -> ResolvedTemplate {
+    template("roots", &vec![[].as_slice(); count])
+}
+
+/// The task of this number; the numbers' order is that of the ids.
+pub fn task(number: u32) -> TaskId {
+    TaskId::from_uuid(Uuid::from_u128((u128::from(number) + 1) << 24))
+}
+
+/// A step of the task of this number.
+pub fn step_of(task: TaskId, number: u32) -> StepRef {
+    StepRef { task, number: StepNumber(number) }
+}
+
+/// The worker of this number.
+pub fn worker(number: u32) -> WorkerId {
+    WorkerId(Uuid::from_u128((0xf0 << 120) | u128::from(number)))
+}
+
+/// So many milliseconds after the beginning of the test's time.
+pub fn at(millis: u64) -> Timestamp {
+    Timestamp::from_micros(1_700_000_000_000_000) + Duration::from_millis(millis)
+}
+
+/// The queues of all steps of these templates, sorted.
+pub fn queues<'p>(pinned: impl IntoIterator<Item = &'p Arc<Pinned>>) -> Arc<[QueueId]> {
+    let mut queues: Vec<QueueId> =
+        pinned.into_iter().flat_map(|pinned| pinned.steps.iter().map(|step| step.queue)).collect();
+    queues.sort_unstable();
+    queues.dedup();
+    queues.into()
+}
+
+/// A task to accept.
+pub fn new_task(id: TaskId, pinned: &Arc<Pinned>) -> NewTask {
+    let input = TaskInput {
+        context: r#"{"order":7}"#.into(),
+        correlation_id: format!("correlation of {id}"),
+        initiator: "a test".to_owned(),
+        source_system: "tests".to_owned(),
+        reason: "to see it run".to_owned(),
+    };
+    NewTask { id, pinned: pinned.clone(), input, priority: 0 }
+}
+
+/// Accepts a task.
+pub fn submit(id: TaskId, pinned: &Arc<Pinned>) -> Command {
+    Command::Submit(new_task(id, pinned))
+}
+
+/// Accepts a task of this priority.
+pub fn submit_with_priority(id: TaskId, pinned: &Arc<Pinned>, priority: i16) -> Command {
+    Command::Submit(NewTask { priority, ..new_task(id, pinned) })
+}
+
+/// The claim ends with this outcome.
+pub fn finish(claim: &Claimed, outcome: Outcome) -> Command {
+    let step = StepRef { task: claim.task, number: claim.live.number };
+    Command::Finish(Finish { step, attempt: claim.live.attempt, worker: holder(claim), outcome })
+}
+
+/// The claim ends with a result that tells its attempt.
+pub fn complete(claim: &Claimed) -> Command {
+    let result = format!(r#"{{"step":{},"attempt":{}}}"#, claim.live.number, claim.live.attempt).into();
+    finish(claim, Outcome::Completed { result, detail: None })
+}
+
+/// A failure that may be tried again.
+pub fn failure() -> Failure {
+    let detail = r#"{"message":"no","error_type":"retryable_error"}"#.into();
+    Failure { retryable: true, timed_out: false, retry_after: None, detail, seed: 7 }
+}
+
+/// The claim fails and may be tried again.
+pub fn fail(claim: &Claimed) -> Command {
+    finish(claim, Outcome::Failed(failure()))
+}
+
+/// The claim fails for good.
+pub fn fail_for_good(claim: &Claimed) -> Command {
+    finish(claim, Outcome::Failed(Failure { retryable: false, ..failure() }))
+}
+
+/// The claim's worker died.
+pub fn lose(claim: &Claimed) -> Command {
+    let step = StepRef { task: claim.task, number: claim.live.number };
+    Command::Lose { step, attempt: claim.live.attempt, worker: holder(claim) }
+}
+
+/// The claim's worker gives it back.
+pub fn release(claim: &Claimed) -> Command {
+    let step = StepRef { task: claim.task, number: claim.live.number };
+    Command::Release { step, attempt: claim.live.attempt, worker: holder(claim) }
+}
+
+/// The worker that holds the claim.
+pub fn holder(claim: &Claimed) -> WorkerId {
+    claim.live.claimed_by.expect("a claim has a worker")
+}
+
+/// An operator's action of this number.
+pub fn stamp(number: u32) -> ActionStamp {
+    let id = Uuid::from_u128((0xac << 120) | u128::from(number));
+    ActionStamp { id, actor: "ada".to_owned(), reason: "it was asked for".to_owned() }
+}
+
+/// An operator cancels the task.
+pub fn cancel(task: TaskId, action: u32) -> Command {
+    Command::Cancel { task, action: stamp(action) }
+}
+
+/// An operator has all failed steps of the task tried again.
+pub fn retry(task: TaskId, action: u32) -> Command {
+    Command::Retry { task, step: None, action: stamp(action) }
+}
+
+/// An operator has one failed step of the task tried again.
+pub fn retry_step(task: TaskId, number: u32, action: u32) -> Command {
+    Command::Retry { task, step: Some(StepNumber(number)), action: stamp(action) }
+}

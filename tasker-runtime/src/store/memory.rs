@@ -1,0 +1,409 @@
+//! A store in memory: for tests and simulation, by the same contract as the databases.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tasker_types::{DependencyResult, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+
+use super::contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
+use super::read::hex;
+use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
+use super::{StoreError, read};
+use crate::core::{
+    ActionRow, AttemptRow, Backlog, Batch, Claimed, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, ResultRow,
+    Snapshot, StepRef, TaskInput, TaskRow, TemplateId, Writes, fold,
+};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    tasks: BTreeMap<TaskId, (TaskRow, TaskInput)>,
+    live: BTreeMap<StepRef, LiveStep>,
+    results: BTreeMap<StepRef, ResultRow>,
+    attempts: Vec<AttemptRow>,
+    actions: Vec<ActionRow>,
+    templates: Vec<Stored>,
+    queues: BTreeMap<(String, String), QueueId>,
+}
+
+#[derive(Debug)]
+struct Stored {
+    pinned: Arc<Pinned>,
+    hash: [u8; 32],
+    /// Of two contents of one version, new tasks take the one with the higher generation.
+    generation: u64,
+    stored_at: Timestamp,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held was in core, before anything was written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn load(&self, batch: &Batch) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        for id in batch.tasks() {
+            if let Some((row, _)) = self.tasks.get(&id) {
+                snapshot.load_task(row.clone());
+            }
+        }
+        for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
+            snapshot.load_action(id);
+        }
+        let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| row.pinned.clone()));
+        for step in steps {
+            if let Some(row) = self.live.get(&step) {
+                snapshot.load_live(row.clone());
+            } else if let Some(row) = self.results.get(&step) {
+                snapshot.load_over(step, row.outcome, row.attempt);
+            }
+        }
+        for task in whole {
+            let all = all_of(task);
+            for row in self.live.range(all.clone()).map(|(_, row)| row) {
+                snapshot.load_live(row.clone());
+            }
+            for (&step, row) in self.results.range(all) {
+                snapshot.load_over(step, row.outcome, row.attempt);
+            }
+        }
+        snapshot
+    }
+
+    fn claimable(&self, queues: &[QueueId], now: Timestamp) -> impl Iterator<Item = &LiveStep> {
+        self.live.values().filter(move |row| {
+            row.state == StepState::Ready
+                && !row.held
+                && row.ready_at <= now
+                && queues.binary_search(&row.queue).is_ok()
+        })
+    }
+
+    fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
+        let fenced = writes.live_deletes.iter().chain(writes.live_updates.iter().map(|(_, fence)| fence));
+        for fence in fenced {
+            let held = self.live.get(&StepRef { task: fence.task, number: fence.number });
+            if !held.is_some_and(|row| row.attempt == fence.attempt && row.claimed_by == fence.claimed_by) {
+                return Err(StoreError::Corrupt(format!(
+                    "step {} of task {} changed under its lock",
+                    fence.number, fence.task
+                )));
+            }
+        }
+        let known = |row: &TaskRow| self.templates.iter().any(|stored| stored.pinned.id == row.pinned.id);
+        if let Some((row, _)) = writes.new_tasks.iter().find(|(row, _)| !known(row)) {
+            return Err(StoreError::Corrupt(format!("there is no template {}", row.pinned.id.0)));
+        }
+        for (row, new) in &writes.new_tasks {
+            self.tasks.insert(row.id, (row.clone(), new.input.clone()));
+        }
+        for row in &writes.tasks {
+            if let Some(slot) = self.tasks.get_mut(&row.id) {
+                slot.0 = row.clone();
+            }
+        }
+        for gone in &writes.live_deletes {
+            self.live.remove(&StepRef { task: gone.task, number: gone.number });
+        }
+        for row in writes.live_inserts.iter().chain(writes.live_updates.iter().map(|(row, _)| row)) {
+            self.live.insert(StepRef { task: row.task, number: row.number }, row.clone());
+        }
+        for moved in &writes.reopened {
+            if let Some(row) = self.results.remove(&StepRef { task: moved.task, number: moved.number }) {
+                self.attempts.push(row.into_reopened());
+            }
+        }
+        for row in &writes.results {
+            self.results.insert(StepRef { task: row.task, number: row.number }, row.clone());
+        }
+        self.attempts.extend(writes.attempts.iter().cloned());
+        self.actions.extend(writes.actions.iter().cloned());
+        Ok(())
+    }
+
+    fn claim(&mut self, step: StepRef, worker: WorkerId, now: Timestamp) -> Option<Claimed> {
+        let (task, _) = self.tasks.get_mut(&step.task)?;
+        if task.state == TaskState::Pending {
+            task.state = TaskState::Running;
+            task.started_at = Some(now);
+        }
+        let pinned = task.pinned.clone();
+        let row = self.live.get_mut(&step)?;
+        row.state = StepState::Running;
+        row.attempt += 1;
+        row.claimed_by = Some(worker);
+        row.claimed_at = Some(now);
+        Some(Claimed { task: step.task, pinned, live: row.clone() })
+    }
+}
+
+fn step_of(row: &LiveStep) -> StepRef {
+    StepRef { task: row.task, number: row.number }
+}
+
+fn all_of(task: TaskId) -> std::ops::RangeInclusive<StepRef> {
+    StepRef { task, number: StepNumber(0) }..=StepRef { task, number: StepNumber(u32::MAX) }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let mut state = self.state();
+        let now = batch.now.ok_or_else(|| StoreError::Corrupt("the store in memory has no clock of its own".into()))?;
+        let snapshot = state.load(&batch);
+        let queues = batch.capacity.as_ref().map(|capacity| capacity.queues.clone());
+        let top_priority = queues.and_then(|queues| {
+            state.claimable(&queues, now).filter(|row| row.losses == 0).map(|row| row.priority).max()
+        });
+        let writes = fold(snapshot, &batch, Backlog { top_priority }, now);
+        state.write(&writes)?;
+        Ok(writes.into())
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
+        let mut state = self.state();
+        let queues = &request.queues;
+        // Among equals the queue where the rotation begins comes first.
+        let turn = |queue: QueueId| {
+            let at = queues.binary_search(&queue).unwrap_or(0);
+            (at + queues.len() - request.rotation % queues.len()) % queues.len()
+        };
+        let mut ready: Vec<_> = state
+            .claimable(queues, request.now)
+            .map(|row| (Reverse(row.priority), row.ready_at, turn(row.queue), step_of(row), row.losses > 0))
+            .collect();
+        ready.sort_unstable();
+        let fresh = ready.iter().filter(|row| !row.4).take(request.limit as usize);
+        let lossy = ready.iter().filter(|row| row.4).take(usize::from(request.lossy));
+        let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.3).collect();
+        let claimed = chosen.into_iter().filter_map(|step| state.claim(step, request.worker, request.now)).collect();
+        Ok(Claims { claimed })
+    }
+
+    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+        let mut state = self.state();
+        let waits = |row: &&LiveStep| row.state == StepState::WaitingForRetry && !row.held;
+        let mut waiting: Vec<(Timestamp, StepRef)> =
+            state.live.values().filter(waits).map(|row| (row.ready_at, step_of(row))).collect();
+        waiting.sort_unstable();
+        let due = waiting.partition_point(|(ready_at, _)| *ready_at <= now).min(DUE_MAX as usize);
+        for (_, step) in &waiting[..due] {
+            if let Some(row) = state.live.get_mut(step) {
+                row.state = StepState::Ready;
+            }
+        }
+        Ok(Due { ready: due as u64, next: waiting.get(due).map(|(ready_at, _)| *ready_at) })
+    }
+
+    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        let state = self.state();
+        let strangers = state
+            .live
+            .iter()
+            .filter_map(|(&step, row)| row.claimed_by.filter(|&by| by != worker).map(|by| (step, row.attempt, by)));
+        Ok(strangers.take(limit as usize).collect())
+    }
+
+    async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
+        let state = self.state();
+        let mut inputs: BTreeMap<TaskId, StepInput> = BTreeMap::new();
+        for InputRequest { task, context, results } in wanted {
+            let given = inputs.entry(task).or_insert(StepInput { task, context: None, results: BTreeMap::new() });
+            if let Some((row, input)) = state.tasks.get(&task).filter(|_| context) {
+                given.context = Some(Arc::new(read::for_execution(row, input)?));
+            }
+            for number in results {
+                let row = state.results.get(&StepRef { task, number });
+                if let Some(text) = row.and_then(|row| row.result.as_deref()) {
+                    given.results.insert(number, Arc::new(DependencyResult { result: read::json(text)? }));
+                }
+            }
+        }
+        Ok(inputs.into_values().collect())
+    }
+
+    async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
+        let state = self.state();
+        let cancelling =
+            |task: &TaskId| state.tasks.get(task).is_some_and(|(row, _)| row.state == TaskState::Cancelling);
+        Ok(tasks.into_iter().filter(cancelling).collect())
+    }
+
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        let state = self.state();
+        let queue = |((namespace, handler), &id): (&(String, String), &QueueId)| Queue {
+            id,
+            namespace: namespace.clone(),
+            handler: handler.clone(),
+        };
+        Ok(state.queues.iter().map(queue).collect())
+    }
+
+    async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
+        let state = &mut *self.state();
+        let hash = template.hash();
+        let generation = state.templates.iter().map(|stored| stored.generation).max().unwrap_or(0) + 1;
+        if let Some(stored) = state.templates.iter_mut().find(|stored| stored.hash == hash) {
+            stored.generation = generation;
+            return Ok(stored.pinned.clone());
+        }
+        let mut queues = Vec::with_capacity(template.steps.len());
+        for step in &template.steps {
+            let next = QueueId(i64::try_from(state.queues.len()).unwrap_or(i64::MAX) + 1);
+            let of = (template.template.namespace.clone(), step.handler.clone());
+            queues.push(*state.queues.entry(of).or_insert(next));
+        }
+        let id = TemplateId(i64::try_from(state.templates.len()).unwrap_or(i64::MAX) + 1);
+        let pinned = Arc::new(Pinned::new(id, template, &queues));
+        state.templates.push(Stored { pinned: pinned.clone(), hash, generation, stored_at: now });
+        Ok(pinned)
+    }
+
+    async fn find_template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Arc<Pinned>>, StoreError> {
+        let state = self.state();
+        let found = state
+            .templates
+            .iter()
+            .map(|stored| (&stored.pinned.template, stored))
+            .filter(|(template, _)| template.namespace == namespace && template.name == name)
+            .filter(|(template, _)| version.is_none_or(|version| template.version == version))
+            .max_by_key(|(template, stored)| (read::version_key(&template.version), stored.generation));
+        Ok(found.map(|(_, stored)| stored.pinned.clone()))
+    }
+
+    async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
+        let state = self.state();
+        let mut templates: Vec<&Stored> = state.templates.iter().collect();
+        templates.sort_by_cached_key(|stored| {
+            let template = &stored.pinned.template;
+            let version = read::version_key(&template.version);
+            (template.namespace.clone(), template.name.clone(), version, stored.generation)
+        });
+        let view = |stored: &Stored| {
+            let runs_on = |row: &TaskRow| row.pinned.id == stored.pinned.id && !row.state.is_over();
+            let template = &stored.pinned.template;
+            StoredTemplate {
+                namespace: template.namespace.clone(),
+                name: template.name.clone(),
+                version: template.version.clone(),
+                hash: hex(&stored.hash),
+                stored_at: stored.stored_at,
+                open_tasks: state.tasks.values().filter(|(row, _)| runs_on(row)).count() as u64,
+            }
+        };
+        Ok(templates.into_iter().map(view).collect())
+    }
+
+    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
+        Ok(self.state().tasks.get(&task).map(|(row, _)| row.state))
+    }
+
+    async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {
+        let state = self.state();
+        let Some((row, input)) = state.tasks.get(&task) else { return Ok(None) };
+        let live = state.live.range(all_of(task)).map(|(_, row)| row.clone()).collect();
+        let results = state.results.range(all_of(task)).map(|(_, row)| row.clone()).collect();
+        let attempts = state.attempts.iter().filter(|row| row.task == task).cloned().collect();
+        read::task_view(row.clone(), input.clone(), live, results, attempts).map(Some)
+    }
+
+    async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
+        let state = self.state();
+        let listed = state
+            .tasks
+            .values()
+            .rev()
+            .map(|(row, _)| row)
+            .filter(|row| page.before.is_none_or(|before| row.id < before) && filter.admits(row))
+            .take(page.rows() as usize)
+            .map(|row| ListedTask { row: row.clone() });
+        Ok(listed.collect())
+    }
+
+    async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+        let state = self.state();
+        let Some((first, last)) = read::uuids_with_prefix(prefix) else { return Ok(Vec::new()) };
+        let matching = state.tasks.keys().filter(|id| (first..=last).contains(&id.uuid()));
+        Ok(matching.take(limit as usize).copied().collect())
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let state = self.state();
+        let tasks =
+            |wanted: fn(TaskState) -> bool| state.tasks.values().filter(|(row, _)| wanted(row.state)).count() as u64;
+        let steps = |wanted| state.live.values().filter(|row| row.state == wanted).count() as u64;
+        Ok(Counts {
+            open_tasks: tasks(|state| !state.is_over()),
+            failed_tasks: tasks(|state| state == TaskState::Failed),
+            ready_steps: steps(StepState::Ready),
+            running_steps: steps(StepState::Running),
+            waiting_steps: steps(StepState::WaitingForRetry),
+        })
+    }
+
+    async fn version(&self) -> Result<i64, StoreError> {
+        Ok(0)
+    }
+
+    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < ended_before);
+        let gone: BTreeSet<TaskId> =
+            state.tasks.values().filter(|(row, _)| ended(row)).take(limit as usize).map(|(row, _)| row.id).collect();
+        state.tasks.retain(|id, _| !gone.contains(id));
+        state.live.retain(|step, _| !gone.contains(&step.task));
+        state.results.retain(|step, _| !gone.contains(&step.task));
+        state.attempts.retain(|row| !gone.contains(&row.task));
+        state.actions.retain(|row| !gone.contains(&row.task));
+        Ok(gone.len() as u64)
+    }
+
+    async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
+        let state = self.state();
+        let tasks: Vec<TaskRow> = state
+            .tasks
+            .values()
+            .map(|(row, _)| row)
+            .filter(|row| after.is_none_or(|after| row.id > after))
+            .take(limit as usize)
+            .cloned()
+            .collect();
+        let ids: BTreeSet<TaskId> = tasks.iter().map(|row| row.id).collect();
+        let mut attempts: Vec<AttemptRow> =
+            state.attempts.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
+        attempts.sort_by_key(|row| (row.task, row.number, row.attempt));
+        let mut actions: Vec<ActionRow> = state.actions.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
+        actions.sort_by_key(|row| (row.task, row.at, row.id));
+        Ok(Dump {
+            tasks,
+            live: state.live.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
+            results: state.results.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
+            attempts,
+            actions,
+        })
+    }
+}

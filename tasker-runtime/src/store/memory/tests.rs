@@ -1,0 +1,7 @@
+use super::MemoryStore;
+
+async fn open() -> (MemoryStore, ()) {
+    (MemoryStore::new(), ())
+}
+
+crate::store_conformance!(open);

@@ -1,0 +1,260 @@
+//! What is read of tasks and steps.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+use tasker_types::{StepNumber, StepState, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::core::{AttemptOutcome, AttemptRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
+
+/// Which tasks a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskFilter {
+    /// In one of these states; any where empty.
+    pub states: Vec<TaskState>,
+    /// Of the template of this name.
+    pub template: Option<String>,
+    /// In this namespace.
+    pub namespace: Option<String>,
+}
+
+/// A page of a list, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// Only tasks that were accepted before this one.
+    pub before: Option<TaskId>,
+    /// At most this many; 200 at most.
+    pub limit: u32,
+}
+
+/// A task with what it was submitted with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskView {
+    /// The task.
+    pub row: TaskRow,
+    /// What it was submitted with.
+    pub input: TaskInput,
+    /// Its steps, in the order of their numbers, each with its derived state.
+    pub steps: Vec<StepView>,
+}
+
+/// A task in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListedTask {
+    /// The task.
+    pub row: TaskRow,
+}
+
+/// A step of a task, wherever it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepView {
+    /// Its number.
+    pub number: StepNumber,
+    /// Its name.
+    pub name: String,
+    /// Its state, derived from the place where it stands.
+    pub state: StepState,
+    /// The number of its last attempt.
+    pub attempt: u32,
+    /// Attempts that failed since the last audited retry.
+    pub failures: u32,
+    /// Attempts that were lost since the last audited retry.
+    pub losses: u32,
+    /// Parents that are not decided yet.
+    pub unmet: u32,
+    /// When it was, or will be, ready.
+    pub ready_at: Option<Timestamp>,
+    /// When its last attempt began.
+    pub claimed_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Who runs it, or ran it last.
+    pub worker: Option<WorkerId>,
+    /// Its value.
+    pub result: Option<Value>,
+    /// The rest: the error, the handler's metadata.
+    pub detail: Option<Value>,
+    /// Attempts that did not end it.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// An attempt that did not end its step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptView {
+    /// Its number.
+    pub attempt: u32,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// When it began.
+    pub claimed_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// When the step may be tried again.
+    pub retry_at: Option<Timestamp>,
+    /// The rest: the error, the handler's metadata.
+    pub detail: Option<Value>,
+}
+
+/// A template in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StoredTemplate {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its content, in hexadecimal digits.
+    pub hash: String,
+    /// When it was stored.
+    pub stored_at: Timestamp,
+    /// How many tasks run on it that are not over.
+    pub open_tasks: u64,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Tasks that are not over.
+    pub open_tasks: u64,
+    /// Tasks that failed.
+    pub failed_tasks: u64,
+    /// Steps that may be claimed.
+    pub ready_steps: u64,
+    /// Steps that are claimed.
+    pub running_steps: u64,
+    /// Steps that wait for a retry.
+    pub waiting_steps: u64,
+}
+
+/// The longest page.
+const PAGE_MAX: u32 = 200;
+
+impl Page {
+    /// How many rows to read.
+    pub(super) fn rows(self) -> u32 {
+        self.limit.min(PAGE_MAX)
+    }
+}
+
+/// The first and the last UUID that begin with these hexadecimal digits; nothing where they are no digits, or too many.
+pub(super) fn uuids_with_prefix(digits: &str) -> Option<(Uuid, Uuid)> {
+    if digits.len() > 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let filled = |digit: &str| Uuid::try_parse(&format!("{digits}{}", digit.repeat(32 - digits.len()))).ok();
+    Some((filled("0")?, filled("f")?))
+}
+
+impl TaskFilter {
+    /// Whether the task is in the list.
+    #[must_use]
+    pub fn admits(&self, row: &TaskRow) -> bool {
+        (self.states.is_empty() || self.states.contains(&row.state))
+            && self.template.as_ref().is_none_or(|name| *name == row.pinned.template.name)
+            && self.namespace.as_ref().is_none_or(|namespace| *namespace == row.pinned.template.namespace)
+    }
+}
+
+/// A version as numbers, so that 1.10.0 comes after 1.9.0.
+pub(super) fn version_key(version: &str) -> Vec<u64> {
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+pub(super) fn json(text: &str) -> Result<Value, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("stored JSON cannot be read: {error}")))
+}
+
+/// The task as a handler sees it.
+pub(super) fn for_execution(row: &TaskRow, input: &TaskInput) -> Result<TaskForExecution, StoreError> {
+    Ok(TaskForExecution {
+        task_uuid: row.id.uuid(),
+        name: row.pinned.template.name.clone(),
+        namespace: row.pinned.template.namespace.clone(),
+        version: row.pinned.template.version.clone(),
+        context: Arc::new(json(&input.context)?),
+        correlation_id: input.correlation_id.clone(),
+        priority: row.priority,
+    })
+}
+
+/// Every step of a task with the state that its place tells.
+pub(super) fn task_view(
+    row: TaskRow,
+    input: TaskInput,
+    live: Vec<LiveStep>,
+    results: Vec<ResultRow>,
+    mut attempts: Vec<AttemptRow>,
+) -> Result<TaskView, StoreError> {
+    let mut steps = Vec::with_capacity(row.pinned.steps.len());
+    let gone = matches!(row.state, TaskState::Cancelling | TaskState::Cancelled);
+    for number in row.pinned.numbers() {
+        steps.push(StepView {
+            number,
+            name: row.pinned.step(number).name.to_string(),
+            state: if gone { StepState::Cancelled } else { StepState::Pending },
+            attempt: 0,
+            failures: 0,
+            losses: 0,
+            unmet: row.pinned.parent_count(number),
+            ready_at: None,
+            claimed_at: None,
+            finished_at: None,
+            worker: None,
+            result: None,
+            detail: None,
+            attempts: Vec::new(),
+        });
+    }
+    let detail = |text: &Option<Arc<str>>| text.as_deref().map(json).transpose();
+    for live in live {
+        let Some(step) = steps.get_mut(live.number.index()) else { continue };
+        (step.state, step.attempt, step.failures, step.losses, step.unmet) =
+            (live.state, live.attempt, live.failures, live.losses, live.unmet);
+        step.ready_at = (live.state != StepState::Pending).then_some(live.ready_at);
+        (step.claimed_at, step.worker) = (live.claimed_at, live.claimed_by);
+    }
+    attempts.sort_by_key(|row| (row.number, row.attempt));
+    for attempt in attempts {
+        let Some(step) = steps.get_mut(attempt.number.index()) else { continue };
+        step.attempts.push(AttemptView {
+            attempt: attempt.attempt,
+            outcome: attempt.outcome,
+            claimed_at: attempt.claimed_at,
+            finished_at: attempt.finished_at,
+            retry_at: attempt.retry_at,
+            detail: detail(&attempt.detail)?,
+        });
+    }
+    for result in results {
+        let Some(step) = steps.get_mut(result.number.index()) else { continue };
+        let since = step.attempts.iter().rposition(|attempt| attempt.outcome == AttemptOutcome::Reopened);
+        for attempt in &step.attempts[since.map_or(0, |reopened| reopened + 1)..] {
+            step.failures += u32::from(matches!(attempt.outcome, AttemptOutcome::Failed | AttemptOutcome::TimedOut));
+            step.losses += u32::from(attempt.outcome == AttemptOutcome::Lost);
+        }
+        let failed = result.outcome == StepState::Failed;
+        step.failures += u32::from(failed && result.cause == Cause::Handler);
+        step.losses += u32::from(failed && result.cause == Cause::Losses);
+        (step.state, step.attempt, step.unmet) = (result.outcome, result.attempt, 0);
+        (step.ready_at, step.claimed_at, step.finished_at) =
+            (result.ready_at, result.claimed_at, Some(result.finished_at));
+        step.worker = result.worker;
+        step.result = result.result.as_deref().map(json).transpose()?;
+        step.detail = detail(&result.detail)?;
+    }
+    Ok(TaskView { row, input, steps })
+}
+
+/// Bytes in hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,229 @@
+//! Rows of the tables, read and bound.
+
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+use uuid::Uuid;
+
+use super::error::translate;
+use super::sql::Binder;
+use crate::core::{AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, TaskInput, TaskRow};
+use crate::store::StoreError;
+
+pub(super) const TASK: &str =
+    "t.id, t.template, t.state, t.open_steps, t.runnable, t.priority, t.created_at, t.started_at, t.finished_at";
+pub(super) const LIVE: &str = "l.task, l.number, l.state, l.attempt, l.failures, l.losses, l.unmet, l.met, l.queue, l.priority, l.ready_at, l.held, l.claimed_by, l.claimed_at";
+pub(super) const RESULT: &str = "r.task, r.number, r.outcome, r.cause, r.attempt, r.worker, r.ready_at, r.claimed_at, r.finished_at, r.result, r.detail";
+pub(super) const ATTEMPT: &str =
+    "a.task, a.number, a.attempt, a.outcome, a.worker, a.ready_at, a.claimed_at, a.finished_at, a.retry_at, a.detail";
+
+/// A row whose columns are read in order.
+pub(super) struct Columns<'r> {
+    row: &'r SqliteRow,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) fn of(row: &'r SqliteRow) -> Self {
+        Self { row, next: 0 }
+    }
+
+    pub(super) fn from(row: &'r SqliteRow, first: usize) -> Self {
+        Self { row, next: first }
+    }
+
+    pub(super) fn get<T>(&mut self) -> Result<T, StoreError>
+    where
+        T: sqlx::Decode<'r, sqlx::Sqlite>,
+    {
+        let at = self.next;
+        self.next += 1;
+        self.row.try_get_unchecked(at).map_err(translate)
+    }
+
+    fn count(&mut self) -> Result<u32, StoreError> {
+        let value: i64 = self.get()?;
+        u32::try_from(value).map_err(|_| StoreError::Corrupt(format!("a count is {value}")))
+    }
+
+    pub(super) fn task(&mut self) -> Result<TaskId, StoreError> {
+        Ok(TaskId::from_uuid(self.uuid()?))
+    }
+
+    pub(super) fn uuid(&mut self) -> Result<Uuid, StoreError> {
+        let bytes: &[u8] = self.get()?;
+        Uuid::from_slice(bytes).map_err(|error| StoreError::Corrupt(format!("an id: {error}")))
+    }
+
+    pub(super) fn number(&mut self) -> Result<StepNumber, StoreError> {
+        Ok(StepNumber(self.count()?))
+    }
+
+    pub(super) fn worker(&mut self) -> Result<Option<WorkerId>, StoreError> {
+        let bytes: Option<&[u8]> = self.get()?;
+        bytes
+            .map(|bytes| {
+                Uuid::from_slice(bytes).map(WorkerId).map_err(|error| StoreError::Corrupt(format!("a worker: {error}")))
+            })
+            .transpose()
+    }
+
+    pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
+        self.get().map(Timestamp::from_micros)
+    }
+
+    pub(super) fn maybe_time(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.get::<Option<i64>>()?.map(Timestamp::from_micros))
+    }
+
+    pub(super) fn text(&mut self) -> Result<Option<Arc<str>>, StoreError> {
+        Ok(self.get::<Option<&str>>()?.map(Into::into))
+    }
+
+    pub(super) fn code<T>(&mut self, from: fn(i16) -> Option<T>) -> Result<T, StoreError> {
+        let code: i16 = self.get()?;
+        from(code).ok_or_else(|| StoreError::Corrupt(format!("a state is {code}")))
+    }
+}
+
+/// A row of `TASK`, but for its template.
+pub(super) struct BareTask {
+    pub(super) template: i64,
+    row: (TaskId, TaskState, u32, u32, i16, Timestamp, Option<Timestamp>, Option<Timestamp>),
+}
+
+impl BareTask {
+    pub(super) fn read(columns: &mut Columns<'_>) -> Result<Self, StoreError> {
+        let (id, template) = (columns.task()?, columns.get()?);
+        let (state, open, runnable, priority) =
+            (columns.code(TaskState::from_code)?, columns.count()?, columns.count()?, columns.get()?);
+        Ok(Self {
+            template,
+            row: (id, state, open, runnable, priority, columns.time()?, columns.maybe_time()?, columns.maybe_time()?),
+        })
+    }
+
+    pub(super) fn with(self, pinned: Arc<Pinned>) -> TaskRow {
+        let (id, state, open_steps, runnable, priority, created_at, started_at, finished_at) = self.row;
+        TaskRow { id, pinned, state, open_steps, runnable, priority, created_at, started_at, finished_at }
+    }
+}
+
+pub(super) fn input(columns: &mut Columns<'_>) -> Result<TaskInput, StoreError> {
+    Ok(TaskInput {
+        context: columns.get::<&str>()?.into(),
+        correlation_id: columns.get()?,
+        initiator: columns.get()?,
+        source_system: columns.get()?,
+        reason: columns.get()?,
+    })
+}
+
+pub(super) fn live(row: &SqliteRow) -> Result<LiveStep, StoreError> {
+    let c = &mut Columns::of(row);
+    Ok(LiveStep {
+        task: c.task()?,
+        number: c.number()?,
+        state: c.code(StepState::from_code)?,
+        attempt: c.count()?,
+        failures: c.count()?,
+        losses: c.count()?,
+        unmet: c.count()?,
+        met: c.get()?,
+        queue: QueueId(c.get()?),
+        priority: c.get()?,
+        ready_at: c.time()?,
+        held: c.get()?,
+        claimed_by: c.worker()?,
+        claimed_at: c.maybe_time()?,
+    })
+}
+
+pub(super) fn result(row: &SqliteRow) -> Result<ResultRow, StoreError> {
+    let c = &mut Columns::of(row);
+    Ok(ResultRow {
+        task: c.task()?,
+        number: c.number()?,
+        outcome: c.code(StepState::from_code)?,
+        cause: c.code(Cause::from_code)?,
+        attempt: c.count()?,
+        worker: c.worker()?,
+        ready_at: c.maybe_time()?,
+        claimed_at: c.maybe_time()?,
+        finished_at: c.time()?,
+        result: c.text()?,
+        detail: c.text()?,
+    })
+}
+
+pub(super) fn attempt(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
+    let c = &mut Columns::of(row);
+    Ok(AttemptRow {
+        task: c.task()?,
+        number: c.number()?,
+        attempt: c.count()?,
+        outcome: c.code(AttemptOutcome::from_code)?,
+        worker: c.worker()?,
+        ready_at: c.maybe_time()?,
+        claimed_at: c.maybe_time()?,
+        finished_at: c.time()?,
+        retry_at: c.maybe_time()?,
+        detail: c.text()?,
+    })
+}
+
+pub(super) fn id(task: TaskId) -> Vec<u8> {
+    task.uuid().as_bytes().to_vec()
+}
+
+pub(super) fn worker(worker: Option<WorkerId>) -> Option<Vec<u8>> {
+    worker.map(|worker| worker.0.as_bytes().to_vec())
+}
+
+fn micros(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::as_micros)
+}
+
+pub(super) fn bind_live(row: &LiveStep, to: &mut Binder) {
+    to.add(id(row.task))
+        .add(i64::from(row.number.0))
+        .add(row.state.code())
+        .add(i64::from(row.attempt))
+        .add(i64::from(row.failures));
+    to.add(i64::from(row.losses)).add(i64::from(row.unmet)).add(row.met).add(row.queue.0).add(row.priority);
+    to.add(row.ready_at.as_micros()).add(row.held).add(worker(row.claimed_by)).add(micros(row.claimed_at));
+}
+
+pub(super) fn bind_result(row: &ResultRow, to: &mut Binder) {
+    to.add(id(row.task))
+        .add(i64::from(row.number.0))
+        .add(row.outcome.code())
+        .add(row.cause.code())
+        .add(i64::from(row.attempt));
+    to.add(worker(row.worker)).add(micros(row.ready_at)).add(micros(row.claimed_at)).add(row.finished_at.as_micros());
+    to.add(row.result.clone()).add(row.detail.clone());
+}
+
+pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder) {
+    to.add(id(row.task))
+        .add(i64::from(row.number.0))
+        .add(i64::from(row.attempt))
+        .add(row.outcome.code())
+        .add(worker(row.worker));
+    to.add(micros(row.ready_at))
+        .add(micros(row.claimed_at))
+        .add(row.finished_at.as_micros())
+        .add(micros(row.retry_at))
+        .add(row.detail.clone());
+}
+
+pub(super) fn bind_task(row: &TaskRow, to: &mut Binder) {
+    to.add(id(row.id))
+        .add(row.pinned.id.0)
+        .add(row.state.code())
+        .add(i64::from(row.open_steps))
+        .add(i64::from(row.runnable));
+    to.add(row.priority).add(row.created_at.as_micros()).add(micros(row.started_at)).add(micros(row.finished_at));
+}

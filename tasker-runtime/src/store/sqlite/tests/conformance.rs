@@ -1,0 +1,3 @@
+use super::file::open;
+
+crate::store_conformance!(open);

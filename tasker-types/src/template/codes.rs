@@ -1,0 +1,126 @@
+//! Every code that a finding about a template may have, and what it means.
+//!
+//! Codes are stable: one that has been released keeps its meaning, and is never used again.
+
+use super::Severity;
+
+/// A kind of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `T` and three digits.
+    pub code: &'static str,
+    /// Whether the template can be used all the same.
+    pub severity: Severity,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// What it means, and what to do.
+    pub explanation: &'static str,
+}
+
+/// The kind of finding that `code` stands for.
+///
+/// ```
+/// use tasker_types::template::codes;
+///
+/// assert_eq!(codes::find("T012").map(|code| code.title), Some("unknown dependency"));
+/// ```
+#[must_use]
+pub fn find(code: &str) -> Option<&'static Code> {
+    ALL.iter().find(|known| known.code == code)
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $severity:ident $title:literal $explanation:literal)+) => {
+        $(#[doc = concat!($code, ": ", $title, ".")]
+        pub const $name: Code = Code { code: $code, severity: Severity::$severity, title: $title, explanation: $explanation };)+
+
+        /// All codes, in their order.
+        pub const ALL: &[Code] = &[$($name),+];
+    };
+}
+
+codes! {
+    SYNTAX "T001" Error "not valid YAML"
+        "The text cannot be read as YAML (or JSON, which is YAML too). The parser stops at the first such place, so \
+         there may be more findings after it is repaired. Most often the indentation is off, a bracket or a quote is not closed, or a \
+         text with `: ` or ` #` in it needs quotes."
+    TOO_LARGE "T002" Error "larger than a template may be"
+        "A template has at most 1 MiB of text, 500,000 values (what an alias stands for counts each time) and 64 levels of \
+         nesting. Split the workflow, or move data out of the template into the task's context."
+    DUPLICATE_KEY "T003" Error "a key is given twice"
+        "A mapping has the same key twice, so one of the two values would be lost. Remove one of them. `max_attempts` and its old \
+         spelling `limit`, and `name` and `:name:`, count as the same key."
+    UNKNOWN_KEY "T004" Error "unknown key"
+        "The key means nothing here, and nothing in a template is read and ignored. It is misspelt, stands at the wrong level of \
+         indentation, or belongs under `metadata`, which takes anything."
+    WRONG_TYPE "T005" Error "value of the wrong type"
+        "The key takes another kind of value: text, a number, `true` or `false`, a list, a mapping. Values are read as YAML 1.2 \
+         does: `no`, `yes`, `on` and `off` are text, and what stands in quotes is text."
+    MISSING_KEY "T006" Error "a required key is missing"
+        "A template needs `name` and `steps`, a step needs `name`."
+    BAD_NAME "T007" Error "a name that cannot be"
+        "Names of templates and namespaces have 1 to 64 bytes, names of steps 1 to 255, all made of a-z, 0-9 and `_`. They are used in \
+         commands, addresses and metrics, where other characters would need quoting."
+    BAD_VERSION "T008" Error "a version that cannot be"
+        "A version is three numbers with dots between them, such as 1.0.0, without leading zeros. It may be quoted."
+    OUT_OF_RANGE "T009" Error "value out of range"
+        "The number is smaller or larger than the option allows, or finer than a millisecond. The message says the range."
+    UNKNOWN_VALUE "T010" Error "unknown value"
+        "The key takes one of a few words, and this is none of them. The message lists them."
+    DUPLICATE_STEP "T011" Error "two steps of one name"
+        "Steps are told apart by their names, so each name can be used once in a template."
+    UNKNOWN_DEPENDENCY "T012" Error "unknown dependency"
+        "A step depends on a step that this template does not have. Dependencies are names of steps, not of handlers."
+    SELF_DEPENDENCY "T013" Error "a step depends on itself"
+        "A step that waits for itself would never start. Remove the dependency."
+    DUPLICATE_DEPENDENCY "T014" Error "a dependency is given twice"
+        "A step names the same dependency twice. Remove one of them."
+    CYCLE "T015" Error "steps wait for each other"
+        "Each step of the cycle waits for the next one, so none of them could ever start. Remove one of the dependencies. In the \
+         message, each arrow reads \"depends on\"."
+    NO_STEPS "T016" Error "a template without steps"
+        "A template needs at least one step, or its tasks would have nothing to do."
+    TOO_MANY "T017" Error "too many steps or dependencies"
+        "A template has at most 10,000 steps and 50,000 dependencies. For more work of the same kind, let one step make batches of it."
+    TOO_DEEP "T018" Error "too many steps in a row"
+        "The longest path through a template has at most 1,000 steps. Let one handler do several of the things in a row."
+    BAD_HANDLER "T019" Error "a handler's name that cannot be"
+        "Handlers' names have 1 to 255 bytes, made of a-z, 0-9, `_` and `.`. A Rust path (`module::Handler`) is taken too, with a warning."
+    UNSUPPORTED_YAML "T020" Error "YAML that a template cannot have"
+        "Templates are what JSON can hold, with YAML's comments, anchors, aliases and merge keys (`<<`). Keys are text; tags other than \
+         `!!str`, `!!map` and `!!seq`, aliases that contain themselves, and several documents in one file are refused."
+    NOT_JSON "T021" Error "a value that JSON cannot hold"
+        "Free values (`metadata`, `initialization`) are stored as JSON: no infinity, no `.nan`, no whole number beyond 64 bits, and no \
+         NUL character in text, which PostgreSQL cannot store. Write such a number as text."
+    STEP_TYPE_NOT_BUILT "T040" Error "steps of this type are not built yet"
+        "`decision`, `deferred_convergence`, `batchable` and `batch_worker` are planned. This version runs `standard` steps only, and \
+         refuses the others instead of running them wrongly."
+    INPUT_SCHEMA_NOT_BUILT "T041" Error "`input_schema` is not built yet"
+        "Checking a task's context against a JSON Schema is planned. Until then, let the first step's handler check it."
+    RESULT_SCHEMA_NOT_BUILT "T042" Error "`result_schema` is not built yet"
+        "Checking a step's result against a JSON Schema is planned. Until then, the handler's return type says what it gives."
+    IDENTITY_NOT_BUILT "T043" Error "this `identity_strategy` is not built yet"
+        "`strict` and `caller_provided` are planned. This version makes a new task of every request: `always_unique`."
+    LIFECYCLE_NOT_BUILT "T044" Error "`lifecycle` is not built yet"
+        "Limits on a task's whole duration are planned. Until then, `timeout_seconds` limits each attempt of a step."
+    ENVIRONMENTS_NOT_BUILT "T045" Error "`environments` is not built yet"
+        "Settings for each environment are planned. Until then, keep one file for each environment."
+    INPUTS_NOT_BUILT "T046" Error "`inputs` is not built yet"
+        "A mapping of a step's inputs is planned. Until then, handlers read the task's context and their dependencies' results themselves."
+    SKIPPABLE_NOT_BUILT "T047" Error "`skippable` is not built yet"
+        "Skipping a step that failed for good is planned. In this version such a step fails its task."
+    EVENTS_NOT_BUILT "T048" Error "`publishes_events` is not built yet"
+        "Domain events of a step are planned. In this version nothing would publish them."
+    COLON_KEYS "T060" Warning "keys with a leading colon"
+        "Keys written `:name:` are an older dialect. They are read as `name:`; write them so."
+    RETRY_LIMIT "T061" Warning "`retry.limit`"
+        "`limit` is an older spelling of `max_attempts` and is read as such; write `max_attempts`."
+    TASK_HANDLER "T062" Warning "`task_handler` has no effect"
+        "In an older dialect a template had a handler of its own. Here steps have handlers, and the engine runs them. Of this block only \
+         `initialization.input_validation.required_fields` has an effect: a task's context must have these keys. Remove the rest."
+    VALIDATION_IN_HANDLER "T063" Warning "a validation that the handler must do"
+        "Of `input_validation` only `required_fields` is enforced when a task is submitted. The rule that is named here is not: \
+         the first step's handler must check it."
+    RUST_PATH "T064" Warning "a callable that is a Rust path"
+        "A Rust path leads to the handler that has it as an alias, else to one whose Rust name is its last segment. Write the handler's name."
+}

@@ -1,0 +1,248 @@
+//! The keys of a template: one table for the parser and for the JSON Schema.
+
+use serde_json::{Value, json};
+
+use super::codes::{self, Code};
+use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS};
+use crate::Backoff;
+
+/// The keys that one kind of mapping may have.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) keys: &'static [Key],
+}
+
+/// A key: what it is for, and which values it takes.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) need: Need,
+    /// What it means, for editors.
+    pub(super) about: &'static str,
+    /// Its value as a JSON Schema.
+    pub(super) schema: fn() -> Value,
+}
+
+/// Whether a key must, may or cannot be given.
+#[derive(Debug)]
+pub(super) enum Need {
+    Required,
+    Optional,
+    /// Taken, but of an older dialect.
+    Older,
+    /// Refused with this code until its feature is built.
+    NotBuilt(&'static Code),
+}
+
+impl Block {
+    pub(super) fn find(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+const fn key(name: &'static str, need: Need, about: &'static str, schema: fn() -> Value) -> Key {
+    Key { name, need, about, schema }
+}
+
+/// The template itself.
+pub(super) const TEMPLATE: Block = Block {
+    keys: &[
+        key(
+            "name",
+            Need::Required,
+            "The template's name.",
+            || json!({ "type": "string", "pattern": "^[a-z0-9_]+$", "maxLength": MAX_NAME_BYTES }),
+        ),
+        key(
+            "namespace_name",
+            Need::Optional,
+            "The namespace; `default` where none is given.",
+            || json!({ "type": "string", "pattern": "^[a-z0-9_]+$", "maxLength": MAX_NAME_BYTES, "default": "default" }),
+        ),
+        key(
+            "version",
+            Need::Optional,
+            "Three numbers; `0.1.0` where none is given.",
+            || json!({ "type": "string", "pattern": "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$", "default": "0.1.0" }),
+        ),
+        key("description", Need::Optional, "What the workflow does.", || json!({ "type": "string" })),
+        key("metadata", Need::Optional, "Whatever its author adds.", || json!({})),
+        key(
+            "input_schema",
+            Need::NotBuilt(&codes::INPUT_SCHEMA_NOT_BUILT),
+            "Planned: a JSON Schema of a task's context.",
+            || json!({ "not": {} }),
+        ),
+        key(
+            "identity_strategy",
+            Need::Optional,
+            "How requests are told apart; the other ways are planned.",
+            || json!({ "enum": ["always_unique"] }),
+        ),
+        key(
+            "lifecycle",
+            Need::NotBuilt(&codes::LIFECYCLE_NOT_BUILT),
+            "Planned: limits on a task's whole duration.",
+            || json!({ "not": {} }),
+        ),
+        key(
+            "task_handler",
+            Need::Older,
+            "Of an older dialect: only `initialization.input_validation.required_fields` has an effect.",
+            || json!({ "$ref": "#/$defs/task_handler" }),
+        ),
+        key(
+            "steps",
+            Need::Required,
+            "The steps.",
+            || json!({ "type": "array", "minItems": 1, "maxItems": MAX_STEPS, "items": { "$ref": "#/$defs/step" } }),
+        ),
+        key(
+            "environments",
+            Need::NotBuilt(&codes::ENVIRONMENTS_NOT_BUILT),
+            "Planned: settings for each environment.",
+            || json!({ "not": {} }),
+        ),
+    ],
+};
+
+/// A step.
+pub(super) const STEP: Block = Block {
+    keys: &[
+        key(
+            "name",
+            Need::Required,
+            "The step's name.",
+            || json!({ "type": "string", "pattern": "^[a-z0-9_]+$", "maxLength": MAX_IDENTIFIER_BYTES }),
+        ),
+        key("description", Need::Optional, "What the step does.", || json!({ "type": "string" })),
+        key(
+            "type",
+            Need::Optional,
+            "The kind of step; the other kinds are planned.",
+            || json!({ "enum": ["standard"], "default": "standard" }),
+        ),
+        key(
+            "handler",
+            Need::Optional,
+            "The handler that runs the step: its name, or a mapping; the step's own name where none is given.",
+            || json!({ "oneOf": [{ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }, { "$ref": "#/$defs/handler" }] }),
+        ),
+        key(
+            "dependencies",
+            Need::Optional,
+            "Names of the steps that must be done before.",
+            || json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true }),
+        ),
+        key(
+            "retry",
+            Need::Optional,
+            "How often the step is tried, and how long it waits in between.",
+            || json!({ "$ref": "#/$defs/retry" }),
+        ),
+        key(
+            "timeout_seconds",
+            Need::Optional,
+            "The longest time that an attempt may take.",
+            || json!({ "type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION_MS / 1_000 }),
+        ),
+        key(
+            "inputs",
+            Need::NotBuilt(&codes::INPUTS_NOT_BUILT),
+            "Planned: a mapping of the step's inputs.",
+            || json!({ "not": {} }),
+        ),
+        key(
+            "skippable",
+            Need::Optional,
+            "Planned: a step whose final failure is skipped over.",
+            || json!({ "enum": [false] }),
+        ),
+        key(
+            "result_schema",
+            Need::NotBuilt(&codes::RESULT_SCHEMA_NOT_BUILT),
+            "Planned: a JSON Schema of the step's result.",
+            || json!({ "not": {} }),
+        ),
+        key(
+            "publishes_events",
+            Need::Optional,
+            "Planned: domain events of the step.",
+            || json!({ "type": "array", "maxItems": 0 }),
+        ),
+    ],
+};
+
+/// A step's `handler`, in its long form.
+pub(super) const HANDLER: Block = Block {
+    keys: &[
+        key(
+            "callable",
+            Need::Optional,
+            "The handler's name; the step's own where none is given.",
+            || json!({ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }),
+        ),
+        key("initialization", Need::Optional, "What the handler is made with.", || json!({ "type": "object" })),
+    ],
+};
+
+/// A step's `retry`.
+pub(super) const RETRY: Block = Block {
+    keys: &[
+        key(
+            "retryable",
+            Need::Optional,
+            "Whether the step may be tried again at all.",
+            || json!({ "type": "boolean", "default": true }),
+        ),
+        key(
+            "max_attempts",
+            Need::Optional,
+            "How many attempts may fail before the step does; the first one counts.",
+            || json!({ "type": "integer", "minimum": 1, "maximum": MAX_ATTEMPTS, "default": 3 }),
+        ),
+        key(
+            "limit",
+            Need::Older,
+            "An older spelling of `max_attempts`.",
+            || json!({ "type": "integer", "minimum": 1, "maximum": MAX_ATTEMPTS }),
+        ),
+        key(
+            "max_losses",
+            Need::Optional,
+            "How many attempts may be lost with their worker before the step fails.",
+            || json!({ "type": "integer", "minimum": 1, "maximum": MAX_ATTEMPTS, "default": 3 }),
+        ),
+        key(
+            "backoff",
+            Need::Optional,
+            "How the delay between two tries grows.",
+            || json!({ "enum": Backoff::ALL, "default": "exponential" }),
+        ),
+        key(
+            "backoff_base_ms",
+            Need::Optional,
+            "The first delay, in milliseconds.",
+            || json!({ "type": "integer", "minimum": 0, "maximum": MAX_DURATION_MS, "default": 1_000 }),
+        ),
+        key(
+            "max_backoff_ms",
+            Need::Optional,
+            "The longest delay, in milliseconds.",
+            || json!({ "type": "integer", "minimum": 0, "maximum": MAX_DURATION_MS, "default": 60_000 }),
+        ),
+    ],
+};
+
+/// The older dialect's `task_handler`.
+pub(super) const TASK_HANDLER: Block = Block {
+    keys: &[
+        key("callable", Need::Older, "Has no effect: steps have handlers.", || json!({ "type": "string" })),
+        key(
+            "initialization",
+            Need::Optional,
+            "Only `input_validation.required_fields` has an effect.",
+            || json!({ "type": "object", "properties": { "input_validation": { "type": "object", "properties": { "required_fields": { "type": "array", "items": { "type": "string" } } } } } }),
+        ),
+    ],
+};
