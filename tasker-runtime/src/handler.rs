@@ -24,7 +24,7 @@ use tasker_types::{StepExecutionResult, TaskSequenceStep};
 pub use attempt::run_attempt;
 pub use config::StepHandlerConfig;
 pub use context::{AttemptScope, StepContext};
-pub use entry::{DependencySpec, HandlerEntry, RetrySpec, StateNeed};
+pub use entry::{DependencySpec, HandlerEntry, StateNeed};
 pub use extract::FromStep;
 pub use failure::{Classify, StepFailure};
 pub use layer::{Layer, Next};

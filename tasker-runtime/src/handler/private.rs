@@ -22,14 +22,14 @@ pub use std::vec::Vec;
 
 pub use anyhow;
 pub use inventory;
-pub use tasker_types::{Backoff, StepError, StepExecutionResult};
+pub use tasker_types::{Backoff, RetrySpec, StepError, StepExecutionResult};
 
 pub use super::edges::{Mark, Produces, check_edge, producer};
 pub use super::extract::{
     config, config_key, config_key_or, context, dependencies, dependency, from_step, input, input_or, state,
 };
 pub use super::returns::{IsJson, IsOption, IsRaw, IsRawResult, IsResult, No, Shape, Untyped, finish, kind, reject};
-pub use super::{DependencySpec, HandlerEntry, RetrySpec, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
+pub use super::{DependencySpec, HandlerEntry, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
 pub use tasker_types::TaskSequenceStep as Step;
 
 /// What `call` returns under `#[async_trait]`.
