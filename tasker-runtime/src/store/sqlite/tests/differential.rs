@@ -25,7 +25,7 @@ enum Call {
     Read { task: u32, limit: u32, states: Vec<usize>, prefix: String },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 enum Ask {
     Submit {
         task: u32,
