@@ -1,6 +1,11 @@
 //! What runs workflows: the rules, the stores, the engine, the worker, and the edges.
 
+#[cfg(all(feature = "cli", feature = "sqlite"))]
+pub mod app;
+#[cfg(all(feature = "cli", feature = "sqlite"))]
+mod cli;
 pub mod core;
+pub mod engine;
 pub mod handler;
 pub mod store;
 pub mod testing;

@@ -11,7 +11,7 @@ mod read;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-pub use contract::{DUE_MAX, ClaimRequest, Claims, Committed, Due, InputRequest, StepInput, Store};
+pub use contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use read::{AttemptView, Counts, ListedTask, Page, StepView, StoredTemplate, TaskFilter, TaskView};

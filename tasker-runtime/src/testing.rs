@@ -1,16 +1,29 @@
 //! For tests of handlers and workflows.
 
+#[cfg(feature = "testing")]
+mod app;
+#[cfg(feature = "testing")]
+mod mock;
+#[cfg(feature = "testing")]
+mod run;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tasker_types::{
-    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution,
-    TaskId, TaskSequenceStep, WorkflowStep,
+    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution, TaskId,
+    TaskSequenceStep, WorkflowStep,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+#[cfg(feature = "testing")]
+pub use self::app::TestApp;
+#[cfg(feature = "testing")]
+pub use self::mock::{MockHandler, MockResult};
+#[cfg(feature = "testing")]
+pub use self::run::TestRun;
 use crate::handler::{AppState, AttemptScope};
 
 /// What a handler is given, for a task with this context: the first attempt of a step that depends on nothing.
@@ -79,8 +92,7 @@ impl TestStep {
 
     /// Adds the result of an earlier step; `null` for one that was skipped.
     pub fn dependency(mut self, step: impl Into<String>, result: Value) -> Self {
-        self.dependencies
-            .insert(step.into(), Arc::new(DependencyResult { result }));
+        self.dependencies.insert(step.into(), Arc::new(DependencyResult { result }));
         self
     }
 
@@ -132,10 +144,7 @@ impl TestStep {
                 priority: 0,
             }),
             step_definition: Arc::new(StepTemplate {
-                handler: HandlerRef {
-                    callable: self.name.clone(),
-                    initialization: Value::Null,
-                },
+                handler: HandlerRef { callable: self.name.clone(), initialization: Value::Null },
                 name: self.name,
                 description: None,
                 dependencies: Vec::new(),

@@ -29,11 +29,7 @@ impl Mismatch {
     /// The reason, and the place where there is one to name.
     #[must_use]
     pub fn located(self) -> String {
-        if self.path.is_empty() {
-            self.reason
-        } else {
-            format!("`{}`: {}", self.path, self.reason)
-        }
+        if self.path.is_empty() { self.reason } else { format!("`{}`: {}", self.path, self.reason) }
     }
 }
 
@@ -42,20 +38,12 @@ impl Mismatch {
 /// # Errors
 /// The first place that does not fit.
 pub fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Mismatch> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| mismatch(&error.path().to_string(), error.inner()))
+    serde_path_to_error::deserialize(value).map_err(|error| mismatch(&error.path().to_string(), error.inner()))
 }
 
 #[cold]
 fn mismatch(path: &str, error: &serde_json::Error) -> Mismatch {
-    Mismatch {
-        path: if path == "." {
-            String::new()
-        } else {
-            path.to_owned()
-        },
-        reason: error.to_string(),
-    }
+    Mismatch { path: if path == "." { String::new() } else { path.to_owned() }, reason: error.to_string() }
 }
 
 /// What a `T` is where there is no value: `Some` for an `Option` and for whatever else can be made from nothing.
@@ -98,11 +86,7 @@ impl<'de> Deserializer<'de> for Absent {
         visitor.visit_none()
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Nothing> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Nothing> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -129,8 +113,8 @@ mod tests {
 
     #[test]
     fn a_mismatch_names_the_place_and_the_reason() {
-        let error = decode::<Vec<Item>>(&json!([{ "price": 1.5 }, { "price": "dear" }]))
-            .expect_err("a word is no price");
+        let error =
+            decode::<Vec<Item>>(&json!([{ "price": 1.5 }, { "price": "dear" }])).expect_err("a word is no price");
         assert_eq!(error.under("items"), "items[1].price");
         assert_eq!(error.reason, "invalid type: string \"dear\", expected f64");
         let error = decode::<i64>(&json!("x")).expect_err("a word is no number");

@@ -12,13 +12,7 @@ pub const TIMEOUT: &str = "timeout";
 pub const HANDLER_ERROR: &str = "handler_error";
 
 /// All standard values.
-pub const ALL: &[&str] = &[
-    PERMANENT_ERROR,
-    RETRYABLE_ERROR,
-    VALIDATION_ERROR,
-    TIMEOUT,
-    HANDLER_ERROR,
-];
+pub const ALL: &[&str] = &[PERMANENT_ERROR, RETRYABLE_ERROR, VALIDATION_ERROR, TIMEOUT, HANDLER_ERROR];
 
 /// Whether `error_type` is one of the standard values.
 #[must_use]

@@ -231,7 +231,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_steps_in_a_row_need_no_stack() {
-        let chain = Graph::new((0..10_000_u32).map(|n| n.checked_sub(1).map(StepNumber).into_iter().collect()).collect());
+        let chain =
+            Graph::new((0..10_000_u32).map(|n| n.checked_sub(1).map(StepNumber).into_iter().collect()).collect());
         assert_eq!(chain.depth(), Ok(10_000));
         assert_eq!(chain.ancestors(StepNumber(9_999)).len(), 9_999);
         assert_eq!(chain.descendants(StepNumber(0)).len(), 9_999);
@@ -252,7 +253,8 @@ mod tests {
     fn acyclic_graph() -> impl Strategy<Value = Graph> {
         proptest::collection::vec(proptest::collection::btree_set(any::<u32>(), 0..4), 1..30).prop_map(|seeds| {
             let below = |(n, seeds): (u32, std::collections::BTreeSet<u32>)| {
-                let parents: std::collections::BTreeSet<_> = seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
+                let parents: std::collections::BTreeSet<_> =
+                    seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
                 parents.into_iter().map(StepNumber).collect()
             };
             Graph::new((0..).zip(seeds).map(below).collect())

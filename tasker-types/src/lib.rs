@@ -14,6 +14,7 @@ mod state;
 mod step_data;
 mod step_error;
 pub mod suggest;
+mod task_request;
 pub mod template;
 mod time;
 
@@ -23,10 +24,10 @@ pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, succe
 pub use retry::{Backoff, RetryPolicy, RetrySpec};
 pub use state::{StepState, TaskState};
 pub use step_data::{
-    DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep,
-    WorkflowStep, look_up,
+    DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep, WorkflowStep, look_up,
 };
 pub use step_error::StepError;
+pub use task_request::TaskRequest;
 pub use template::{HandlerRef, StepTemplate, Template};
 pub use time::{BadTimestamp, Timestamp};
 

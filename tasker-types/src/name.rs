@@ -34,13 +34,8 @@ pub fn check_handler_alias(alias: &str) -> Result<(), String> {
     if let Some(reason) = why_bad_length(alias) {
         return Err(reason);
     }
-    match alias
-        .chars()
-        .find(|&letter| !(letter.is_ascii_alphanumeric() || "_.:-/#".contains(letter)))
-    {
-        Some(odd) => Err(format!(
-            "`{alias}` has `{odd}`; further names are made of a-z, A-Z, 0-9 and `_ . : - / #`"
-        )),
+    match alias.chars().find(|&letter| !(letter.is_ascii_alphanumeric() || "_.:-/#".contains(letter))) {
+        Some(odd) => Err(format!("`{alias}` has `{odd}`; further names are made of a-z, A-Z, 0-9 and `_ . : - / #`")),
         None => Ok(()),
     }
 }
@@ -49,41 +44,34 @@ fn why_bad_length(name: &str) -> Option<String> {
     if name.is_empty() {
         return Some("it is empty".to_owned());
     }
-    (name.len() > MAX_HANDLER_NAME_BYTES).then(|| {
-        format!(
-            "it has {} bytes; {MAX_HANDLER_NAME_BYTES} are allowed",
-            name.len()
-        )
-    })
+    (name.len() > MAX_HANDLER_NAME_BYTES)
+        .then(|| format!("it has {} bytes; {MAX_HANDLER_NAME_BYTES} are allowed", name.len()))
 }
 
-fn why_unusable(name: &str) -> Option<String> {
+pub(crate) fn why_unusable(name: &str) -> Option<String> {
     if let Some(reason) = why_bad_length(name) {
         return Some(reason);
     }
-    if let Some(odd) = name.chars().find(|&letter| {
-        !(letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '.')
-    }) {
-        return Some(format!(
-            "`{name}` has `{odd}`; names are made of a-z, 0-9, `_` and `.`"
-        ));
+    if let Some(odd) = name
+        .chars()
+        .find(|&letter| !(letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '.'))
+    {
+        return Some(format!("`{name}` has `{odd}`; names are made of a-z, 0-9, `_` and `.`"));
     }
     if !name.starts_with(|letter: char| letter.is_ascii_lowercase() || letter == '_') {
         return Some(format!("`{name}` must begin with a letter"));
     }
-    (name.ends_with('.') || name.contains(".."))
-        .then(|| format!("`{name}` has a `.` without a word after it"))
+    (name.ends_with('.') || name.contains("..")).then(|| format!("`{name}` has a `.` without a word after it"))
 }
 
 /// `ValidateOrder`, `validate-order` and `HTTPCall` as `validate_order`, `validate_order` and `http_call`.
-fn to_snake_case(name: &str) -> String {
+pub(crate) fn to_snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
     let mut letters = name.trim().chars().peekable();
     let mut before = None;
     while let Some(letter) = letters.next() {
         if letter.is_ascii_uppercase() {
-            let after_word =
-                before.is_some_and(|b: char| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let after_word = before.is_some_and(|b: char| b.is_ascii_lowercase() || b.is_ascii_digit());
             let begins_word = before.is_some_and(|b: char| b.is_ascii_uppercase())
                 && letters.peek().is_some_and(char::is_ascii_lowercase);
             if after_word || begins_word {
@@ -110,13 +98,7 @@ mod tests {
 
     #[test]
     fn ordinary_names_pass() {
-        for name in [
-            "a",
-            "validate_order",
-            "step_1",
-            "shop.validate_order",
-            "_hidden",
-        ] {
+        for name in ["a", "validate_order", "step_1", "shop.validate_order", "_hidden"] {
             assert_eq!(check_handler_name(name), Ok(()), "{name}");
         }
     }
@@ -145,34 +127,19 @@ mod tests {
     fn what_cannot_be_guessed_gets_no_suggestion() {
         assert_eq!(refusal(""), "it is empty");
         assert_eq!(refusal("1st"), "`1st` must begin with a letter");
-        assert_eq!(
-            refusal("é"),
-            "`é` has `é`; names are made of a-z, 0-9, `_` and `.`"
-        );
-        assert_eq!(
-            refusal(&"x".repeat(300)),
-            "it has 300 bytes; 255 are allowed"
-        );
+        assert_eq!(refusal("é"), "`é` has `é`; names are made of a-z, 0-9, `_` and `.`");
+        assert_eq!(refusal(&"x".repeat(300)), "it has 300 bytes; 255 are allowed");
     }
 
     #[test]
     fn a_dot_stands_between_words() {
-        assert_eq!(
-            refusal("shop..order"),
-            "`shop..order` has a `.` without a word after it"
-        );
-        assert_eq!(
-            refusal("shop."),
-            "`shop.` has a `.` without a word after it; did you mean \"shop\"?"
-        );
+        assert_eq!(refusal("shop..order"), "`shop..order` has a `.` without a word after it");
+        assert_eq!(refusal("shop."), "`shop.` has a `.` without a word after it; did you mean \"shop\"?");
     }
 
     #[test]
     fn an_alias_may_be_a_path() {
-        assert_eq!(
-            check_handler_alias("rust::linear_workflow::LinearStep1Handler"),
-            Ok(())
-        );
+        assert_eq!(check_handler_alias("rust::linear_workflow::LinearStep1Handler"), Ok(()));
         assert!(check_handler_alias("two words").is_err());
         assert!(check_handler_alias("").is_err());
     }

@@ -60,11 +60,7 @@ pub struct StepExecutionMetadata {
 impl StepExecutionResult {
     /// The step did what it should; dependants read `result`.
     #[must_use]
-    pub fn success(
-        step_uuid: Uuid,
-        result: Value,
-        metadata: Option<HashMap<String, Value>>,
-    ) -> Self {
+    pub fn success(step_uuid: Uuid, result: Value, metadata: Option<HashMap<String, Value>>) -> Self {
         Self {
             step_uuid,
             success: true,
@@ -158,11 +154,8 @@ pub fn error_result(
     execution_time_ms: i64,
     context: Option<HashMap<String, Value>>,
 ) -> StepExecutionResult {
-    let default_type = if retryable {
-        crate::error_types::RETRYABLE_ERROR
-    } else {
-        crate::error_types::PERMANENT_ERROR
-    };
+    let default_type =
+        if retryable { crate::error_types::RETRYABLE_ERROR } else { crate::error_types::PERMANENT_ERROR };
     let mut failure = StepExecutionResult::failure(
         step_uuid,
         message,

@@ -151,7 +151,9 @@ impl StepState {
     /// | `completed`, `skipped`, `resolved_manually` | nothing |
     #[must_use]
     pub const fn may_become(self, next: Self) -> bool {
-        use StepState::{Cancelled, Completed, Failed, Pending, Ready, ResolvedManually, Running, Skipped, WaitingForRetry};
+        use StepState::{
+            Cancelled, Completed, Failed, Pending, Ready, ResolvedManually, Running, Skipped, WaitingForRetry,
+        };
         match self {
             Pending => matches!(next, Ready | Running | Skipped | Cancelled),
             Ready => matches!(next, Running | Failed | Cancelled | Skipped | ResolvedManually | Completed),

@@ -144,9 +144,7 @@ pub enum DataError {
         reason: String,
     },
     /// No step of this name came before.
-    #[error(
-        "there is no result of a step `{step}`; it must be among the step's dependencies, or before them"
-    )]
+    #[error("there is no result of a step `{step}`; it must be among the step's dependencies, or before them")]
     MissingDependency {
         /// The step's name.
         step: String,
@@ -184,13 +182,10 @@ impl TaskSequenceStep {
     /// The key is missing, or its value is not a `T`.
     pub fn get_input<T: DeserializeOwned>(&self, key: &str) -> Result<T, DataError> {
         match look_up(&self.task.context, key) {
-            Some(value) => decode(value).map_err(|wrong| DataError::BadInput {
-                key: wrong.under(key),
-                reason: wrong.reason,
-            }),
-            None => absent().ok_or_else(|| DataError::MissingInput {
-                key: key.to_owned(),
-            }),
+            Some(value) => {
+                decode(value).map_err(|wrong| DataError::BadInput { key: wrong.under(key), reason: wrong.reason })
+            }
+            None => absent().ok_or_else(|| DataError::MissingInput { key: key.to_owned() }),
         }
     }
 
@@ -208,18 +203,11 @@ impl TaskSequenceStep {
     ///
     /// # Errors
     /// No such step came before, or its result is not a `T`.
-    pub fn get_dependency_result_column_value<T: DeserializeOwned>(
-        &self,
-        step: &str,
-    ) -> Result<T, DataError> {
+    pub fn get_dependency_result_column_value<T: DeserializeOwned>(&self, step: &str) -> Result<T, DataError> {
         match self.dependency_results.get(step) {
-            Some(found) => decode(&found.result).map_err(|wrong| DataError::BadDependency {
-                step: step.to_owned(),
-                reason: wrong.located(),
-            }),
-            None => absent().ok_or_else(|| DataError::MissingDependency {
-                step: step.to_owned(),
-            }),
+            Some(found) => decode(&found.result)
+                .map_err(|wrong| DataError::BadDependency { step: step.to_owned(), reason: wrong.located() }),
+            None => absent().ok_or_else(|| DataError::MissingDependency { step: step.to_owned() }),
         }
     }
 }

@@ -139,11 +139,7 @@ impl StepError {
     /// The error's type; without one of its own, `retryable_error` or `permanent_error`.
     #[must_use]
     pub fn error_type(&self) -> &str {
-        let default = if self.0.retryable {
-            error_types::RETRYABLE_ERROR
-        } else {
-            error_types::PERMANENT_ERROR
-        };
+        let default = if self.0.retryable { error_types::RETRYABLE_ERROR } else { error_types::PERMANENT_ERROR };
         self.0.error_type.as_deref().unwrap_or(default)
     }
 
@@ -163,14 +159,7 @@ impl StepError {
     #[must_use]
     pub fn into_result(self, step_uuid: Uuid) -> StepExecutionResult {
         let error_type = self.error_type().to_owned();
-        let Fields {
-            message,
-            code,
-            retryable,
-            retry_after,
-            context,
-            ..
-        } = *self.0;
+        let Fields { message, code, retryable, retry_after, context, .. } = *self.0;
         let mut failure = StepExecutionResult::failure(step_uuid, message, error_type, retryable);
         failure.metadata.error_code = code;
         failure.metadata.custom = context;
@@ -214,10 +203,7 @@ mod tests {
 
     #[test]
     fn a_chain_says_each_cause_once() {
-        assert_eq!(
-            StepError::chain(&Outer(Inner(Innermost))),
-            "outer: inner: innermost"
-        );
+        assert_eq!(StepError::chain(&Outer(Inner(Innermost))), "outer: inner: innermost");
     }
 
     #[test]
@@ -229,10 +215,7 @@ mod tests {
         let failure = error.into_result(Uuid::nil());
         assert!(!failure.success);
         assert_eq!(failure.error_message.as_deref(), Some("busy"));
-        assert_eq!(
-            (failure.error_type(), failure.error_code()),
-            (Some("retryable_error"), Some("BUSY"))
-        );
+        assert_eq!((failure.error_type(), failure.error_code()), (Some("retryable_error"), Some("BUSY")));
         assert_eq!(failure.metadata.retry_after_ms, Some(1_500));
         assert_eq!(failure.metadata.custom["host"], json!("a"));
         assert!(failure.metadata.retryable);
@@ -240,13 +223,7 @@ mod tests {
 
     #[test]
     fn the_default_type_follows_the_last_word_on_retrying() {
-        assert_eq!(
-            StepError::permanent("x").with_retryable(true).error_type(),
-            "retryable_error"
-        );
-        assert_eq!(
-            StepError::validation("x").with_retryable(true).error_type(),
-            "validation_error"
-        );
+        assert_eq!(StepError::permanent("x").with_retryable(true).error_type(), "retryable_error");
+        assert_eq!(StepError::validation("x").with_retryable(true).error_type(), "validation_error");
     }
 }

@@ -7,20 +7,22 @@
 pub mod codes;
 mod connect;
 mod dialect;
+mod draw;
 mod fields;
 mod finding;
 mod keys;
+pub mod layout;
 pub mod limits;
 mod lines;
-pub mod names;
+mod names;
 mod node;
 mod parse;
 mod read;
 mod render;
 mod report;
 mod scalar;
+mod schema;
 mod step;
-mod suggest;
 mod value;
 mod yaml;
 
@@ -32,7 +34,7 @@ use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
 pub use parse::{Parsed, StepPlace, parse};
-pub use suggest::did_you_mean;
+pub use schema::json_schema;
 
 /// A workflow: its steps, and which waits for which.
 ///
@@ -115,21 +117,13 @@ impl Template {
     /// hand, for the parser and `Deserialize` refuse it.
     #[must_use]
     pub fn graph(&self) -> Graph {
-        Graph::new(
-            self.steps
-                .iter()
-                .map(|step| step.dependencies.clone())
-                .collect(),
-        )
+        Graph::new(self.steps.iter().map(|step| step.dependencies.clone()).collect())
     }
 
     /// The number of the step of this name. It looks at one step after the other.
     #[must_use]
     pub fn step_named(&self, name: &str) -> Option<StepNumber> {
-        (0..)
-            .map(StepNumber)
-            .zip(&self.steps)
-            .find_map(|(number, step)| (step.name == name).then_some(number))
+        (0..).map(StepNumber).zip(&self.steps).find_map(|(number, step)| (step.name == name).then_some(number))
     }
 
     /// SHA-256 of what the template says: its JSON with sorted keys and no spaces. Comments, layout,
@@ -161,21 +155,12 @@ impl Template {
     }
 }
 
-fn steps_of_known_numbers<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<StepTemplate>, D::Error> {
+fn steps_of_known_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepTemplate>, D::Error> {
     let steps = Vec::<StepTemplate>::deserialize(deserializer)?;
     for step in &steps {
-        if let Some(bad) = step
-            .dependencies
-            .iter()
-            .find(|number| number.index() >= steps.len())
-        {
-            let reason = format!(
-                "step `{}` depends on step number {bad}, but there are {} steps",
-                step.name,
-                steps.len()
-            );
+        if let Some(bad) = step.dependencies.iter().find(|number| number.index() >= steps.len()) {
+            let reason =
+                format!("step `{}` depends on step number {bad}, but there are {} steps", step.name, steps.len());
             return Err(de::Error::custom(reason));
         }
     }

@@ -40,6 +40,12 @@ impl Timestamp {
         self.0
     }
 
+    /// The moment this long before.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
+    }
+
     /// The time from `earlier` to this moment; zero where `earlier` is the later one.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -68,7 +74,9 @@ impl FromStr for Timestamp {
     type Err = BadTimestamp;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<jiff::Timestamp>().map(|time| Self(time.as_microsecond())).map_err(|_| BadTimestamp(text.to_owned()))
+        text.parse::<jiff::Timestamp>()
+            .map(|time| Self(time.as_microsecond()))
+            .map_err(|_| BadTimestamp(text.to_owned()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tasker_types::{StepNumber, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 use uuid::Uuid;
 
 use super::continuation::{Continued, continue_successors};
@@ -17,7 +17,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// In the order in which they are decided.
-    pub commands: Vec<Command>,
+    pub commands: Arc<[Command]>,
     /// What the worker of this process can take on, if it runs one.
     pub capacity: Option<Capacity>,
     /// The time, or `None` for the database's own.
@@ -75,6 +75,15 @@ pub struct Writes {
     pub considered: u64,
     /// Tasks that ended, each once.
     pub finished: Vec<Reply>,
+}
+
+impl Writes {
+    /// When the first of the steps that wait for a retry will be ready, as far as this batch wrote them.
+    #[must_use]
+    pub fn next_retry(&self) -> Option<Timestamp> {
+        let rows = self.live_inserts.iter().chain(self.live_updates.iter().map(|(row, _)| row));
+        rows.filter(|row| row.state == StepState::WaitingForRetry).map(|row| row.ready_at).min()
+    }
 }
 
 /// The key of a live row with its fence: the write happens only where these still hold.
@@ -155,7 +164,7 @@ impl Batch {
     pub fn steps(&self, pinned: impl Fn(TaskId) -> Option<Arc<Pinned>>) -> (Vec<StepRef>, Vec<TaskId>) {
         let mut steps = Vec::with_capacity(self.commands.len() * 2);
         let mut whole = Vec::new();
-        for command in &self.commands {
+        for command in self.commands.iter() {
             let task = command.task();
             match command.needs() {
                 Needs::Task => {}
@@ -184,7 +193,7 @@ impl Batch {
 #[must_use]
 pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timestamp) -> Writes {
     let mut replies = Vec::with_capacity(batch.commands.len());
-    for command in &batch.commands {
+    for command in batch.commands.iter() {
         let reply = decide(&snapshot, command, now).map(|changes| {
             for change in changes {
                 snapshot.apply(change);

@@ -28,20 +28,11 @@ pub async fn run_attempt(
     }
     let attempt = Next::new(handler, layers, step);
     let caught = catch_panic(|| Box::pin(attempt.run())).await;
-    caught.unwrap_or_else(|panic| {
-        panicked(
-            step.workflow_step.workflow_step_uuid,
-            "a layer around it",
-            panic.as_ref(),
-        )
-    })
+    caught.unwrap_or_else(|panic| panicked(step.workflow_step.workflow_step_uuid, "a layer around it", panic.as_ref()))
 }
 
 /// Calls the handler itself.
-pub(super) async fn call_handler(
-    handler: &dyn RustStepHandler,
-    step: &TaskSequenceStep,
-) -> StepExecutionResult {
+pub(super) async fn call_handler(handler: &dyn RustStepHandler, step: &TaskSequenceStep) -> StepExecutionResult {
     let step_uuid = step.workflow_step.workflow_step_uuid;
     match catch_panic(|| handler.call(step)).await {
         Ok(Ok(result)) => result,
@@ -53,9 +44,7 @@ pub(super) async fn call_handler(
 type Panic = Box<dyn Any + Send>;
 
 /// Runs a future and catches a panic while it is made, at each poll, and when it is dropped.
-async fn catch_panic<'f, T>(
-    make: impl FnOnce() -> Pin<Box<dyn Future<Output = T> + Send + 'f>>,
-) -> Result<T, Panic> {
+async fn catch_panic<'f, T>(make: impl FnOnce() -> Pin<Box<dyn Future<Output = T> + Send + 'f>>) -> Result<T, Panic> {
     // Unwind safety: after a panic nothing of the future is looked at again, it is only dropped; what a handler
     // shares with others (its own fields, the application's state) is behind locks or atomics of the author's choice.
     let mut future = Some(catch_unwind(AssertUnwindSafe(make))?);
@@ -81,13 +70,8 @@ fn panicked(step_uuid: Uuid, who: &str, panic: &(dyn Any + Send)) -> StepExecuti
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    StepExecutionResult::failure(
-        step_uuid,
-        format!("{who} panicked: {text}"),
-        error_types::HANDLER_ERROR,
-        true,
-    )
-    .with_error_code("HANDLER_PANIC")
+    StepExecutionResult::failure(step_uuid, format!("{who} panicked: {text}"), error_types::HANDLER_ERROR, true)
+        .with_error_code("HANDLER_PANIC")
 }
 
 #[cfg(test)]
@@ -122,11 +106,7 @@ mod tests {
                     panic!("late");
                 }
                 "fail" => bail!("it broke"),
-                _ => Ok(StepExecutionResult::success(
-                    step.workflow_step.workflow_step_uuid,
-                    json!(order),
-                    None,
-                )),
+                _ => Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(order), None)),
             }
         }
     }
@@ -176,20 +156,13 @@ mod tests {
     }
 
     async fn run(order: &str) -> StepExecutionResult {
-        run_attempt(
-            &Obedient,
-            &[],
-            &create_test_step_data(json!({ "do": order })),
-        )
-        .await
+        run_attempt(&Obedient, &[], &create_test_step_data(json!({ "do": order }))).await
     }
 
     #[tokio::test]
     async fn a_panic_is_a_failure_that_may_be_tried_again() {
-        for (order, text) in [
-            ("panic", "the handler panicked: ouch 7"),
-            ("panic later", "the handler panicked: late"),
-        ] {
+        for (order, text) in [("panic", "the handler panicked: ouch 7"), ("panic later", "the handler panicked: late")]
+        {
             let failure = run(order).await;
             assert_eq!(failure.error_message.as_deref(), Some(text));
             assert_eq!(failure.error_code(), Some("HANDLER_PANIC"));
@@ -201,10 +174,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_before_the_first_poll_is_caught_too() {
         let failure = run_attempt(&Eager, &[], &create_test_step_data(json!({}))).await;
-        assert_eq!(
-            failure.error_message.as_deref(),
-            Some("the handler panicked: too soon")
-        );
+        assert_eq!(failure.error_message.as_deref(), Some("the handler panicked: too soon"));
     }
 
     #[tokio::test]
@@ -218,30 +188,16 @@ mod tests {
     async fn the_first_layer_is_the_outermost_and_sees_panics_as_results() {
         let layers: [Arc<dyn Layer>; 2] = [Arc::new(Wrap("a")), Arc::new(Wrap("b"))];
         let step = create_test_step_data(json!({ "do": "x" }));
-        assert_eq!(
-            run_attempt(&Obedient, &layers, &step).await.result,
-            json!(["a", ["b", "x"]])
-        );
+        assert_eq!(run_attempt(&Obedient, &layers, &step).await.result, json!(["a", ["b", "x"]]));
         let step = create_test_step_data(json!({ "do": "panic" }));
         let failure = run_attempt(&Obedient, &layers, &step).await;
-        assert_eq!(
-            (failure.error_code(), &failure.result),
-            (Some("HANDLER_PANIC"), &json!(["a", ["b", null]]))
-        );
+        assert_eq!((failure.error_code(), &failure.result), (Some("HANDLER_PANIC"), &json!(["a", ["b", null]])));
     }
 
     #[tokio::test]
     async fn a_panicking_layer_fails_the_attempt_only() {
         let layers: [Arc<dyn Layer>; 1] = [Arc::new(Broken)];
-        let failure = run_attempt(
-            &Obedient,
-            &layers,
-            &create_test_step_data(json!({ "do": "x" })),
-        )
-        .await;
-        assert_eq!(
-            failure.error_message.as_deref(),
-            Some("a layer around it panicked: layer")
-        );
+        let failure = run_attempt(&Obedient, &layers, &create_test_step_data(json!({ "do": "x" }))).await;
+        assert_eq!(failure.error_message.as_deref(), Some("a layer around it panicked: layer"));
     }
 }

@@ -29,13 +29,10 @@ impl StepHandlerConfig {
     /// The key is missing, or its value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<T, DataError> {
         match look_up(&self.0, key) {
-            Some(value) => decode(value).map_err(|wrong| DataError::BadConfig {
-                key: wrong.under(key),
-                reason: wrong.reason,
-            }),
-            None => absent().ok_or_else(|| DataError::MissingConfig {
-                key: key.to_owned(),
-            }),
+            Some(value) => {
+                decode(value).map_err(|wrong| DataError::BadConfig { key: wrong.under(key), reason: wrong.reason })
+            }
+            None => absent().ok_or_else(|| DataError::MissingConfig { key: key.to_owned() }),
         }
     }
 
@@ -52,10 +49,7 @@ impl StepHandlerConfig {
     /// # Errors
     /// It does not have the shape of a `T`.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, DataError> {
-        decode(&self.0).map_err(|wrong| DataError::BadConfig {
-            key: wrong.path,
-            reason: wrong.reason,
-        })
+        decode(&self.0).map_err(|wrong| DataError::BadConfig { key: wrong.path, reason: wrong.reason })
     }
 
     /// The whole of it as JSON.
@@ -102,9 +96,7 @@ mod tests {
     #[test]
     fn a_value_of_another_shape_is_named_with_its_place() {
         let config = StepHandlerConfig::from(json!({ "limits": { "most": "many" } }));
-        let error = config
-            .get::<Limits>("limits")
-            .expect_err("a word is no number");
+        let error = config.get::<Limits>("limits").expect_err("a word is no number");
         let text = "`limits.most` of the handler's `initialization`: invalid type: string \"many\", expected u32";
         assert_eq!(error.to_string(), text);
         assert!(config.parse::<Limits>().is_err());

@@ -22,10 +22,7 @@ impl AttemptScope {
     /// The scope of one attempt.
     #[must_use]
     pub fn new(state: Arc<AppState>, cancellation: CancellationToken) -> Self {
-        Self {
-            state,
-            cancellation,
-        }
+        Self { state, cancellation }
     }
 
     /// The scope in the form in which a step carries it.

@@ -101,10 +101,7 @@ impl StateNeed {
     /// The need for a `T`.
     #[must_use]
     pub const fn of<T: Send + Sync + 'static>() -> Self {
-        Self {
-            type_name: std::any::type_name::<T>,
-            present: AppState::contains::<T>,
-        }
+        Self { type_name: std::any::type_name::<T>, present: AppState::contains::<T> }
     }
 }
 
@@ -115,4 +112,11 @@ pub struct DependencySpec {
     pub step: &'static str,
     /// Whether the handler can do without, because the step may be skipped.
     pub optional: bool,
+}
+
+impl From<RetrySpec> for tasker_types::RetrySpec {
+    fn from(spec: RetrySpec) -> Self {
+        let RetrySpec { retryable, max_attempts, max_losses, backoff, backoff_base_ms, max_backoff_ms } = spec;
+        Self { retryable, max_attempts, max_losses, backoff, backoff_base_ms, max_backoff_ms }
+    }
 }

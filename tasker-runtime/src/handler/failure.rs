@@ -108,9 +108,7 @@ fn classify(error: anyhow::Error, retryable: bool) -> StepError {
 pub(super) fn unrecoverable(step_uuid: Uuid, error: anyhow::Error) -> StepExecutionResult {
     let error = match classified(error) {
         Ok(error) => error,
-        Err(other) => {
-            StepError::permanent(message_of(&other)).with_type(error_types::HANDLER_ERROR)
-        }
+        Err(other) => StepError::permanent(message_of(&other)).with_type(error_types::HANDLER_ERROR),
     };
     error.into_result(step_uuid)
 }
@@ -154,38 +152,22 @@ mod tests {
 
     #[test]
     fn a_plain_error_of_a_typed_handler_may_be_tried_again() {
-        let error = anyhow!("connection reset")
-            .context("cannot charge")
-            .into_step_error();
-        assert_eq!(
-            (error.message(), error.is_retryable()),
-            ("cannot charge: connection reset", true)
-        );
+        let error = anyhow!("connection reset").context("cannot charge").into_step_error();
+        assert_eq!((error.message(), error.is_retryable()), ("cannot charge: connection reset", true));
     }
 
     #[test]
     fn a_class_survives_the_context_put_around_it() {
         let stolen = StepError::permanent("card stolen").with_code("STOLEN");
-        let error = Err::<(), _>(stolen)
-            .context("cannot charge")
-            .expect_err("it failed")
-            .into_step_error();
+        let error = Err::<(), _>(stolen).context("cannot charge").expect_err("it failed").into_step_error();
         assert!(!error.is_retryable());
-        assert_eq!(
-            (error.message(), error.code()),
-            ("cannot charge: card stolen", Some("STOLEN"))
-        );
+        assert_eq!((error.message(), error.code()), ("cannot charge: card stolen", Some("STOLEN")));
     }
 
     #[test]
     fn a_class_given_as_context_counts() {
-        let error = anyhow!("refused")
-            .context(StepError::permanent("cannot charge"))
-            .into_step_error();
-        assert_eq!(
-            (error.message(), error.is_retryable()),
-            ("cannot charge: refused", false)
-        );
+        let error = anyhow!("refused").context(StepError::permanent("cannot charge")).into_step_error();
+        assert_eq!((error.message(), error.is_retryable()), ("cannot charge: refused", false));
     }
 
     #[test]

@@ -45,11 +45,7 @@ impl<'a> Next<'a> {
         layers: &'a [Arc<dyn Layer>],
         step: &'a TaskSequenceStep,
     ) -> Self {
-        Self {
-            handler,
-            layers,
-            step,
-        }
+        Self { handler, layers, step }
     }
 
     /// Runs what is inside.
@@ -63,9 +59,6 @@ impl<'a> Next<'a> {
 
 impl std::fmt::Debug for Next<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Next")
-            .field("handler", &self.handler.name())
-            .field("layers", &self.layers.len())
-            .finish()
+        f.debug_struct("Next").field("handler", &self.handler.name()).field("layers", &self.layers.len()).finish()
     }
 }

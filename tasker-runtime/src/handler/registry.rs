@@ -7,8 +7,7 @@ use std::sync::Arc;
 use super::report::{NeededHandler, Problem, StartupReport};
 use super::{AppState, HandlerEntry, RustStepHandler, StepHandlerConfig};
 
-type Factory =
-    Arc<dyn Fn(StepHandlerConfig) -> anyhow::Result<Box<dyn RustStepHandler>> + Send + Sync>;
+type Factory = Arc<dyn Fn(StepHandlerConfig) -> anyhow::Result<Box<dyn RustStepHandler>> + Send + Sync>;
 
 /// The handlers of this process, by name.
 ///
@@ -71,10 +70,7 @@ impl RustStepHandlerRegistry {
     ///
     /// # Errors
     /// Names are claimed twice, or a handler cannot be made with an empty `initialization`.
-    #[allow(
-        clippy::unused_async,
-        reason = "the documented form of the call awaits it"
-    )]
+    #[allow(clippy::unused_async, reason = "the documented form of the call awaits it")]
     pub async fn register_all_handlers() -> anyhow::Result<()> {
         let registry = Self::new();
         let mut report = StartupReport::default();
@@ -107,13 +103,7 @@ impl RustStepHandlerRegistry {
         self.duplicates.remove(name);
         self.aliases.remove(name);
         let factory: Factory = Arc::new(move |config| Ok(factory(config)));
-        self.handlers.insert(
-            name.to_owned(),
-            Registered {
-                factory,
-                entry: None,
-            },
-        );
+        self.handlers.insert(name.to_owned(), Registered { factory, entry: None });
     }
 
     /// Adds a handler that `#[step_handler]` describes; where its names are taken already, that is a duplicate.
@@ -123,32 +113,20 @@ impl RustStepHandlerRegistry {
             Err(reason) => return self.nameless.push((entry, reason)),
         };
         for taken in std::iter::once(name.as_str()).chain(entry.aliases.iter().copied()) {
-            if let Some(first) = self
-                .resolve_name(taken)
-                .and_then(|name| self.handlers.get(name)?.entry)
-            {
-                let claims = self
-                    .duplicates
-                    .entry(taken.to_owned())
-                    .or_insert_with(|| vec![first]);
+            if let Some(first) = self.resolve_name(taken).and_then(|name| self.handlers.get(name)?.entry) {
+                let claims = self.duplicates.entry(taken.to_owned()).or_insert_with(|| vec![first]);
                 if !claims.iter().any(|claim| std::ptr::eq(*claim, entry)) {
                     claims.push(entry);
                 }
             }
         }
         for alias in entry.aliases {
-            self.aliases
-                .entry((*alias).to_owned())
-                .or_insert_with(|| name.clone());
+            self.aliases.entry((*alias).to_owned()).or_insert_with(|| name.clone());
         }
-        self.rust_names
-            .entry(entry.rust_name)
-            .or_default()
-            .insert(name.clone());
-        self.handlers.entry(name).or_insert_with(|| Registered {
-            factory: Arc::new(entry.factory),
-            entry: Some(entry),
-        });
+        self.rust_names.entry(entry.rust_name).or_default().insert(name.clone());
+        self.handlers
+            .entry(name)
+            .or_insert_with(|| Registered { factory: Arc::new(entry.factory), entry: Some(entry) });
     }
 
     /// Makes the handler of this name or alias, with an empty `initialization`.
@@ -219,10 +197,7 @@ impl RustStepHandlerRegistry {
     }
 
     fn resolve_name<'r>(&'r self, name: &str) -> Option<&'r str> {
-        let direct = self
-            .handlers
-            .get_key_value(name)
-            .map(|(name, _)| name.as_str());
+        let direct = self.handlers.get_key_value(name).map(|(name, _)| name.as_str());
         direct.or_else(|| self.aliases.get(name).map(String::as_str))
     }
 
@@ -244,17 +219,24 @@ impl RustStepHandlerRegistry {
                 });
             }
         }
+        self.report_missing(needed, &mut report);
+        report
+    }
+
+    fn report_missing(&self, needed: &[NeededHandler], report: &mut StartupReport) {
         let mut said = BTreeSet::new();
         for need in needed {
-            if self.find_name(&need.callable, &need.step).is_none()
-                && said.insert((&need.template, &need.callable))
-            {
-                report.push(Problem::MissingHandler {
-                    needed: need.clone(),
-                    present: self.list_handlers(),
-                });
+            if self.find_name(&need.callable, &need.step).is_none() && said.insert((&need.template, &need.callable)) {
+                report.push(Problem::MissingHandler { needed: need.clone(), present: self.list_handlers() });
             }
         }
+    }
+
+    /// The handlers of `needed` that nobody wrote, as a report of only those.
+    #[must_use]
+    pub fn problems_of(&self, needed: &[NeededHandler]) -> StartupReport {
+        let mut report = StartupReport::default();
+        self.report_missing(needed, &mut report);
         report
     }
 
@@ -277,8 +259,7 @@ impl RustStepHandlerRegistry {
 
 impl Registered {
     fn place(&self) -> String {
-        self.entry
-            .map_or_else(|| "registered by hand".to_owned(), HandlerEntry::place)
+        self.entry.map_or_else(|| "registered by hand".to_owned(), HandlerEntry::place)
     }
 }
 
@@ -356,7 +337,10 @@ impl Resolved {
     #[must_use]
     pub fn warning(&self) -> Option<String> {
         (self.found_by == FoundBy::StepName).then(|| {
-            format!("there is no handler `{}`; the step runs the handler `{}`, which has its name: write `callable: {}`", self.callable, self.name, self.name)
+            format!(
+                "there is no handler `{}`; the step runs the handler `{}`, which has its name: write `callable: {}`",
+                self.callable, self.name, self.name
+            )
         })
     }
 
@@ -371,10 +355,7 @@ impl Resolved {
 
 impl fmt::Debug for Resolved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resolved")
-            .field("name", &self.name)
-            .field("found_by", &self.found_by)
-            .finish_non_exhaustive()
+        f.debug_struct("Resolved").field("name", &self.name).field("found_by", &self.found_by).finish_non_exhaustive()
     }
 }
 

@@ -105,53 +105,25 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Duplicate { name, places } if places.len() == 2 => {
-                write!(
-                    f,
-                    "handler `{name}` is registered twice: {}",
-                    places.join(", ")
-                )
+                write!(f, "handler `{name}` is registered twice: {}", places.join(", "))
             }
             Self::Duplicate { name, places } => {
-                write!(
-                    f,
-                    "handler `{name}` is registered {} times: {}",
-                    places.len(),
-                    places.join(", ")
-                )
+                write!(f, "handler `{name}` is registered {} times: {}", places.len(), places.join(", "))
             }
-            Self::MissingState {
-                handler,
-                place,
-                type_name,
-            } => {
+            Self::MissingState { handler, place, type_name } => {
                 write!(
                     f,
                     "handler `{handler}`, {place}, takes `{type_name}` from the application's state, which has none: add it with `.state(..)`"
                 )
             }
             Self::MissingHandler { needed, present } => {
-                let NeededHandler {
-                    template, callable, ..
-                } = needed;
-                write!(
-                    f,
-                    "template `{template}` needs handler `{callable}`; this binary has: "
-                )?;
+                let NeededHandler { template, callable, .. } = needed;
+                write!(f, "template `{template}` needs handler `{callable}`; this binary has: ")?;
                 list(f, present)?;
-                write!(
-                    f,
-                    "; if `{callable}` is in a library crate, add `use that_crate as _;` to main.rs"
-                )
+                write!(f, "; if `{callable}` is in a library crate, add `use that_crate as _;` to main.rs")
             }
-            Self::Unbuildable {
-                handler,
-                place,
-                reason,
-            } => {
-                write!(
-                    f,
-                    "handler `{handler}`, {place}, cannot be made without `initialization`: {reason}"
-                )
+            Self::Unbuildable { handler, place, reason } => {
+                write!(f, "handler `{handler}`, {place}, cannot be made without `initialization`: {reason}")
             }
         }
     }
@@ -175,16 +147,8 @@ mod tests {
     use super::*;
 
     fn missing(present: &[&str]) -> String {
-        let needed = NeededHandler {
-            template: "shop".to_owned(),
-            step: "s".to_owned(),
-            callable: "ship".to_owned(),
-        };
-        Problem::MissingHandler {
-            needed,
-            present: present.iter().map(|&name| name.to_owned()).collect(),
-        }
-        .to_string()
+        let needed = NeededHandler { template: "shop".to_owned(), step: "s".to_owned(), callable: "ship".to_owned() };
+        Problem::MissingHandler { needed, present: present.iter().map(|&name| name.to_owned()).collect() }.to_string()
     }
 
     #[test]

@@ -25,11 +25,7 @@ pub struct AppState {
 impl AppState {
     /// Adds a value; an earlier one of the same type is replaced.
     pub fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        if self
-            .values
-            .insert(TypeId::of::<T>(), Box::new(value))
-            .is_none()
-        {
+        if self.values.insert(TypeId::of::<T>(), Box::new(value)).is_none() {
             self.type_names.push(std::any::type_name::<T>());
         }
     }

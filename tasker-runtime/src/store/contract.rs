@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
-use tasker_types::{StepNumber, TaskForExecution, TaskId, Timestamp, WorkerId};
+use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
 
 use super::{Counts, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
 use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
@@ -37,6 +36,9 @@ pub trait Store: Send + Sync + 'static {
     /// Which of these tasks are being cancelled.
     async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError>;
 
+    /// All queues: which handlers the steps of stored templates need.
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError>;
+
     /// Stores a template by its content, and gives it with its numbers. New tasks of its version take it from now on,
     /// even where the content is an older one.
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError>;
@@ -51,6 +53,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// All templates, by namespace, name and version.
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError>;
+
+    /// The state of a task.
+    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError>;
 
     /// A task with its steps.
     async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError>;
@@ -75,7 +80,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// What became of a batch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Committed {
     /// One answer a command, in their order.
     pub replies: Vec<Result<Reply, Refusal>>,
@@ -87,13 +92,27 @@ pub struct Committed {
     pub finished: Vec<Reply>,
     /// Steps that became ready and were not claimed.
     pub ready: usize,
+    /// When the first of the steps that now wait for a retry will be ready.
+    pub next_retry: Option<Timestamp>,
 }
 
 impl From<Writes> for Committed {
     fn from(writes: Writes) -> Self {
+        let next_retry = writes.next_retry();
         let Writes { replies, claimed, considered, finished, ready, .. } = writes;
-        Self { replies, claimed, considered, finished, ready }
+        Self { replies, claimed, considered, finished, ready, next_retry }
     }
+}
+
+/// What a claim filters by: the steps of a namespace that need one handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queue {
+    /// The database's number.
+    pub id: QueueId,
+    /// The namespace.
+    pub namespace: String,
+    /// The registered name of the handler.
+    pub handler: String,
 }
 
 /// What a worker can take on.
@@ -148,5 +167,5 @@ pub struct StepInput {
     /// The task as a handler sees it, where it was asked for and exists.
     pub context: Option<Arc<TaskForExecution>>,
     /// The results that were asked for and exist.
-    pub results: BTreeMap<StepNumber, Arc<Value>>,
+    pub results: BTreeMap<StepNumber, Arc<DependencyResult>>,
 }

@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tasker_types::{StepState, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{DependencyResult, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use self::state::{State, Stored, all_of, step_of};
-use super::contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, StepInput, Store};
+use super::contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
 use super::read::hex;
 use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
@@ -52,7 +52,7 @@ impl Store for MemoryStore {
         });
         let writes = fold(snapshot, &batch, Backlog { top_priority }, now);
         state.write(&writes)?;
-        Ok(Committed::from(writes))
+        Ok(writes.into())
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
@@ -110,7 +110,7 @@ impl Store for MemoryStore {
             for number in results {
                 let row = state.results.get(&StepRef { task, number });
                 if let Some(text) = row.and_then(|row| row.result.as_deref()) {
-                    given.results.insert(number, Arc::new(read::json(text)?));
+                    given.results.insert(number, Arc::new(DependencyResult { result: read::json(text)? }));
                 }
             }
         }
@@ -122,6 +122,16 @@ impl Store for MemoryStore {
         let cancelling =
             |task: &TaskId| state.tasks.get(task).is_some_and(|(row, _)| row.state == TaskState::Cancelling);
         Ok(tasks.into_iter().filter(cancelling).collect())
+    }
+
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        let state = self.state();
+        let queue = |((namespace, handler), &id): (&(String, String), &QueueId)| Queue {
+            id,
+            namespace: namespace.clone(),
+            handler: handler.clone(),
+        };
+        Ok(state.queues.iter().map(queue).collect())
     }
 
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
@@ -182,6 +192,10 @@ impl Store for MemoryStore {
             }
         };
         Ok(templates.into_iter().map(view).collect())
+    }
+
+    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
+        Ok(self.state().tasks.get(&task).map(|(row, _)| row.state))
     }
 
     async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {

@@ -1,8 +1,11 @@
 //! The embedded database: one file, one writer connection a process, WAL, `synchronous=FULL`.
 
+mod cache;
 mod claim;
 mod error;
+mod facts;
 mod file;
+mod load;
 mod lock;
 mod prune;
 mod read;
@@ -13,6 +16,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod transact;
+mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -23,16 +27,17 @@ use async_trait::async_trait;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection as _, Sqlite, SqliteConnection};
-use tasker_types::{TaskId, Timestamp, WorkerId};
+use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
 use self::error::translate;
+pub use self::facts::Facts;
 use self::file::create_private;
 pub use self::lock::WorkerLock;
 use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
 use self::writer::{Job, Writer};
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, StepInput, Store, StoreError,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, Queue, StepInput, Store, StoreError,
     StoredTemplate, TaskFilter, TaskView,
 };
 use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
@@ -140,6 +145,14 @@ impl SqliteStore {
         self.writer.ask(Job::Close).await
     }
 
+    /// What the file and SQLite say of themselves.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn facts(&self) -> Result<Facts, StoreError> {
+        facts::read(&mut *self.reader().await?).await
+    }
+
     /// A connection that reads. A caller may go away in the middle of a read: the driver undoes what it had begun.
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         self.readers.acquire().await.map_err(translate)
@@ -184,6 +197,10 @@ impl Store for SqliteStore {
         read::cancelling(&mut *self.reader().await?, &tasks).await
     }
 
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        templates::all_queues(&mut *self.reader().await?).await
+    }
+
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
         self.writer.ask(|answer| Job::Pin(Box::new(template), now, answer)).await
     }
@@ -203,6 +220,10 @@ impl Store for SqliteStore {
 
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
         read::list_templates(&mut *self.reader().await?).await
+    }
+
+    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
+        read::task_state(&mut *self.reader().await?, task).await
     }
 
     async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {

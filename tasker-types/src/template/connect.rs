@@ -7,7 +7,7 @@ use super::limits::{MAX_DEPTH, MAX_EDGES};
 use super::report::Report;
 use super::scalar::quoted;
 use super::step::{Draft, Mention};
-use super::suggest::did_you_mean;
+use crate::suggest::nearest;
 use crate::{Graph, StepNumber};
 
 /// After this many findings no more suggestions are looked for: each looks at every step's name.
@@ -24,18 +24,12 @@ pub(super) fn connect(drafts: &mut [Draft<'_>], report: &mut Report) {
     if edges > MAX_EDGES {
         let mut mentions = drafts.iter().flat_map(|draft| &draft.dependencies);
         if let Some(first_beyond) = mentions.nth(MAX_EDGES) {
-            let message =
-                format!("the template has {edges} dependencies; at most {MAX_EDGES} are allowed");
-            report
-                .add(&codes::TOO_MANY, first_beyond.at, message)
-                .label("the first dependency beyond the limit");
+            let message = format!("the template has {edges} dependencies; at most {MAX_EDGES} are allowed");
+            report.add(&codes::TOO_MANY, first_beyond.at, message).label("the first dependency beyond the limit");
         }
         return;
     }
-    let resolved: Vec<_> = drafts
-        .iter()
-        .map(|draft| resolve(draft, &numbers, report))
-        .collect();
+    let resolved: Vec<_> = drafts.iter().map(|draft| resolve(draft, &numbers, report)).collect();
     check_cycles(drafts, &resolved, report);
     for (draft, dependencies) in drafts.iter_mut().zip(resolved) {
         draft.step.dependencies = dependencies.into_iter().map(|(number, _)| number).collect();
@@ -45,28 +39,16 @@ pub(super) fn connect(drafts: &mut [Draft<'_>], report: &mut Report) {
 /// The number of each step by its name; of steps with the same name, the first one's.
 fn numbers_by_name(drafts: &[Draft<'_>], report: &mut Report) -> BTreeMap<String, StepNumber> {
     let mut numbers = BTreeMap::new();
-    for (number, draft) in (0..)
-        .map(StepNumber)
-        .zip(drafts)
-        .filter(|(_, draft)| draft.named)
-    {
+    for (number, draft) in (0..).map(StepNumber).zip(drafts).filter(|(_, draft)| draft.named) {
         let name = &draft.step.name;
         match numbers.get(name) {
             None => {
                 numbers.insert(name.clone(), number);
             }
             Some(&StepNumber(_)) => {
-                let first = numbers
-                    .get(name)
-                    .map_or(draft.name_at, |first: &StepNumber| {
-                        drafts[first.index()].name_at
-                    });
+                let first = numbers.get(name).map_or(draft.name_at, |first: &StepNumber| drafts[first.index()].name_at);
                 report
-                    .add(
-                        &codes::DUPLICATE_STEP,
-                        draft.name_at,
-                        format!("two steps are named {}", quoted(name)),
-                    )
+                    .add(&codes::DUPLICATE_STEP, draft.name_at, format!("two steps are named {}", quoted(name)))
                     .label("named a second time here")
                     .related(first, "the first is here");
             }
@@ -85,11 +67,7 @@ fn resolve<'n>(
     let mut resolved = Vec::with_capacity(draft.dependencies.len());
     for &mention in &draft.dependencies {
         if let Some(&first) = first_at.get(mention.name) {
-            let message = format!(
-                "{} names the dependency {} twice",
-                draft.label,
-                quoted(mention.name)
-            );
+            let message = format!("{} names the dependency {} twice", draft.label, quoted(mention.name));
             report
                 .add(&codes::DUPLICATE_DEPENDENCY, mention.at, message)
                 .label("named a second time here")
@@ -108,39 +86,20 @@ fn resolve<'n>(
         } else {
             let meant = (report.len() < MOST_SUGGESTIONS)
                 .then(|| {
-                    did_you_mean(
-                        mention.name,
-                        numbers
-                            .keys()
-                            .map(String::as_str)
-                            .filter(|&name| name != draft.step.name),
-                    )
+                    nearest(mention.name, numbers.keys().map(String::as_str).filter(|&name| name != draft.step.name))
                 })
                 .flatten();
-            let message = format!(
-                "{} depends on {}, which does not exist",
-                draft.label,
-                quoted(mention.name)
-            );
-            report
-                .add(&codes::UNKNOWN_DEPENDENCY, mention.at, message)
-                .label("unknown step")
-                .suggest(meant);
+            let message = format!("{} depends on {}, which does not exist", draft.label, quoted(mention.name));
+            report.add(&codes::UNKNOWN_DEPENDENCY, mention.at, message).label("unknown step").suggest(meant);
         }
     }
     resolved
 }
 
 /// Reports cycles that have no step in common, and a path that is too long.
-fn check_cycles(
-    drafts: &[Draft<'_>],
-    resolved: &[Vec<(StepNumber, Mention<'_>)>],
-    report: &mut Report,
-) {
-    let mut parents: Vec<Vec<StepNumber>> = resolved
-        .iter()
-        .map(|of| of.iter().map(|&(number, _)| number).collect())
-        .collect();
+fn check_cycles(drafts: &[Draft<'_>], resolved: &[Vec<(StepNumber, Mention<'_>)>], report: &mut Report) {
+    let mut parents: Vec<Vec<StepNumber>> =
+        resolved.iter().map(|of| of.iter().map(|&(number, _)| number).collect()).collect();
     for _ in 0..MOST_CYCLES {
         match Graph::new(parents.clone()).levels() {
             Ok(levels) => {
@@ -170,30 +129,18 @@ fn tell_cycle(
     };
     let mut path: Vec<&str> = steps.iter().map(|&step| name(step)).collect();
     if path.len() > LONGEST_CYCLE_TOLD {
-        path.splice(
-            LONGEST_CYCLE_TOLD / 2..path.len() - LONGEST_CYCLE_TOLD / 2,
-            ["…"],
-        );
+        path.splice(LONGEST_CYCLE_TOLD / 2..path.len() - LONGEST_CYCLE_TOLD / 2, ["…"]);
     }
     path.push(name(first));
     let mention = |from: StepNumber, to: StepNumber| {
-        resolved[from.index()]
-            .iter()
-            .find_map(|&(number, mention)| (number == to).then_some(mention.at))
+        resolved[from.index()].iter().find_map(|&(number, mention)| (number == to).then_some(mention.at))
     };
     let at = mention(first, second).unwrap_or(drafts[first.index()].name_at);
     let mut added = report
-        .add(
-            &codes::CYCLE,
-            at,
-            format!("these steps wait for each other: {}", path.join(" -> ")),
-        )
+        .add(&codes::CYCLE, at, format!("these steps wait for each other: {}", path.join(" -> ")))
         .label(format!("`{}` waits for `{}`", name(first), name(second)))
         .help("each arrow reads \"depends on\"; remove one of them");
-    let following = steps
-        .iter()
-        .skip(1)
-        .zip(steps.iter().skip(2).chain([&first]));
+    let following = steps.iter().skip(1).zip(steps.iter().skip(2).chain([&first]));
     for (&from, &to) in following.take(4) {
         if let Some(at) = mention(from, to) {
             added = added.related(at, format!("`{}` waits for `{}`", name(from), name(to)));
@@ -206,15 +153,8 @@ fn check_depth(drafts: &[Draft<'_>], levels: &[usize], report: &mut Report) {
     if deepest <= MAX_DEPTH {
         return;
     }
-    if let Some((draft, _)) = drafts
-        .iter()
-        .zip(levels)
-        .find(|&(_, &level)| level == MAX_DEPTH)
-    {
-        let message =
-            format!("the longest path has {deepest} steps; at most {MAX_DEPTH} are allowed");
-        report
-            .add(&codes::TOO_DEEP, draft.name_at, message)
-            .label(format!("step {} of a path", MAX_DEPTH + 1));
+    if let Some((draft, _)) = drafts.iter().zip(levels).find(|&(_, &level)| level == MAX_DEPTH) {
+        let message = format!("the longest path has {deepest} steps; at most {MAX_DEPTH} are allowed");
+        report.add(&codes::TOO_DEEP, draft.name_at, message).label(format!("step {} of a path", MAX_DEPTH + 1));
     }
 }

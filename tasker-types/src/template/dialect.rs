@@ -57,20 +57,12 @@ impl Dialect {
 
     /// Adds one warning for each kind that was met.
     pub(super) fn warn(&self, report: &mut Report) {
-        self.colon_keys
-            .warn(report, &codes::COLON_KEYS, |key, count| {
-                let keys = if count == 1 { "key is" } else { "keys are" };
-                (
-                    format!("{count} {keys} written with a leading colon"),
-                    format!("write `{key}:` instead of `:{key}:`"),
-                )
-            });
+        self.colon_keys.warn(report, &codes::COLON_KEYS, |key, count| {
+            let keys = if count == 1 { "key is" } else { "keys are" };
+            (format!("{count} {keys} written with a leading colon"), format!("write `{key}:` instead of `:{key}:`"))
+        });
         self.limits.warn(report, &codes::RETRY_LIMIT, |_, count| {
-            let times = if count == 1 {
-                String::new()
-            } else {
-                format!(" (used {count} times)")
-            };
+            let times = if count == 1 { String::new() } else { format!(" (used {count} times)") };
             (
                 format!("`limit` is an older spelling of `max_attempts`{times}"),
                 "write `max_attempts`; the first attempt counts".to_owned(),
@@ -82,22 +74,14 @@ impl Dialect {
                 "remove it; of this block only `initialization.input_validation.required_fields` is used".to_owned(),
             )
         });
-        self.validations
-            .warn(report, &codes::VALIDATION_IN_HANDLER, |rule, _| {
-                (
-                    format!(
-                        "`{rule}` of `input_validation` is not enforced when a task is submitted"
-                    ),
-                    "the first step's handler must check it; `required_fields` are enforced"
-                        .to_owned(),
-                )
-            });
+        self.validations.warn(report, &codes::VALIDATION_IN_HANDLER, |rule, _| {
+            (
+                format!("`{rule}` of `input_validation` is not enforced when a task is submitted"),
+                "the first step's handler must check it; `required_fields` are enforced".to_owned(),
+            )
+        });
         self.rust_paths.warn(report, &codes::RUST_PATH, |_, count| {
-            let callables = if count == 1 {
-                "callable is"
-            } else {
-                "callables are"
-            };
+            let callables = if count == 1 { "callable is" } else { "callables are" };
             (
                 format!("{count} {callables} written as a Rust path"),
                 "write the handler's name; a path leads to the handler that has it as an alias, \
@@ -117,12 +101,7 @@ impl Tally {
     }
 
     /// `words` makes the message and the help of the first word that was met and the count.
-    fn warn(
-        &self,
-        report: &mut Report,
-        code: &Code,
-        words: impl Fn(&str, usize) -> (String, String),
-    ) {
+    fn warn(&self, report: &mut Report, code: &Code, words: impl Fn(&str, usize) -> (String, String)) {
         let Some((at, word)) = &self.first else {
             return;
         };

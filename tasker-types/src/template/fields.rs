@@ -6,7 +6,7 @@ use super::keys::{Block, Key, Need};
 use super::node::{At, Entry, Kind, Node};
 use super::report::Report;
 use super::scalar::{Scalar, describe, quoted, resolve, shortened};
-use super::suggest::did_you_mean;
+use crate::suggest::nearest;
 
 /// What keys are called elsewhere, and here.
 const SYNONYMS: &[(&str, &str)] = &[
@@ -51,20 +51,10 @@ impl<'n, 's> Fields<'n, 's> {
         prefix: &'static str,
         reading: &mut Reading,
     ) -> Option<Self> {
-        let mut fields = Self {
-            found: Vec::new(),
-            owner,
-            prefix,
-        };
+        let mut fields = Self { found: Vec::new(), owner, prefix };
         let Kind::Map(entries) = &node.kind else {
-            let message = format!(
-                "{} must be a mapping, but is {}",
-                fields.place(),
-                describe(node)
-            );
-            let added = reading
-                .report
-                .add(&codes::WRONG_TYPE, node.anchor(), message);
+            let message = format!("{} must be a mapping, but is {}", fields.place(), describe(node));
+            let added = reading.report.add(&codes::WRONG_TYPE, node.anchor(), message);
             added.label("not a mapping");
             return None;
         };
@@ -93,9 +83,7 @@ impl<'n, 's> Fields<'n, 's> {
 
     /// The entry of the key `name`.
     pub(super) fn get(&self, name: &str) -> Option<&'n Entry<'s>> {
-        self.found
-            .iter()
-            .find_map(|&(key, entry)| (key == name).then_some(entry))
+        self.found.iter().find_map(|&(key, entry)| (key == name).then_some(entry))
     }
 
     /// The key in words: "`retry.backoff` of step `charge`".
@@ -136,23 +124,12 @@ impl<'n, 's> Fields<'n, 's> {
 
     /// Reports an unknown key. Where it is clear which key was meant, its value is read as that
     /// key's, so that one slip of the pen does not cause a row of findings.
-    fn unknown(
-        &mut self,
-        block: &'static Block,
-        name: &str,
-        entry: &'n Entry<'s>,
-        reading: &mut Reading,
-    ) {
-        let synonym = SYNONYMS
-            .iter()
-            .find_map(|&(other, own)| (other == name).then(|| block.find(own)).flatten());
+    fn unknown(&mut self, block: &'static Block, name: &str, entry: &'n Entry<'s>, reading: &mut Reading) {
+        let synonym = SYNONYMS.iter().find_map(|&(other, own)| (other == name).then(|| block.find(own)).flatten());
         let names = block.keys.iter().map(|key| key.name);
-        let meant = synonym.or_else(|| block.find(did_you_mean(name, names)?));
+        let meant = synonym.or_else(|| block.find(nearest(name, names)?));
         let message = format!("unknown key {} in {}", quoted(name), self.place());
-        let added = reading
-            .report
-            .add(&codes::UNKNOWN_KEY, entry.key_at, message)
-            .label("unknown key");
+        let added = reading.report.add(&codes::UNKNOWN_KEY, entry.key_at, message).label("unknown key");
         match meant {
             Some(key) => {
                 added.suggest(Some(key.name));
@@ -181,9 +158,7 @@ impl<'n, 's> Fields<'n, 's> {
     pub(super) fn text(&self, name: &str, reading: &mut Reading) -> Option<(&'n str, At)> {
         let value = &self.get(name)?.value;
         match &value.kind {
-            Kind::Scalar { text, plain } if resolve(text, *plain) != Scalar::Null => {
-                Some((text, value.at))
-            }
+            Kind::Scalar { text, plain } if resolve(text, *plain) != Scalar::Null => Some((text, value.at)),
             _ => {
                 self.wrong_type(name, "text", value, reading);
                 None
@@ -208,13 +183,7 @@ impl<'n, 's> Fields<'n, 's> {
     }
 
     /// The whole number of the key `name`, which must lie between the two bounds.
-    pub(super) fn integer(
-        &self,
-        name: &str,
-        least: u64,
-        most: u64,
-        reading: &mut Reading,
-    ) -> Option<u64> {
+    pub(super) fn integer(&self, name: &str, least: u64, most: u64, reading: &mut Reading) -> Option<u64> {
         let value = &self.get(name)?.value;
         let number = match &value.kind {
             Kind::Scalar { text, plain } => match resolve(text, *plain) {
@@ -227,15 +196,11 @@ impl<'n, 's> Fields<'n, 's> {
             self.wrong_type(name, "a whole number", value, reading);
             return None;
         };
-        let fits = number
-            .and_then(|number| u64::try_from(number).ok())
-            .filter(|number| (least..=most).contains(number));
+        let fits =
+            number.and_then(|number| u64::try_from(number).ok()).filter(|number| (least..=most).contains(number));
         if fits.is_none() {
             let message = format!("{} must be from {least} to {most}", self.name_of(name));
-            reading
-                .report
-                .add(&codes::OUT_OF_RANGE, value.at, message)
-                .label("out of range");
+            reading.report.add(&codes::OUT_OF_RANGE, value.at, message).label("out of range");
         }
         fits
     }
@@ -253,22 +218,12 @@ impl<'n, 's> Fields<'n, 's> {
     }
 
     /// Reports that the value of the key `name` is not what it must be.
-    pub(super) fn wrong_type(
-        &self,
-        name: &str,
-        wanted: &str,
-        value: &Node<'_>,
-        reading: &mut Reading,
-    ) {
-        let message = format!(
-            "{} must be {wanted}, but is {}",
-            self.name_of(name),
-            describe(value)
-        );
-        let added = reading
-            .report
-            .add(&codes::WRONG_TYPE, value.anchor(), message)
-            .label(format!("must be {wanted}"));
+    pub(super) fn wrong_type(&self, name: &str, wanted: &str, value: &Node<'_>, reading: &mut Reading) {
+        let message = format!("{} must be {wanted}, but is {}", self.name_of(name), describe(value));
+        // Where nothing is written there is nothing to point at but the key.
+        let key_at = self.get(name).filter(|_| value.at.start == value.at.end).map(|entry| entry.key_at);
+        let at = key_at.unwrap_or_else(|| value.anchor());
+        let added = reading.report.add(&codes::WRONG_TYPE, at, message).label(format!("must be {wanted}"));
         if let Kind::Scalar { text, plain } = &value.kind {
             let boolean = match (&**text, wanted.starts_with("`true`")) {
                 ("yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y", true) => Some("`true`"),
@@ -277,10 +232,7 @@ impl<'n, 's> Fields<'n, 's> {
             };
             let unquoted = !plain && !matches!(resolve(text, true), Scalar::Text(_) | Scalar::Null);
             if let Some(boolean) = boolean {
-                added.help(format!(
-                    "YAML 1.2 reads {} as text; write {boolean}",
-                    quoted(text)
-                ));
+                added.help(format!("YAML 1.2 reads {} as text; write {boolean}", quoted(text)));
             } else if unquoted && wanted != "a list" {
                 added.help("remove the quotes");
             } else if wanted == "a list" && resolve(text, *plain) != Scalar::Null {

@@ -56,11 +56,7 @@ impl Span {
     /// back to the character's first byte.
     #[must_use]
     pub fn of(source: &str, bytes: Range<usize>) -> Self {
-        Lines::of(source).locate(Self {
-            start: bytes.start,
-            end: bytes.end,
-            ..Self::default()
-        })
+        Lines::of(source).locate(Self { start: bytes.start, end: bytes.end, ..Self::default() })
     }
 
     /// The bytes.
@@ -174,12 +170,7 @@ impl Findings {
     #[must_use]
     pub fn new(file_name: &str, source: &str, mut list: Vec<Finding>) -> Self {
         list.sort_by_key(|finding| (finding.span, finding.code));
-        Self {
-            file_name: file_name.to_owned(),
-            source: source.to_owned(),
-            list,
-            omitted: 0,
-        }
+        Self { file_name: file_name.to_owned(), source: source.to_owned(), list, omitted: 0 }
     }
 
     /// The findings.

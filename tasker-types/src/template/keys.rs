@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::codes::{self, Code};
-use super::limits::{
-    MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS,
-};
+use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS};
 use crate::Backoff;
 
 /// The keys that one kind of mapping may have.
@@ -43,12 +41,7 @@ impl Block {
 }
 
 const fn key(name: &'static str, need: Need, about: &'static str, schema: fn() -> Value) -> Key {
-    Key {
-        name,
-        need,
-        about,
-        schema,
-    }
+    Key { name, need, about, schema }
 }
 
 /// The template itself.
@@ -72,18 +65,8 @@ pub(super) const TEMPLATE: Block = Block {
             "Three numbers; `0.1.0` where none is given.",
             || json!({ "type": "string", "pattern": "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$", "default": "0.1.0" }),
         ),
-        key(
-            "description",
-            Need::Optional,
-            "What the workflow does.",
-            || json!({ "type": "string" }),
-        ),
-        key(
-            "metadata",
-            Need::Optional,
-            "Whatever its author adds.",
-            || json!({}),
-        ),
+        key("description", Need::Optional, "What the workflow does.", || json!({ "type": "string" })),
+        key("metadata", Need::Optional, "Whatever its author adds.", || json!({})),
         key(
             "input_schema",
             Need::NotBuilt(&codes::INPUT_SCHEMA_NOT_BUILT),
@@ -132,12 +115,7 @@ pub(super) const STEP: Block = Block {
             "The step's name.",
             || json!({ "type": "string", "pattern": "^[a-z0-9_]+$", "maxLength": MAX_IDENTIFIER_BYTES }),
         ),
-        key(
-            "description",
-            Need::Optional,
-            "What the step does.",
-            || json!({ "type": "string" }),
-        ),
+        key("description", Need::Optional, "What the step does.", || json!({ "type": "string" })),
         key(
             "type",
             Need::Optional,
@@ -204,12 +182,7 @@ pub(super) const HANDLER: Block = Block {
             "The handler's name; the step's own where none is given.",
             || json!({ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }),
         ),
-        key(
-            "initialization",
-            Need::Optional,
-            "What the handler is made with.",
-            || json!({ "type": "object" }),
-        ),
+        key("initialization", Need::Optional, "What the handler is made with.", || json!({ "type": "object" })),
     ],
 };
 
@@ -264,12 +237,7 @@ pub(super) const RETRY: Block = Block {
 /// The older dialect's `task_handler`.
 pub(super) const TASK_HANDLER: Block = Block {
     keys: &[
-        key(
-            "callable",
-            Need::Older,
-            "Has no effect: steps have handlers.",
-            || json!({ "type": "string" }),
-        ),
+        key("callable", Need::Older, "Has no effect: steps have handlers.", || json!({ "type": "string" })),
         key(
             "initialization",
             Need::Optional,

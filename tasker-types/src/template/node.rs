@@ -15,12 +15,7 @@ pub(super) struct At {
 impl At {
     /// A span whose line and column the report fills in when it is finished.
     pub(super) fn unlocated(self) -> Span {
-        Span {
-            start: self.start,
-            end: self.end,
-            line: 0,
-            column: 0,
-        }
+        Span { start: self.start, end: self.end, line: 0, column: 0 }
     }
 }
 
@@ -76,9 +71,7 @@ impl Node<'_> {
     pub(super) fn anchor(&self) -> At {
         match &self.kind {
             Kind::Map(entries) => entries.first().map_or(self.at, |entry| entry.key_at),
-            Kind::List(items) if self.at.start == self.at.end => {
-                items.first().map_or(self.at, Node::anchor)
-            }
+            Kind::List(items) if self.at.start == self.at.end => items.first().map_or(self.at, Node::anchor),
             Kind::Scalar { .. } | Kind::List(_) => self.at,
         }
     }

@@ -58,13 +58,8 @@ pub struct StepPlace {
 pub fn parse(file_name: &str, source: &str) -> Result<Parsed, Findings> {
     let mut reading = Reading::default();
     let root = yaml::read(source, &mut reading.report);
-    let parts = root
-        .as_ref()
-        .and_then(|root| read::read(root, &mut reading));
-    let Reading {
-        mut report,
-        dialect,
-    } = reading;
+    let parts = root.as_ref().and_then(|root| read::read(root, &mut reading));
+    let Reading { mut report, dialect } = reading;
     let connected = parts.map(|(template, mut drafts)| {
         connect(&mut drafts, &mut report);
         (template, drafts)
@@ -74,36 +69,17 @@ pub fn parse(file_name: &str, source: &str) -> Result<Parsed, Findings> {
     let (list, omitted) = report.finish(source);
     match connected {
         Some((template, drafts)) if !refused => Ok(finished(template, drafts, list, source)),
-        _ => Err(Findings {
-            file_name: file_name.to_owned(),
-            source: source.to_owned(),
-            list,
-            omitted,
-        }),
+        _ => Err(Findings { file_name: file_name.to_owned(), source: source.to_owned(), list, omitted }),
     }
 }
 
-fn finished(
-    mut template: Template,
-    drafts: Vec<Draft<'_>>,
-    warnings: Vec<Finding>,
-    source: &str,
-) -> Parsed {
+fn finished(mut template: Template, drafts: Vec<Draft<'_>>, warnings: Vec<Finding>, source: &str) -> Parsed {
     let mut lines = Lines::of(source);
     let mut places = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let name = lines.locate(draft.name_at.unlocated());
-        places.push(StepPlace {
-            name,
-            handler: draft
-                .handler_at
-                .map_or(name, |at| lines.locate(at.unlocated())),
-        });
+        places.push(StepPlace { name, handler: draft.handler_at.map_or(name, |at| lines.locate(at.unlocated())) });
         template.steps.push(draft.step);
     }
-    Parsed {
-        template,
-        warnings,
-        places,
-    }
+    Parsed { template, warnings, places }
 }

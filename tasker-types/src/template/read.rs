@@ -11,26 +11,20 @@ use super::names::{check_name, check_version};
 use super::node::{Kind, Node};
 use super::scalar::{Scalar, quoted, resolve};
 use super::step::{self, Draft};
-use super::suggest::did_you_mean;
 use super::value::to_json;
+use crate::suggest::nearest;
 
 const IDENTITY_STRATEGIES: &[&str] = &["always_unique", "strict", "caller_provided"];
 
 /// The template without its steps, and the steps; `None` where the file is no mapping.
-pub(super) fn read<'n>(
-    root: &'n Node<'_>,
-    reading: &mut Reading,
-) -> Option<(Template, Vec<Draft<'n>>)> {
+pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Template, Vec<Draft<'n>>)> {
     let fields = Fields::of(root, &TEMPLATE, "the template".to_owned(), "", reading)?;
     let name = name(&fields, "name", reading);
     let template = Template {
         name: name.unwrap_or_default(),
-        namespace: self::name(&fields, "namespace_name", reading)
-            .unwrap_or_else(|| "default".to_owned()),
+        namespace: self::name(&fields, "namespace_name", reading).unwrap_or_else(|| "default".to_owned()),
         version: version(&fields, reading).unwrap_or_else(|| "0.1.0".to_owned()),
-        description: fields
-            .text("description", reading)
-            .map(|(text, _)| text.to_owned()),
+        description: fields.text("description", reading).map(|(text, _)| text.to_owned()),
         metadata: fields
             .get("metadata")
             .map(|entry| to_json(&entry.value, &mut reading.dialect, &mut reading.report))
@@ -47,20 +41,9 @@ pub(super) fn read<'n>(
 fn name(fields: &Fields<'_, '_>, key: &str, reading: &mut Reading) -> Option<String> {
     let (name, at) = fields.text(key, reading)?;
     if let Err(bad) = check_name(name) {
-        let of = if key == "name" {
-            "a template"
-        } else {
-            "a namespace"
-        };
-        let message = format!(
-            "{} cannot be the name of {of}: {}",
-            quoted(name),
-            bad.reason
-        );
-        reading
-            .report
-            .add(&codes::BAD_NAME, at, message)
-            .suggest(bad.suggestion.as_deref());
+        let of = if key == "name" { "template" } else { "namespace" };
+        let message = format!("bad {of} name: {}", bad.reason);
+        reading.report.add(&codes::BAD_NAME, at, message).suggest(bad.suggestion.as_deref());
     }
     Some(name.to_owned())
 }
@@ -68,11 +51,8 @@ fn name(fields: &Fields<'_, '_>, key: &str, reading: &mut Reading) -> Option<Str
 fn version(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<String> {
     let (version, at) = fields.text("version", reading)?;
     if let Err(bad) = check_version(version) {
-        let message = format!("{} cannot be a version: {}", quoted(version), bad.reason);
-        reading
-            .report
-            .add(&codes::BAD_VERSION, at, message)
-            .suggest(bad.suggestion.as_deref());
+        let message = format!("bad version {}: {}", quoted(version), bad.reason);
+        reading.report.add(&codes::BAD_VERSION, at, message).suggest(bad.suggestion.as_deref());
     }
     Some(version.to_owned())
 }
@@ -85,10 +65,7 @@ fn refuse_other_identities(fields: &Fields<'_, '_>, reading: &mut Reading) {
         return;
     }
     if IDENTITY_STRATEGIES.contains(&strategy) {
-        let message = format!(
-            "{} is `{strategy}`, which is not built yet",
-            fields.name_of("identity_strategy")
-        );
+        let message = format!("{} is `{strategy}`, which is not built yet", fields.name_of("identity_strategy"));
         reading
             .report
             .add(&codes::IDENTITY_NOT_BUILT, at, message)
@@ -106,7 +83,7 @@ fn refuse_other_identities(fields: &Fields<'_, '_>, reading: &mut Reading) {
             .add(&codes::UNKNOWN_VALUE, at, message)
             .label("unknown value")
             .help("take one of always_unique, strict, caller_provided")
-            .suggest(did_you_mean(strategy, known));
+            .suggest(nearest(strategy, known));
     }
 }
 
@@ -120,12 +97,7 @@ fn required_fields(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<Vec
     }
     let initialization = handler.get("initialization")?;
     let Kind::Map(entries) = &initialization.value.kind else {
-        handler.wrong_type(
-            "initialization",
-            "a mapping",
-            &initialization.value,
-            reading,
-        );
+        handler.wrong_type("initialization", "a mapping", &initialization.value, reading);
         return None;
     };
     let mut required = None;
@@ -136,12 +108,7 @@ fn required_fields(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<Vec
             continue;
         }
         let Kind::Map(rules) = &entry.value.kind else {
-            handler.wrong_type(
-                "initialization.input_validation",
-                "a mapping",
-                &entry.value,
-                reading,
-            );
+            handler.wrong_type("initialization.input_validation", "a mapping", &entry.value, reading);
             continue;
         };
         for rule in rules {
@@ -154,30 +121,19 @@ fn required_fields(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<Vec
     required
 }
 
-fn field_names(
-    handler: &Fields<'_, '_>,
-    value: &Node<'_>,
-    reading: &mut Reading,
-) -> Option<Vec<String>> {
+fn field_names(handler: &Fields<'_, '_>, value: &Node<'_>, reading: &mut Reading) -> Option<Vec<String>> {
     let names = match &value.kind {
         Kind::List(items) => items
             .iter()
             .map(|item| match &item.kind {
-                Kind::Scalar { text, plain } if resolve(text, *plain) != Scalar::Null => {
-                    Some(text.to_string())
-                }
+                Kind::Scalar { text, plain } if resolve(text, *plain) != Scalar::Null => Some(text.to_string()),
                 _ => None,
             })
             .collect::<Option<Vec<_>>>(),
         _ => None,
     };
     if names.is_none() {
-        handler.wrong_type(
-            "initialization.input_validation.required_fields",
-            "a list of names",
-            value,
-            reading,
-        );
+        handler.wrong_type("initialization.input_validation.required_fields", "a list of names", value, reading);
     }
     names
 }
@@ -192,25 +148,15 @@ fn steps<'n>(fields: &Fields<'n, '_>, reading: &mut Reading) -> Vec<Draft<'n>> {
         Kind::Map(_) => false,
     };
     if is_empty {
-        let added = reading
-            .report
-            .add(&codes::NO_STEPS, entry.key_at, "the template has no steps");
+        let added = reading.report.add(&codes::NO_STEPS, entry.key_at, "the template has no steps");
         added.label("empty").help("add one: `- name: first_step`");
         return Vec::new();
     }
     let items = fields.list("steps", reading).unwrap_or_default();
     if let Some(first_beyond) = items.get(MAX_STEPS) {
-        let message = format!(
-            "the template has {} steps; at most {MAX_STEPS} are allowed",
-            items.len()
-        );
-        reading
-            .report
-            .add(&codes::TOO_MANY, first_beyond.anchor(), message)
-            .label("the first step beyond the limit");
+        let message = format!("the template has {} steps; at most {MAX_STEPS} are allowed", items.len());
+        reading.report.add(&codes::TOO_MANY, first_beyond.anchor(), message).label("the first step beyond the limit");
     }
     let bounded = items.iter().take(MAX_STEPS).enumerate();
-    bounded
-        .map(|(at, node)| step::read(node, at + 1, reading))
-        .collect()
+    bounded.map(|(at, node)| step::read(node, at + 1, reading)).collect()
 }

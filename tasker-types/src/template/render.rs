@@ -13,34 +13,14 @@ const TAB: &str = "    ";
 pub(super) fn render(finding: &Finding, file_name: &str, source: &str) -> String {
     let mut out = String::new();
     let message = one_line(&finding.message);
-    let _ = writeln!(
-        out,
-        "{}[{}]: {message}",
-        finding.severity.as_str(),
-        finding.code
-    );
-    let related = finding
-        .related
-        .iter()
-        .map(|(span, text)| (*span, Some(text.as_str())));
-    let places: Vec<_> = finding
-        .span
-        .map(|span| (span, finding.label.as_deref()))
-        .into_iter()
-        .chain(related)
-        .collect();
+    let _ = writeln!(out, "{}[{}]: {message}", finding.severity.as_str(), finding.code);
+    let related = finding.related.iter().map(|(span, text)| (*span, Some(text.as_str())));
+    let places: Vec<_> = finding.span.map(|span| (span, finding.label.as_deref())).into_iter().chain(related).collect();
     let last_line = places.iter().map(|(span, _)| span.line).max().unwrap_or(0);
     let margin = last_line.to_string().len();
     for (at, &(span, label)) in places.iter().enumerate() {
         let corner = if at == 0 { '╭' } else { '├' };
-        let _ = writeln!(
-            out,
-            "{:margin$} {corner}─[{}:{}:{}]",
-            "",
-            one_line(file_name),
-            span.line,
-            span.column
-        );
+        let _ = writeln!(out, "{:margin$} {corner}─[{}:{}:{}]", "", one_line(file_name), span.line, span.column);
         write_snippet(&mut out, margin, span, label, source);
     }
     if let Some(help) = &finding.help {
@@ -97,11 +77,7 @@ impl Snippet {
         let mut text = before.text;
         text.push_str(&marked.text);
         text.push_str(&after.text);
-        Self {
-            text: text.trim_end().to_owned(),
-            before: before.width,
-            width: marked.width.max(1),
-        }
+        Self { text: text.trim_end().to_owned(), before: before.width, width: marked.width.max(1) }
     }
 }
 
@@ -182,10 +158,7 @@ fn is_direction(c: char) -> bool {
 fn width(c: char) -> usize {
     match c {
         '\t' => TAB.len(),
-        '\u{0300}'..='\u{036f}'
-        | '\u{200b}'..='\u{200d}'
-        | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' => 0,
+        '\u{0300}'..='\u{036f}' | '\u{200b}'..='\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' => 0,
         '\u{1100}'..='\u{115f}'
         | '\u{2e80}'..='\u{303e}'
         | '\u{3041}'..='\u{a4cf}'

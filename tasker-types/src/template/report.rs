@@ -24,8 +24,7 @@ impl Report {
             self.omitted += 1;
             return Added(None);
         }
-        self.list
-            .push(Finding::new(code, message).at(at.unlocated()));
+        self.list.push(Finding::new(code, message).at(at.unlocated()));
         Added(self.list.last_mut())
     }
 

@@ -26,11 +26,7 @@ pub(super) fn resolve(text: &str, plain: bool) -> Scalar<'_> {
         "false" | "False" | "FALSE" => Scalar::Bool(false),
         _ => integer(text).map_or_else(
             || {
-                if is_float(text) {
-                    Scalar::Float(text)
-                } else {
-                    Scalar::Text(text)
-                }
+                if is_float(text) { Scalar::Float(text) } else { Scalar::Text(text) }
             },
             Scalar::Int,
         ),
@@ -117,18 +113,12 @@ mod tests {
         assert_eq!(resolve("0x1F", true), Scalar::Int(Some(31)));
         assert_eq!(resolve("0o17", true), Scalar::Int(Some(15)));
         assert_eq!(resolve("017", true), Scalar::Int(Some(17)));
-        assert_eq!(
-            resolve("18446744073709551615", true),
-            Scalar::Int(Some(u64::MAX.into()))
-        );
+        assert_eq!(resolve("18446744073709551615", true), Scalar::Int(Some(u64::MAX.into())));
         assert_eq!(resolve("18446744073709551616", true), Scalar::Int(None));
         for float in ["1.0", ".5", "1.", "1e3", "-1.5E-7", ".inf", "-.INF", ".nan"] {
             assert_eq!(resolve(float, true), Scalar::Float(float));
         }
-        for text in [
-            "no", "yes", "on", "tRue", "1.0.0", "1_000", ".", "e5", "1e", "-", "0x", "-0x1",
-            "+.nan",
-        ] {
+        for text in ["no", "yes", "on", "tRue", "1.0.0", "1_000", ".", "e5", "1e", "-", "0x", "-0x1", "+.nan"] {
             assert_eq!(resolve(text, true), Scalar::Text(text));
         }
     }

@@ -5,11 +5,11 @@ use super::fields::{Fields, Reading};
 use super::keys::{HANDLER, RETRY, STEP};
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS};
 use super::names::{check_handler, check_step, is_rust_path};
-use super::node::{At, Kind, Node};
+use super::node::{At, Entry, Kind, Node};
 use super::scalar::{Scalar, describe, quoted, resolve};
-use super::suggest::did_you_mean;
 use super::value::to_json;
 use super::{HandlerRef, StepTemplate};
+use crate::suggest::nearest;
 use crate::{Backoff, RetrySpec};
 
 /// A step whose dependencies are names still.
@@ -33,21 +33,12 @@ pub(super) struct Mention<'n> {
     pub(super) at: At,
 }
 
-const STEP_TYPES: &[&str] = &[
-    "standard",
-    "decision",
-    "deferred_convergence",
-    "batchable",
-    "batch_worker",
-];
+const STEP_TYPES: &[&str] = &["standard", "decision", "deferred_convergence", "batchable", "batch_worker"];
 
 /// The step that `node` describes; `position` counts from 1.
 pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Reading) -> Draft<'n> {
     let peeked = peek_name(node);
-    let label = peeked.map_or_else(
-        || format!("step {position}"),
-        |name| format!("step {}", quoted(name)),
-    );
+    let label = peeked.map_or_else(|| format!("step {position}"), |name| format!("step {}", quoted(name)));
     let mut draft = Draft {
         step: StepTemplate {
             name: peeked.unwrap_or_default().to_owned(),
@@ -75,20 +66,11 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
         name.clone_into(&mut draft.step.name);
         name.clone_into(&mut draft.step.handler.callable);
         if let Err(bad) = check_step(name) {
-            let message = format!(
-                "{} cannot be the name of a step: {}",
-                quoted(name),
-                bad.reason
-            );
-            reading
-                .report
-                .add(&codes::BAD_NAME, at, message)
-                .suggest(bad.suggestion.as_deref());
+            let message = format!("bad step name: {}", bad.reason);
+            reading.report.add(&codes::BAD_NAME, at, message).suggest(bad.suggestion.as_deref());
         }
     }
-    draft.step.description = fields
-        .text("description", reading)
-        .map(|(text, _)| text.to_owned());
+    draft.step.description = fields.text("description", reading).map(|(text, _)| text.to_owned());
     refuse_what_is_not_built(&fields, reading);
     handler(&fields, &mut draft, reading);
     draft.dependencies = dependencies(&fields, reading);
@@ -102,9 +84,7 @@ fn peek_name<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     let Kind::Map(entries) = &node.kind else {
         return None;
     };
-    let entry = entries
-        .iter()
-        .find(|entry| matches!(&*entry.key, "name" | ":name"))?;
+    let entry = entries.iter().find(|entry| matches!(&*entry.key, "name" | ":name"))?;
     match &entry.value.kind {
         Kind::Scalar { text, plain } if resolve(text, *plain) != Scalar::Null => Some(text),
         _ => None,
@@ -112,41 +92,28 @@ fn peek_name<'n>(node: &'n Node<'_>) -> Option<&'n str> {
 }
 
 fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
-    if let Some((kind, at)) = fields
-        .text("type", reading)
-        .filter(|&(kind, _)| kind != "standard")
-    {
+    if let Some((kind, at)) = fields.text("type", reading).filter(|&(kind, _)| kind != "standard") {
         if STEP_TYPES.contains(&kind) {
-            let message = format!(
-                "{} is `{kind}`, which is not built yet",
-                fields.name_of("type")
-            );
+            let message = format!("{} is `{kind}`, which is not built yet", fields.name_of("type"));
             reading
                 .report
                 .add(&codes::STEP_TYPE_NOT_BUILT, at, message)
                 .label("not built yet")
                 .help("this version runs `standard` steps only");
         } else {
-            let message = format!(
-                "{} is {}, which is no type of step",
-                fields.name_of("type"),
-                quoted(kind)
-            );
+            let message = format!("{} is {}, which is no type of step", fields.name_of("type"), quoted(kind));
             let types = STEP_TYPES.iter().copied();
             reading
                 .report
                 .add(&codes::UNKNOWN_VALUE, at, message)
                 .help("types are standard, decision, deferred_convergence, batchable, batch_worker")
-                .suggest(did_you_mean(kind, types));
+                .suggest(nearest(kind, types));
         }
     }
     if fields.boolean("skippable", reading) == Some(true)
         && let Some(entry) = fields.get("skippable")
     {
-        let message = format!(
-            "{} is `true`, which is not built yet",
-            fields.name_of("skippable")
-        );
+        let message = format!("{} is `true`, which is not built yet", fields.name_of("skippable"));
         reading
             .report
             .add(&codes::SKIPPABLE_NOT_BUILT, entry.value.at, message)
@@ -154,9 +121,7 @@ fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
             .help("in this version a step that fails for good fails its task");
     }
     if let Some(entry) = fields.get("publishes_events")
-        && fields
-            .list("publishes_events", reading)
-            .is_some_and(|events| !events.is_empty())
+        && fields.list("publishes_events", reading).is_some_and(|events| !events.is_empty())
     {
         let message = format!("{} is not built yet", fields.name_of("publishes_events"));
         reading
@@ -168,25 +133,28 @@ fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
 }
 
 fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Reading) {
-    let Some(entry) = fields.get("handler") else {
-        return;
-    };
-    let callable = match &entry.value.kind {
+    let given = fields.get("handler").and_then(|entry| given_handler(fields, entry, draft, reading));
+    if let Some((callable, at)) = given {
+        name_handler(callable, at, draft, reading);
+    } else if draft.named && check_step(&draft.step.name).is_ok() && check_handler(&draft.step.name).is_err() {
+        let message = format!("{} names no handler, and its own name cannot be that of one", draft.label);
+        let added = reading.report.add(&codes::BAD_HANDLER, draft.name_at, message);
+        added.help("names of handlers begin with a letter; give the step a `handler`");
+    }
+}
+
+/// The name under `handler`, in its short or its long form, and what the handler is made with.
+fn given_handler<'n>(
+    fields: &Fields<'n, '_>,
+    entry: &'n Entry<'_>,
+    draft: &mut Draft<'n>,
+    reading: &mut Reading,
+) -> Option<(&'n str, At)> {
+    match &entry.value.kind {
         Kind::Map(_) => {
-            let Some(inner) = Fields::of(
-                &entry.value,
-                &HANDLER,
-                draft.label.clone(),
-                "handler.",
-                reading,
-            ) else {
-                return;
-            };
+            let inner = Fields::of(&entry.value, &HANDLER, draft.label.clone(), "handler.", reading)?;
             if let Some(given) = inner.get("initialization") {
-                match (
-                    &given.value.kind,
-                    to_json(&given.value, &mut reading.dialect, &mut reading.report),
-                ) {
+                match (&given.value.kind, to_json(&given.value, &mut reading.dialect, &mut reading.report)) {
                     (Kind::Map(_), json) => draft.step.handler.initialization = json,
                     (_, serde_json::Value::Null) => {}
                     _ => inner.wrong_type("initialization", "a mapping", &given.value, reading),
@@ -199,53 +167,33 @@ fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Rea
             None
         }
         Kind::Scalar { .. } => fields.text("handler", reading),
-    };
-    let Some((callable, at)) = callable else {
-        return;
-    };
+    }
+}
+
+fn name_handler(callable: &str, at: At, draft: &mut Draft<'_>, reading: &mut Reading) {
     draft.handler_at = Some(at);
     callable.clone_into(&mut draft.step.handler.callable);
     if is_rust_path(callable) {
         reading.dialect.rust_path(at, callable);
     } else if let Err(bad) = check_handler(callable) {
-        let message = format!(
-            "{} cannot be the name of a handler: {}",
-            quoted(callable),
-            bad.reason
-        );
-        reading
-            .report
-            .add(&codes::BAD_HANDLER, at, message)
-            .suggest(bad.suggestion.as_deref());
+        let message = format!("bad handler name: {}", bad.reason);
+        reading.report.add(&codes::BAD_HANDLER, at, message).suggest(bad.suggestion.as_deref());
     }
 }
 
 fn dependencies<'n>(fields: &Fields<'n, '_>, reading: &mut Reading) -> Vec<Mention<'n>> {
     let has_none = fields.get("dependencies").is_none();
-    let items = if has_none {
-        None
-    } else {
-        fields.list("dependencies", reading)
-    };
+    let items = if has_none { None } else { fields.list("dependencies", reading) };
     let mut mentions = Vec::new();
     for item in items.unwrap_or_default() {
         match &item.kind {
             Kind::Scalar { text, plain } if resolve(text, *plain) != Scalar::Null => {
-                mentions.push(Mention {
-                    name: text,
-                    at: item.at,
-                });
+                mentions.push(Mention { name: text, at: item.at });
             }
             _ => {
-                let message = format!(
-                    "{} must be names of steps, but one is {}",
-                    fields.name_of("dependencies"),
-                    describe(item)
-                );
-                reading
-                    .report
-                    .add(&codes::WRONG_TYPE, item.anchor(), message)
-                    .label("must be the name of a step");
+                let message =
+                    format!("{} must be names of steps, but one is {}", fields.name_of("dependencies"), describe(item));
+                reading.report.add(&codes::WRONG_TYPE, item.anchor(), message).label("must be the name of a step");
             }
         }
     }
@@ -263,24 +211,14 @@ fn retry(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) -> RetrySp
         let number = retry.integer(name, 1, MAX_ATTEMPTS.into(), reading)?;
         u32::try_from(number).ok()
     };
-    let (max_attempts, limit, max_losses) = (
-        attempts("max_attempts"),
-        attempts("limit"),
-        attempts("max_losses"),
-    );
+    let (max_attempts, limit, max_losses) = (attempts("max_attempts"), attempts("limit"), attempts("max_losses"));
     if let Some(old) = retry.get("limit") {
         reading.dialect.limit(old.key_at);
         if let Some(new) = retry.get("max_attempts") {
-            let message = format!(
-                "{} is given twice: `limit` is an older spelling of it",
-                retry.name_of("max_attempts")
-            );
-            let added = reading
-                .report
-                .add(&codes::DUPLICATE_KEY, old.key_at, message);
-            added
-                .related(new.key_at, "it is given here too")
-                .help("remove `limit`");
+            let message =
+                format!("{} is given twice: `limit` is an older spelling of it", retry.name_of("max_attempts"));
+            let added = reading.report.add(&codes::DUPLICATE_KEY, old.key_at, message);
+            added.related(new.key_at, "it is given here too").help("remove `limit`");
         }
     }
     RetrySpec {
@@ -300,17 +238,13 @@ fn backoff(retry: &Fields<'_, '_>, reading: &mut Reading) -> Option<Backoff> {
     let backoff = Backoff::from_name(name);
     if backoff.is_none() {
         let names = Backoff::ALL.iter().map(|backoff| backoff.as_str());
-        let message = format!(
-            "{} is {}, which is no way to back off",
-            retry.name_of("backoff"),
-            quoted(name)
-        );
+        let message = format!("{} is {}, which is no way to back off", retry.name_of("backoff"), quoted(name));
         reading
             .report
             .add(&codes::UNKNOWN_VALUE, at, message)
             .label("unknown value")
             .help("take one of none, linear, exponential, fibonacci")
-            .suggest(did_you_mean(name, names));
+            .suggest(nearest(name, names));
     }
     backoff
 }
@@ -328,10 +262,7 @@ fn timeout(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<u64> {
             Decimal::Millis(millis) => Some(millis),
             Decimal::TooFine => {
                 let message = format!("{} is finer than a millisecond", fields.name_of(KEY));
-                reading
-                    .report
-                    .add(&codes::OUT_OF_RANGE, value.at, message)
-                    .label("at most three decimals");
+                reading.report.add(&codes::OUT_OF_RANGE, value.at, message).label("at most three decimals");
                 return None;
             }
             Decimal::Other => None,
@@ -341,15 +272,11 @@ fn timeout(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<u64> {
             return None;
         }
     };
-    let fits = millis
-        .and_then(|millis| u64::try_from(millis).ok())
-        .filter(|millis| (1..=MAX_DURATION_MS).contains(millis));
+    let fits =
+        millis.and_then(|millis| u64::try_from(millis).ok()).filter(|millis| (1..=MAX_DURATION_MS).contains(millis));
     if fits.is_none() {
-        let message = format!(
-            "{} must be above 0 and at most {} (30 days)",
-            fields.name_of(KEY),
-            MAX_DURATION_MS / 1_000
-        );
+        let message =
+            format!("{} must be above 0 and at most {} (30 days)", fields.name_of(KEY), MAX_DURATION_MS / 1_000);
         reading
             .report
             .add(&codes::OUT_OF_RANGE, value.at, message)
@@ -369,11 +296,7 @@ enum Decimal {
 }
 
 fn decimal_millis(text: &str) -> Decimal {
-    let (whole, fraction) = text
-        .strip_prefix('+')
-        .unwrap_or(text)
-        .split_once('.')
-        .unwrap_or((text, ""));
+    let (whole, fraction) = text.strip_prefix('+').unwrap_or(text).split_once('.').unwrap_or((text, ""));
     let fraction = fraction.trim_end_matches('0');
     let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
     if whole.len() > 12 || !all_digits(whole) || !all_digits(fraction) {
@@ -382,9 +305,7 @@ fn decimal_millis(text: &str) -> Decimal {
     if fraction.len() > 3 {
         return Decimal::TooFine;
     }
-    format!("{whole}{fraction:0<3}")
-        .parse()
-        .map_or(Decimal::Other, Decimal::Millis)
+    format!("{whole}{fraction:0<3}").parse().map_or(Decimal::Other, Decimal::Millis)
 }
 
 #[cfg(test)]

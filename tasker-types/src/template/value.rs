@@ -12,10 +12,7 @@ use super::scalar::{Scalar, quoted, resolve};
 pub(super) fn to_json(node: &Node<'_>, dialect: &mut Dialect, report: &mut Report) -> Value {
     match &node.kind {
         Kind::Scalar { text, plain } => scalar(text, *plain, node.at, report),
-        Kind::List(items) => items
-            .iter()
-            .map(|item| to_json(item, dialect, report))
-            .collect(),
+        Kind::List(items) => items.iter().map(|item| to_json(item, dialect, report)).collect(),
         Kind::Map(entries) => {
             let mut map = Map::new();
             for entry in entries {
@@ -44,9 +41,7 @@ fn scalar(text: &str, plain: bool, at: At, report: &mut Report) -> Value {
     number.map_or_else(
         || {
             let message = format!("JSON cannot hold the number {}", quoted(text));
-            report
-                .add(&codes::NOT_JSON, at, message)
-                .help("put it in quotes to keep it as text");
+            report.add(&codes::NOT_JSON, at, message).help("put it in quotes to keep it as text");
             Value::Null
         },
         Value::Number,
@@ -94,10 +89,7 @@ mod tests {
     #[test]
     fn canonical_json_is_sorted_and_dense() {
         let mut out = String::new();
-        write_canonical(
-            &json!({ "b": [1, 2.5, "x\n"], "a": { "d": null, "c": true } }),
-            &mut out,
-        );
+        write_canonical(&json!({ "b": [1, 2.5, "x\n"], "a": { "d": null, "c": true } }), &mut out);
         assert_eq!(out, r#"{"a":{"c":true,"d":null},"b":[1,2.5,"x\n"]}"#);
     }
 }

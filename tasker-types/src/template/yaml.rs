@@ -8,9 +8,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use serde_saphyr::granit_parser::{
-    self as granit, ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag,
-};
+use serde_saphyr::granit_parser::{self as granit, ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
 
 use super::codes;
 use super::limits::{MAX_NESTING, MAX_NODES, MAX_SOURCE_BYTES};
@@ -21,10 +19,7 @@ use super::scalar::{describe, quoted};
 /// The first document of `source`, or `None` after an error that leaves nothing to look at.
 pub(super) fn read<'s>(source: &'s str, report: &mut Report) -> Option<Node<'s>> {
     if source.len() > MAX_SOURCE_BYTES {
-        let message = format!(
-            "the file has {} bytes; a template has at most {MAX_SOURCE_BYTES}",
-            source.len()
-        );
+        let message = format!("the file has {} bytes; a template has at most {MAX_SOURCE_BYTES}", source.len());
         report.add(&codes::TOO_LARGE, At { start: 0, end: 0 }, message);
         return None;
     }
@@ -33,14 +28,8 @@ pub(super) fn read<'s>(source: &'s str, report: &mut Report) -> Option<Node<'s>>
         block_nesting_limit: MAX_NESTING,
     };
     options.set_emit_comments(false);
-    let mut builder = Builder {
-        source,
-        report,
-        open: Vec::new(),
-        anchored: BTreeMap::new(),
-        budget: MAX_NODES,
-        root: None,
-    };
+    let mut builder =
+        Builder { source, report, open: Vec::new(), anchored: BTreeMap::new(), budget: MAX_NODES, root: None };
     let finished = builder.run(Parser::new_from_str_with_options(source, options));
     match (finished, builder.root) {
         (true, Some(root)) => Some(root),
@@ -97,26 +86,17 @@ impl<'s> Builder<'s, '_> {
             let going_on = match event {
                 Event::DocumentStart(..) if self.root.is_some() => {
                     self.report
-                        .add(
-                            &codes::UNSUPPORTED_YAML,
-                            at,
-                            "the file has more than one document",
-                        )
+                        .add(&codes::UNSUPPORTED_YAML, at, "the file has more than one document")
                         .label("the second document begins here")
                         .help("keep one template a file");
                     return true;
                 }
-                Event::Scalar(text, style, anchor, tag) => {
-                    self.scalar(at, text, style, anchor, tag.as_deref())
-                }
+                Event::Scalar(text, style, anchor, tag) => self.scalar(at, text, style, anchor, tag.as_deref()),
                 Event::SequenceStart(_, anchor, tag) => {
                     self.begin(at, anchor, tag.as_deref(), "seq", Content::List(Vec::new()))
                 }
                 Event::MappingStart(_, anchor, tag) => {
-                    let content = Content::Map {
-                        entries: Vec::new(),
-                        key: None,
-                    };
+                    let content = Content::Map { entries: Vec::new(), key: None };
                     self.begin(at, anchor, tag.as_deref(), "map", content)
                 }
                 Event::SequenceEnd | Event::MappingEnd => self.end(at),
@@ -134,20 +114,10 @@ impl<'s> Builder<'s, '_> {
     fn at(&self, bytes: Option<std::ops::Range<usize>>) -> At {
         let bytes = bytes.unwrap_or(0..0);
         let text = self.source.get(bytes.clone()).unwrap_or("");
-        At {
-            start: bytes.start,
-            end: bytes.start + text.trim_end().len(),
-        }
+        At { start: bytes.start, end: bytes.start + text.trim_end().len() }
     }
 
-    fn scalar(
-        &mut self,
-        at: At,
-        text: Cow<'s, str>,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Tag>,
-    ) -> bool {
+    fn scalar(&mut self, at: At, text: Cow<'s, str>, style: ScalarStyle, anchor: usize, tag: Option<&Tag>) -> bool {
         let is_text = tag.is_some_and(|tag| tag.core_suffix() == Some("str"));
         if tag.is_some() && !is_text {
             self.bad_tag(at, tag);
@@ -158,41 +128,20 @@ impl<'s> Builder<'s, '_> {
                 .help("PostgreSQL cannot store it; remove it");
         }
         // The parser gives `~` for a value that is not written at all.
-        let text = if at.start == at.end && text == "~" {
-            Cow::Borrowed("")
-        } else {
-            text
-        };
+        let text = if at.start == at.end && text == "~" { Cow::Borrowed("") } else { text };
         let plain = style == ScalarStyle::Plain && !is_text;
-        let node = Node {
-            at,
-            kind: Kind::Scalar { text, plain },
-        };
+        let node = Node { at, kind: Kind::Scalar { text, plain } };
         self.finished(node, anchor)
     }
 
-    fn begin(
-        &mut self,
-        at: At,
-        anchor: usize,
-        tag: Option<&Tag>,
-        own_tag: &str,
-        content: Content<'s>,
-    ) -> bool {
+    fn begin(&mut self, at: At, anchor: usize, tag: Option<&Tag>, own_tag: &str, content: Content<'s>) -> bool {
         if tag.is_some_and(|tag| tag.core_suffix() != Some(own_tag)) {
             self.bad_tag(at, tag);
         }
         if self.open.len() >= MAX_NESTING {
-            return self.too_large(
-                at,
-                format!("values are nested more than {MAX_NESTING} deep"),
-            );
+            return self.too_large(at, format!("values are nested more than {MAX_NESTING} deep"));
         }
-        self.open.push(Open {
-            at,
-            anchor,
-            content,
-        });
+        self.open.push(Open { at, anchor, content });
         true
     }
 
@@ -202,14 +151,7 @@ impl<'s> Builder<'s, '_> {
         };
         // A block begins at its first entry and has no end of its own worth showing.
         let is_flow = self.source[open.at.start..].starts_with(['[', '{']);
-        let at = if is_flow {
-            At {
-                start: open.at.start,
-                end: end.end,
-            }
-        } else {
-            open.at
-        };
+        let at = if is_flow { At { start: open.at.start, end: end.end } } else { open.at };
         let kind = match open.content {
             Content::List(items) => Kind::List(items),
             Content::Map { entries, .. } => Kind::Map(settled(entries, self.report)),
@@ -221,20 +163,13 @@ impl<'s> Builder<'s, '_> {
     fn alias(&mut self, at: At, anchor: usize) -> bool {
         let Some(node) = self.anchored.get(&anchor) else {
             self.report
-                .add(
-                    &codes::UNSUPPORTED_YAML,
-                    at,
-                    "an alias stands inside of what it stands for",
-                )
+                .add(&codes::UNSUPPORTED_YAML, at, "an alias stands inside of what it stands for")
                 .label("this would contain itself");
             return false;
         };
         let (count, height) = (node.count(), node.height());
         if self.open.len() + height > MAX_NESTING {
-            return self.too_large(
-                at,
-                format!("values are nested more than {MAX_NESTING} deep"),
-            );
+            return self.too_large(at, format!("values are nested more than {MAX_NESTING} deep"));
         }
         self.charge(at, count) && self.attach_copy(at, anchor)
     }
@@ -272,12 +207,7 @@ impl<'s> Builder<'s, '_> {
             }
             Content::Map { entries, key } => {
                 if let Some((key, key_at, key_plain)) = key.take().flatten() {
-                    entries.push(Entry {
-                        key,
-                        key_at,
-                        key_plain,
-                        value: node,
-                    });
+                    entries.push(Entry { key, key_at, key_plain, value: node });
                 }
             }
         }
@@ -292,9 +222,7 @@ impl<'s> Builder<'s, '_> {
             }
             None => self.too_large(
                 at,
-                format!(
-                    "the file has more than {MAX_NODES} values, counting what its aliases stand for"
-                ),
+                format!("the file has more than {MAX_NODES} values, counting what its aliases stand for"),
             ),
         }
     }
@@ -307,41 +235,21 @@ impl<'s> Builder<'s, '_> {
     fn bad_tag(&mut self, at: At, tag: Option<&Tag>) {
         let tag = tag.map(Tag::original).unwrap_or_default();
         self.report
-            .add(
-                &codes::UNSUPPORTED_YAML,
-                at,
-                format!("the tag {} cannot be used here", quoted(&tag)),
-            )
+            .add(&codes::UNSUPPORTED_YAML, at, format!("the tag {} cannot be used here", quoted(&tag)))
             .help("only `!!str`, `!!map` and `!!seq` are known; quotes make text of a value");
     }
 
     fn syntax_error(&mut self, error: &ScanError) {
         let mark = error.marker();
-        let start = self
-            .source
-            .floor_char_boundary(mark.byte_offset().unwrap_or(self.source.len()));
+        let start = self.source.floor_char_boundary(mark.byte_offset().unwrap_or(self.source.len()));
         let rest = &self.source[start..];
-        let width = rest
-            .chars()
-            .next()
-            .filter(|c| !c.is_whitespace())
-            .map_or(0, char::len_utf8);
-        let at = At {
-            start,
-            end: start + width,
-        };
+        let width = rest.chars().next().filter(|c| !c.is_whitespace()).map_or(0, char::len_utf8);
+        let at = At { start, end: start + width };
         if *error.kind() == ErrorKind::RecursionLimitExceeded {
-            self.too_large(
-                at,
-                format!("values are nested more than {MAX_NESTING} deep"),
-            );
+            self.too_large(at, format!("values are nested more than {MAX_NESTING} deep"));
             return;
         }
-        let mut added = self.report.add(
-            &codes::SYNTAX,
-            at,
-            format!("not valid YAML: {}", error.info()),
-        );
+        let mut added = self.report.add(&codes::SYNTAX, at, format!("not valid YAML: {}", error.info()));
         if let Some(help) = help_for(error.kind()) {
             added = added.help(help);
         }
@@ -360,11 +268,7 @@ fn settled<'s>(entries: Vec<Entry<'s>>, report: &mut Report) -> Vec<Entry<'s>> {
             merged.push_back(entry.value);
         } else if let Some(&first) = first_at.get(&entry.key) {
             report
-                .add(
-                    &codes::DUPLICATE_KEY,
-                    entry.key_at,
-                    format!("the key {} is given twice", quoted(&entry.key)),
-                )
+                .add(&codes::DUPLICATE_KEY, entry.key_at, format!("the key {} is given twice", quoted(&entry.key)))
                 .label("given a second time here")
                 .related(first, "the first is here");
         } else {
@@ -386,10 +290,7 @@ fn settled<'s>(entries: Vec<Entry<'s>>, report: &mut Report) -> Vec<Entry<'s>> {
                 merged.extend(items);
             }
             _ => {
-                let message = format!(
-                    "`<<` takes a mapping or a list of mappings, but is {}",
-                    describe(&value)
-                );
+                let message = format!("`<<` takes a mapping or a list of mappings, but is {}", describe(&value));
                 report.add(&codes::WRONG_TYPE, value.anchor(), message);
             }
         }
@@ -406,11 +307,7 @@ fn as_key<'s>(node: Node<'s>, report: &mut Report) -> Option<Key<'s>> {
         }
         Kind::List(_) | Kind::Map(_) => {
             report
-                .add(
-                    &codes::UNSUPPORTED_YAML,
-                    node.anchor(),
-                    format!("a key is {}; keys are text", describe(&node)),
-                )
+                .add(&codes::UNSUPPORTED_YAML, node.anchor(), format!("a key is {}; keys are text", describe(&node)))
                 .help("put it in quotes if it is meant as text");
             None
         }
@@ -419,19 +316,18 @@ fn as_key<'s>(node: Node<'s>, report: &mut Report) -> Option<Key<'s>> {
 
 fn help_for(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::TabInBlockIndentation
-        | ErrorKind::TabInIndentation
-        | ErrorKind::TabNotAllowed => "indent with spaces, not with tabs",
-        ErrorKind::MappingValueNotAllowed => {
-            "put the text in quotes if it has `: ` in it; else check the indentation"
+        ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation | ErrorKind::TabNotAllowed => {
+            "indent with spaces, not with tabs"
+        }
+        ErrorKind::MappingValueNotAllowed => "put the text in quotes if it has `: ` in it; else check the indentation",
+        ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
+            "remove the character, or write it as an escape in double quotes"
         }
         ErrorKind::UnexpectedCharacter { .. } => "put the text in quotes",
         ErrorKind::UnknownAnchor => {
             "an alias (`*name`) needs an anchor (`&name`) before it; put a text that begins with `*` in quotes"
         }
-        ErrorKind::ExpectedBlockMappingKey
-        | ErrorKind::ExpectedBlockSequenceEntry
-        | ErrorKind::InvalidIndentation => {
+        ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry | ErrorKind::InvalidIndentation => {
             "check the indentation: the entries of one mapping or list begin in the same column"
         }
         ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent => {

@@ -6,17 +6,14 @@ use tasker_types::{Backoff, RetryPolicy, RetrySpec, StepNumber};
 
 const ORDER: &str = include_str!("files/order_fulfillment.yaml");
 const SEQUENCE: &str = include_str!("files/mathematical_sequence.yaml");
+const EVERYTHING: &str = include_str!("files/everything.yaml");
 
 fn accept(source: &str) -> Parsed {
     parse("test.yaml", source).unwrap_or_else(|findings| panic!("{findings}"))
 }
 
 fn names(template: &Template) -> Vec<&str> {
-    template
-        .steps
-        .iter()
-        .map(|step| step.name.as_str())
-        .collect()
+    template.steps.iter().map(|step| step.name.as_str()).collect()
 }
 
 #[test]
@@ -28,15 +25,7 @@ fn the_order_template_of_the_guide_is_taken_as_it_stands() {
         (&*template.name, &*template.namespace, &*template.version),
         ("order_fulfillment", "ecommerce", "1.0.0")
     );
-    assert_eq!(
-        names(&template),
-        [
-            "validate_order",
-            "reserve_inventory",
-            "process_payment",
-            "ship_order"
-        ]
-    );
+    assert_eq!(names(&template), ["validate_order", "reserve_inventory", "process_payment", "ship_order"]);
     assert_eq!(template.graph().depth(), Ok(4));
     let last = template.step_named("ship_order").unwrap();
     let step = &template.steps[last.index()];
@@ -66,14 +55,8 @@ fn the_older_dialect_is_taken_with_one_warning_of_each_kind() {
     assert_eq!(template.metadata["author"], "TAS-41 Rust Worker Demo");
     assert_eq!(template.metadata["tags"][1], "pattern:linear");
     let step = &template.steps[1];
-    assert_eq!(
-        step.handler.callable,
-        "rust::linear_workflow::LinearStep2Handler"
-    );
-    assert_eq!(
-        step.handler.initialization,
-        json!({ "operation": "add", "constant": 10 })
-    );
+    assert_eq!(step.handler.callable, "rust::linear_workflow::LinearStep2Handler");
+    assert_eq!(step.handler.initialization, json!({ "operation": "add", "constant": 10 }));
     assert_eq!(step.dependencies, [StepNumber(0)]);
     assert_eq!(step.retry.max_attempts, Some(3));
     assert_eq!(step.timeout_ms, Some(30_000));
@@ -82,14 +65,94 @@ fn the_older_dialect_is_taken_with_one_warning_of_each_kind() {
 #[test]
 fn what_is_not_written_has_a_default() {
     let template = accept("name: a\nsteps: [{ name: only }]\n").template;
-    assert_eq!(
-        (&*template.namespace, &*template.version),
-        ("default", "0.1.0")
-    );
+    assert_eq!((&*template.namespace, &*template.version), ("default", "0.1.0"));
     assert_eq!(template.metadata, json!({}));
     let step = &template.steps[0];
     assert_eq!(step.handler.callable, "only");
     assert_eq!(step.handler.initialization, json!({}));
     assert_eq!(step.retry, RetrySpec::default());
     assert_eq!(step.timeout_ms, None);
+}
+
+#[test]
+fn every_notation_of_yaml_that_json_can_hold_is_taken() {
+    let parsed = accept(EVERYTHING);
+    assert_eq!(parsed.warnings, []);
+    let template = parsed.template;
+    assert_eq!(template.description.as_deref(), Some("Folded over two lines.\n"));
+    let metadata = json!({
+        "author": "ops",
+        "tags": ["a", "b", "c", 1, 2.5, true, null, "no", "2026-01-31"],
+        "nested": { "json": [1, { "deep": null }], "question": "mark" },
+        "literal": "one\n  two\n",
+        "text": "5",
+        "also": [1],
+    });
+    assert_eq!(template.metadata, metadata);
+    assert_eq!(template.steps[0].handler.callable, "shop.first");
+    assert_eq!(template.steps[1].handler.initialization["meta"], metadata);
+    assert_eq!(template.steps[1].retry.backoff, Some(Backoff::Fibonacci));
+    assert_eq!(template.steps[1].timeout_ms, Some(250));
+    // The third step is the second one with another name and other dependencies.
+    let third = &template.steps[2];
+    assert_eq!((&*third.name, &*third.handler.callable), ("third", "second"));
+    assert_eq!(third.dependencies, [StepNumber(0), StepNumber(1)]);
+    assert_eq!(third.retry, template.steps[1].retry);
+}
+
+#[test]
+fn json_is_a_template_too() {
+    let yaml = accept("name: t\nversion: 2.0.0\nsteps:\n  - name: a\n  - name: b\n    dependencies: [a]\n").template;
+    let json = r#"{"version": "2.0.0", "steps": [{"name": "a"}, {"dependencies": ["a"], "name": "b"}], "name": "t"}"#;
+    assert_eq!(accept(json).template, yaml);
+    assert_eq!(accept(json).template.content_hash_hex(), yaml.content_hash_hex());
+}
+
+#[test]
+fn names_keep_the_spelling_of_the_source() {
+    let template =
+        accept("name: no\nsteps:\n  - { name: on, handler: h }\n  - { name: 007, handler: h, dependencies: [on] }\n");
+    assert_eq!(template.template.name, "no");
+    assert_eq!(names(&template.template), ["on", "007"]);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_breaks_change_nothing() {
+    let unix = "name: t\nsteps:\n  - name: a\n    description: |\n      x\n      y\n";
+    let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
+    assert_eq!(accept(&windows).template, accept(unix).template);
+}
+
+#[test]
+fn places_lead_to_the_names_in_the_source() {
+    let source = "name: t\nsteps:\n  - name: a\n  - handler: { callable: x.y }\n    name: b\n";
+    let places = accept(source).places;
+    assert_eq!(&source[places[0].name.bytes()], "a");
+    assert_eq!(&source[places[0].handler.bytes()], "a");
+    assert_eq!(&source[places[1].name.bytes()], "b");
+    assert_eq!(&source[places[1].handler.bytes()], "x.y");
+    assert_eq!((places[1].handler.line, places[1].handler.column), (4, 26));
+}
+
+#[test]
+fn the_content_hash_follows_what_the_template_says() {
+    let hash = |source: &str| accept(source).template.content_hash_hex();
+    let first = hash("name: t\nsteps: [name: a]\nmetadata: { x: 1, y: 2 }\n");
+    assert_eq!(first, hash("# a comment\nmetadata:\n  y: 2\n  x: 1\nname: t\nsteps:\n- name: a\n"));
+    assert_ne!(first, hash("name: t\nsteps: [name: a]\nmetadata: { x: 1, y: 3 }\n"));
+    // Stored hashes must be found again by later versions.
+    assert_eq!(first, "2316d659fa692fbb10470c5fb8beb5abe219ca044ad774740dff5cfc856784c0");
+}
+
+#[test]
+fn a_stored_template_with_unknown_keys_or_steps_is_refused() {
+    let json = serde_json::to_value(accept("name: t\nsteps: [name: a]\n").template).unwrap();
+    let mut newer = json.clone();
+    newer["steps"][0]["skippable"] = true.into();
+    let error = serde_json::from_value::<Template>(newer).unwrap_err();
+    assert!(error.to_string().contains("skippable"), "{error}");
+    let mut broken = json;
+    broken["steps"][0]["dependencies"] = json!([7]);
+    let error = serde_json::from_value::<Template>(broken).unwrap_err();
+    assert_eq!(error.to_string(), "step `a` depends on step number 7, but there are 1 steps");
 }

@@ -38,7 +38,7 @@ pub async fn a_dropped_submit_happened_or_did_not(store: &dyn Store) {
     for polls in 1..=POLLS {
         let number = u32::try_from(polls).unwrap();
         let commands = vec![submit(task(number), &pinned), submit(task(100 + number), &pinned)];
-        let batch = Batch { commands, capacity: None, now: Some(w.now) };
+        let batch = Batch { commands: commands.into(), capacity: None, now: Some(w.now) };
         let ended = dropped(polls, store.transact(batch)).await;
         settled(store, &w).await;
         w.look(1).await;
@@ -56,7 +56,7 @@ pub async fn a_dropped_outcome_happened_or_did_not(store: &dyn Store) {
         w.one(submit(id, &pinned)).await.unwrap();
         let claim = w.claim_one(worker(1)).await;
         let capacity = Capacity { worker: worker(1), free: 2, queues: w.queues.clone(), continued: 0 };
-        let batch = Batch { commands: vec![complete(&claim)], capacity: Some(capacity), now: Some(w.now) };
+        let batch = Batch { commands: [complete(&claim)].into(), capacity: Some(capacity), now: Some(w.now) };
         let ended = dropped(polls, store.transact(batch)).await;
         settled(store, &w).await;
         w.look(2).await;

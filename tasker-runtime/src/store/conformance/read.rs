@@ -230,7 +230,7 @@ pub async fn inputs_are_the_context_and_the_results_that_exist(store: &dyn Store
     assert_eq!((context.context["order"].as_i64(), context.priority), (Some(7), 3));
     assert_eq!(context.correlation_id, format!("correlation of {}", task(1)));
     assert_eq!(given.results.keys().copied().collect::<Vec<_>>(), [StepNumber(0)]);
-    assert_eq!(given.results[&StepNumber(0)]["attempt"], 1);
+    assert_eq!(given.results[&StepNumber(0)].result["attempt"], 1);
     let given = store.inputs(vec![InputRequest { context: false, ..wanted }]).await.unwrap().remove(0);
     assert!(given.context.is_none() && given.results.len() == 1);
 }
@@ -300,4 +300,15 @@ pub async fn what_this_process_writes_does_not_change_the_version(store: &dyn St
     let claim = w.claim_one(worker(1)).await;
     w.one(complete(&claim)).await.unwrap();
     assert_eq!(store.version().await.unwrap(), before);
+}
+
+pub async fn the_state_of_a_task_is_told(store: &dyn Store) {
+    let mut w = World::new(store);
+    assert_eq!(store.task_state(task(1)).await.unwrap(), None);
+    let id = w.start(1, chain(1)).await;
+    assert_eq!(store.task_state(id).await.unwrap(), Some(TaskState::Pending));
+    let claim = w.claim_one(worker(1)).await;
+    assert_eq!(store.task_state(id).await.unwrap(), Some(TaskState::Running));
+    w.one(complete(&claim)).await.unwrap();
+    assert_eq!(store.task_state(id).await.unwrap(), Some(TaskState::Completed));
 }

@@ -61,7 +61,7 @@ pub async fn a_batch_that_cannot_be_written_changes_nothing(store: &dyn Store) {
     let before = w.rows.clone();
     let foreign = Pinned::new(TemplateId(4_711), chain(1), &[QueueId(1)]).into();
     let commands = vec![complete(&claim), submit(task(2), &good), submit(task(3), &foreign)];
-    let failed = store.transact(Batch { commands, capacity: None, now: Some(w.now) }).await;
+    let failed = store.transact(Batch { commands: commands.into(), capacity: None, now: Some(w.now) }).await;
     assert!(matches!(failed, Err(StoreError::Corrupt(_))), "no such template: {failed:?}");
     w.look(0).await;
     assert_eq!(w.rows, before);
@@ -87,7 +87,7 @@ pub async fn only_the_holder_of_a_claim_can_end_it(store: &dyn Store) {
 }
 
 pub async fn a_batch_without_its_time_is_an_error(store: &dyn Store) {
-    let failed = store.transact(Batch { commands: Vec::new(), capacity: None, now: None }).await;
+    let failed = store.transact(Batch { commands: Vec::new().into(), capacity: None, now: None }).await;
     assert!(matches!(failed, Err(StoreError::Corrupt(_))), "{failed:?}");
 }
 
@@ -216,4 +216,17 @@ pub async fn a_continuation_does_not_pass_what_has_a_higher_priority(store: &dyn
     assert_eq!((committed.claimed.len(), committed.ready), (0, 1));
     let order: Vec<_> = w.claim(worker(1), 100).await.iter().map(|claim| claim.task).collect();
     assert_eq!(order, [task(2), task(1)]);
+}
+
+pub async fn a_batch_tells_when_the_first_of_its_retries_is_due(store: &dyn Store) {
+    let mut w = World::new(store);
+    let mut later = roots(3);
+    later.steps[0].retry.backoff_base_ms = 9_000;
+    w.start(1, later).await;
+    let claims = w.claim(worker(1), 100).await;
+    let committed = w.transact(claims[..2].iter().map(fail).collect()).await;
+    let first = w.live(task(1), 1).unwrap().ready_at;
+    assert!(first < w.live(task(1), 0).unwrap().ready_at);
+    assert_eq!(committed.next_retry, Some(first));
+    assert_eq!(w.transact(vec![complete(&claims[2])]).await.next_retry, None, "the others are not of this batch");
 }

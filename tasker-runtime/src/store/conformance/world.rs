@@ -82,7 +82,7 @@ impl<'s, S: Store + ?Sized> World<'s, S> {
     pub async fn batch(&mut self, commands: Vec<Command>, capacity: Option<Capacity>) -> Committed {
         // A step can go one step of its table for each command, and one more by a continuation.
         let hops = commands.len() + usize::from(capacity.is_some());
-        let batch = Batch { commands, capacity, now: Some(self.now) };
+        let batch = Batch { commands: commands.into(), capacity, now: Some(self.now) };
         let committed = self.store.transact(batch).await.expect("the batch is written");
         self.hand_out(&committed.claimed);
         self.look(hops).await;

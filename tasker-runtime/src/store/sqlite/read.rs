@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite, SqliteConnection};
-use tasker_types::{StepNumber, TaskId, TaskState, WorkerId};
+use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, WorkerId};
 
 use super::error::translate;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
@@ -18,6 +18,14 @@ use crate::store::{
 
 async fn all(connection: &mut SqliteConnection, sql: &str, task: TaskId) -> Result<Vec<SqliteRow>, StoreError> {
     sqlx::query(AssertSqlSafe(sql)).bind(rows::id(task)).fetch_all(connection).await.map_err(translate)
+}
+
+pub(super) async fn task_state(
+    connection: &mut SqliteConnection,
+    task: TaskId,
+) -> Result<Option<TaskState>, StoreError> {
+    let Some(row) = all(connection, "SELECT state FROM tasks WHERE id = ?", task).await?.pop() else { return Ok(None) };
+    Columns::of(&row).code(TaskState::from_code).map(Some)
 }
 
 pub(super) async fn find_task(
@@ -163,7 +171,7 @@ pub(super) async fn inputs(
         let columns = &mut Columns::of(&row);
         let (task, number): (TaskId, StepNumber) = (columns.task()?, columns.number()?);
         if let Some(found) = inputs.get_mut(&task) {
-            found.results.insert(number, json(columns.get::<&str>()?)?.into());
+            found.results.insert(number, DependencyResult { result: json(columns.get::<&str>()?)? }.into());
         }
     }
     Ok(inputs.into_values().collect())

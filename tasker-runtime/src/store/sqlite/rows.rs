@@ -84,7 +84,7 @@ impl<'r> Columns<'r> {
         Ok(self.get::<Option<&str>>()?.map(Into::into))
     }
 
-    fn code<T>(&mut self, from: fn(i16) -> Option<T>) -> Result<T, StoreError> {
+    pub(super) fn code<T>(&mut self, from: fn(i16) -> Option<T>) -> Result<T, StoreError> {
         let code: i16 = self.get()?;
         from(code).ok_or_else(|| StoreError::Corrupt(format!("a state is {code}")))
     }

@@ -79,7 +79,7 @@ pub(super) async fn forget_statistics(connection: &mut SqliteConnection) -> Resu
 }
 
 /// The newest migration that the file has; 0 for an empty file.
-async fn schema_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
+pub(super) async fn schema_version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
     let table: Option<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema WHERE name = ?")
         .bind(MIGRATIONS_TABLE)
         .fetch_optional(&mut *connection)

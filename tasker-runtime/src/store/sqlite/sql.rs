@@ -1,5 +1,6 @@
-//! Statements over many rows: one text for each power of two, so that each is prepared once.
+//! Statements over many rows: a few sizes, filled with NULL, so that each text is prepared once.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -10,7 +11,7 @@ use crate::store::StoreError;
 use super::error::translate;
 
 /// The most rows of one statement; with the columns of the widest table well below SQLite's 32,766 parameters.
-const ROWS_MAX: usize = 256;
+pub(super) const ROWS_MAX: usize = 256;
 
 /// Rows for `VALUES`: `add` binds the columns of one row after the other.
 pub(super) struct Values<'q> {
@@ -25,18 +26,27 @@ impl<'q> Values<'q> {
         Self { before, after, columns }
     }
 
-    fn text(&self, rows: usize) -> String {
-        let mut text = String::with_capacity(self.before.len() + self.after.len() + rows * (self.columns * 2 + 3));
+    /// An insert; rows whose first column is NULL are only there to fill the statement.
+    pub(super) const fn insert(before: &'q str, columns: usize) -> Self {
+        Self { before, after: ") WHERE column1 IS NOT NULL", columns }
+    }
+
+    pub(super) fn text(&self, places: usize) -> String {
+        let mut text = String::with_capacity(self.before.len() + self.after.len() + places * (self.columns * 2 + 3));
+        self.write(places, &mut text);
+        text
+    }
+
+    fn write(&self, places: usize, text: &mut String) {
         text.push_str(self.before);
-        for row in 0..rows {
-            text.push_str(if row == 0 { "(" } else { ",(" });
+        for place in 0..places {
+            text.push_str(if place == 0 { "(" } else { ",(" });
             for column in 0..self.columns {
                 text.push_str(if column == 0 { "?" } else { ",?" });
             }
             text.push(')');
         }
         text.push_str(self.after);
-        text
     }
 
     /// Runs the statement for all rows; tells how many rows it touched.
@@ -58,8 +68,8 @@ impl<'q> Values<'q> {
         bind: impl Fn(&T, &mut Binder),
     ) -> Result<u64, StoreError> {
         let mut touched = 0;
-        for chunk in chunks(rows) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(chunk.len())), bound(&head, chunk, &bind)?);
+        for chunk in rows.chunks(ROWS_MAX) {
+            let query = sqlx::query_with(AssertSqlSafe(self.text(class(chunk.len()))), bound(&head, chunk, &bind)?);
             touched += query.execute(&mut *connection).await.map_err(translate)?.rows_affected();
         }
         Ok(touched)
@@ -73,20 +83,85 @@ impl<'q> Values<'q> {
         bind: impl Fn(&T, &mut Binder),
     ) -> Result<Vec<SqliteRow>, StoreError> {
         let mut found = Vec::with_capacity(rows.len());
-        for chunk in chunks(rows) {
-            let query = sqlx::query_with(AssertSqlSafe(self.text(chunk.len())), bound(|_| (), chunk, &bind)?);
+        for chunk in rows.chunks(ROWS_MAX) {
+            // The places after the last row stay unbound, which is NULL.
+            let query = sqlx::query_with(AssertSqlSafe(self.text(class(chunk.len()))), bound(|_| (), chunk, &bind)?);
             found.extend(query.fetch_all(&mut *connection).await.map_err(translate)?);
         }
         Ok(found)
     }
 }
 
+/// Statements that are sent to SQLite's thread together, those with about as many rows in one text.
+#[derive(Default)]
+pub(super) struct Script {
+    parts: BTreeMap<usize, Part>,
+    rows: u64,
+}
+
+#[derive(Default)]
+struct Part {
+    text: String,
+    binder: Binder,
+}
+
+impl Script {
+    /// Adds a statement for these rows; none where there are none.
+    pub(super) fn add<T>(
+        &mut self,
+        values: &Values<'_>,
+        rows: &[T],
+        bind: impl Fn(&T, &mut Binder),
+    ) -> Result<(), StoreError> {
+        for chunk in rows.chunks(ROWS_MAX) {
+            let places = class(chunk.len());
+            let part = self.parts.entry(places).or_default();
+            if !part.text.is_empty() {
+                part.text.push(';');
+            }
+            values.write(places, &mut part.text);
+            chunk.iter().for_each(|row| bind(row, &mut part.binder));
+            for _ in 0..(places - chunk.len()) * values.columns {
+                part.binder.add(None::<i64>);
+            }
+            if let Some(reason) = part.binder.failed.take() {
+                return Err(StoreError::Corrupt(reason));
+            }
+        }
+        self.rows += rows.len() as u64;
+        Ok(())
+    }
+
+    /// How many rows all statements are for.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Runs the statements; tells how many rows they touched.
+    pub(super) async fn execute(self, connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+        let mut touched = 0;
+        for part in self.parts.into_values() {
+            let query = sqlx::query_with(AssertSqlSafe(part.text), part.binder.arguments);
+            touched += query.execute(&mut *connection).await.map_err(translate)?.rows_affected();
+        }
+        Ok(touched)
+    }
+}
+
+/// The number of places of a statement for this many rows: few different ones, so that each is prepared once and kept.
+fn class(rows: usize) -> usize {
+    match rows {
+        0..=32 => rows.next_power_of_two(),
+        _ => rows.next_multiple_of(if rows <= 128 { 32 } else { 64 }),
+    }
+}
+
 /// Every row was as it had been loaded under the lock that is still held; or the file is damaged.
-pub(super) fn expect(touched: u64, wanted: usize, what: &str) -> Result<(), StoreError> {
-    if touched == wanted as u64 {
+pub(super) fn expect(touched: u64, wanted: u64) -> Result<(), StoreError> {
+    if touched == wanted {
         return Ok(());
     }
-    Err(StoreError::Corrupt(format!("{touched} of {wanted} {what} were as they had been loaded")))
+    Err(StoreError::Corrupt(format!("{touched} of {wanted} rows were as they had been loaded")))
 }
 
 fn bound<T>(
@@ -94,7 +169,7 @@ fn bound<T>(
     rows: &[T],
     bind: impl Fn(&T, &mut Binder),
 ) -> Result<SqliteArguments, StoreError> {
-    let mut binder = Binder { arguments: SqliteArguments::default(), failed: None };
+    let mut binder = Binder::default();
     head(&mut binder);
     for row in rows {
         bind(row, &mut binder);
@@ -105,18 +180,8 @@ fn bound<T>(
     }
 }
 
-/// Chunks whose lengths are powers of two, the largest first.
-fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
-    let mut rest = rows;
-    std::iter::from_fn(move || {
-        let length = rest.len().checked_ilog2().map(|log| (1usize << log).min(ROWS_MAX))?;
-        let (chunk, after) = rest.split_at(length);
-        rest = after;
-        Some(chunk)
-    })
-}
-
 /// Binds values one after the other; the first that can't be bound fails the statement.
+#[derive(Default)]
 pub(super) struct Binder {
     arguments: SqliteArguments,
     failed: Option<String>,
@@ -142,13 +207,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_are_powers_of_two_and_cover_everything() {
-        for length in 0..1000 {
-            let rows: Vec<usize> = (0..length).collect();
-            let parts: Vec<&[usize]> = chunks(&rows).collect();
-            assert!(parts.iter().all(|part| part.len().is_power_of_two() && part.len() <= ROWS_MAX));
-            assert_eq!(parts.concat(), rows);
-        }
+    fn a_class_has_room_for_its_rows_and_there_are_few() {
+        let classes: std::collections::BTreeSet<usize> = (1..=ROWS_MAX).map(class).collect();
+        assert!(
+            (1..=ROWS_MAX).all(|rows| class(rows) >= rows && class(rows) <= ROWS_MAX && class(rows) < rows * 2 + 1)
+        );
+        assert!(classes.len() <= 12, "{classes:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tasker_types::Timestamp;
 use super::error::translate;
 use super::writer::{begin, commit};
 use crate::core::{Pinned, QueueId, ResolvedTemplate, TemplateId};
-use crate::store::StoreError;
+use crate::store::{Queue, StoreError};
 
 /// Pinned templates by their number. They never change, so they are never dropped.
 #[derive(Debug, Default)]
@@ -109,6 +109,20 @@ async fn queues(connection: &mut SqliteConnection, namespace: &str) -> Result<BT
     let mut queues = BTreeMap::new();
     for row in rows {
         queues.insert(row.try_get(0).map_err(translate)?, QueueId(row.try_get(1).map_err(translate)?));
+    }
+    Ok(queues)
+}
+
+pub(super) async fn all_queues(connection: &mut SqliteConnection) -> Result<Vec<Queue>, StoreError> {
+    let sql = "SELECT id, namespace, handler FROM queues ORDER BY id";
+    let mut queues = Vec::new();
+    for row in sqlx::query(sql).fetch_all(connection).await.map_err(translate)? {
+        let id = QueueId(row.try_get(0).map_err(translate)?);
+        queues.push(Queue {
+            id,
+            namespace: row.try_get(1).map_err(translate)?,
+            handler: row.try_get(2).map_err(translate)?,
+        });
     }
     Ok(queues)
 }

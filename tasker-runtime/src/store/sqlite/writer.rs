@@ -6,6 +6,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use tasker_types::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use super::cache::Cache;
 use super::error::{translate, unless_committed};
 use super::templates::Templates;
 use super::{claim, prune, transact};
@@ -50,19 +51,44 @@ impl Writer {
 }
 
 async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jobs: mpsc::Receiver<Job>) {
+    let mut cache = Cache::default();
     while let Some(job) = jobs.recv().await {
         let c = &mut connection;
         // A caller who went away does not want the answer: what was done stays done.
         match job {
             Job::Transact(batch, answer) => {
-                _ = answer.send(whole(transact::transact(c, &templates, &batch).await, c).await);
+                let outcome = transact::transact(c, &templates, &mut cache, &batch).await;
+                if outcome.is_err() {
+                    cache.clear();
+                }
+                _ = answer.send(whole(outcome, c).await);
             }
-            Job::Claim(request, answer) => _ = answer.send(whole(claim::claim(c, &templates, &request).await, c).await),
-            Job::Due(now, answer) => _ = answer.send(whole(claim::due(c, now).await, c).await),
+            Job::Claim(request, answer) => {
+                let outcome = claim::claim(c, &templates, &request).await;
+                match &outcome {
+                    Ok(claims) => claims.claimed.iter().for_each(|claimed| cache.forget(claimed.task)),
+                    Err(_) => cache.clear(),
+                }
+                _ = answer.send(whole(outcome, c).await);
+            }
+            Job::Due(now, answer) => {
+                let outcome = claim::due(c, now).await;
+                if !outcome.as_ref().is_ok_and(|due| due.ready == 0) {
+                    cache.clear();
+                }
+                _ = answer.send(whole(outcome, c).await);
+            }
             Job::Pin(template, now, answer) => {
                 _ = answer.send(whole(templates.pin(c, *template, now).await, c).await);
             }
-            Job::Prune(before, limit, answer) => _ = answer.send(whole(prune::prune(c, before, limit).await, c).await),
+            Job::Prune(before, limit, answer) => {
+                let outcome = prune::prune(c, before, limit).await;
+                // A task that was asked for in vain is kept though it is over.
+                if !outcome.as_ref().is_ok_and(|&pruned| pruned == 0) {
+                    cache.clear();
+                }
+                _ = answer.send(whole(outcome, c).await);
+            }
             Job::Version(answer) => _ = answer.send(version(c).await),
             #[cfg(test)]
             Job::Ask(sql, answer) => _ = answer.send(ask(c, &sql).await),

@@ -106,7 +106,7 @@ async fn every_write(store: &SqliteStore, w: &World<'_, SqliteStore>, command: C
     let mut template = chain(1);
     template.template.version = "9.9.9".to_owned();
     vec![
-        store.transact(Batch { commands: vec![command], capacity: None, now: Some(w.now) }).await.unwrap_err(),
+        store.transact(Batch { commands: [command].into(), capacity: None, now: Some(w.now) }).await.unwrap_err(),
         store.claim(w.request(worker(1))).await.unwrap_err(),
         store.pin(template, w.now).await.unwrap_err(),
         store.prune(w.now, 10).await.unwrap_err(),
@@ -169,7 +169,7 @@ async fn a_full_disk_stores_and_loses_nothing() {
     let mut number = 0;
     let failed = loop {
         number += 1;
-        let batch = Batch { commands: vec![large(number), large(1_000 + number)], capacity: None, now: Some(w.now) };
+        let batch = Batch { commands: [large(number), large(1_000 + number)].into(), capacity: None, now: Some(w.now) };
         match store.transact(batch).await {
             Ok(_) => w.look(2).await,
             Err(error) => break error,
@@ -181,7 +181,7 @@ async fn a_full_disk_stores_and_loses_nothing() {
     w.look(0).await;
     assert_eq!(w.rows, acknowledged, "no half of the batch is there");
     // A small write may still find its place; a large one does not.
-    let batch = Batch { commands: vec![large(number), large(1_000 + number)], capacity: None, now: Some(w.now) };
+    let batch = Batch { commands: [large(number), large(1_000 + number)].into(), capacity: None, now: Some(w.now) };
     assert!(store.transact(batch.clone()).await.is_err());
     store.close().await.unwrap();
 
@@ -203,7 +203,7 @@ async fn space_that_was_freed_is_used_again() {
         let new = new_task(task(number), &pinned);
         let input = TaskInput { context: "7".repeat(9_000).into(), ..new.input.clone() };
         let commands = vec![Command::Submit(NewTask { input, ..new }), cancel(task(number), number)];
-        if store.transact(Batch { commands, capacity: None, now: Some(w.now) }).await.is_err() {
+        if store.transact(Batch { commands: commands.into(), capacity: None, now: Some(w.now) }).await.is_err() {
             break;
         }
     }

@@ -1,0 +1,64 @@
+//! What the figures were measured on.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+use std::time::{Duration, Instant};
+
+/// What the figures were measured on.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Machine {
+    pub(crate) cores: usize,
+    pub(crate) load_average: String,
+    /// The median time of a 4 KiB write with fdatasync, in microseconds.
+    pub(crate) fdatasync_us: f64,
+    pub(crate) sqlite: String,
+}
+
+/// Writes and syncs one page a few hundred times.
+pub(crate) fn probe() -> anyhow::Result<Machine> {
+    let directory = tempfile::tempdir_in(place())?;
+    let file = OpenOptions::new().create_new(true).write(true).open(directory.path().join("probe"))?;
+    let page = [7u8; 4096];
+    let mut times = Vec::new();
+    for round in 0..300u64 {
+        let began = Instant::now();
+        file.write_all_at(&page, (round % 64) * 4096)?;
+        file.sync_data()?;
+        times.push(began.elapsed());
+    }
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    Ok(Machine {
+        cores: std::thread::available_parallelism()?.get(),
+        load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+        fdatasync_us: median(&mut times).as_secs_f64() * 1e6,
+        sqlite: "WAL, synchronous=FULL".to_owned(),
+    })
+}
+
+/// Where databases are made: under the build's directory, on a real disk, not in a file system in memory.
+pub(crate) fn place() -> std::path::PathBuf {
+    let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join("bench");
+    // A failure shows when the first file is made in it.
+    let _ = std::fs::create_dir_all(&place);
+    place
+}
+
+pub(crate) fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Resident memory of this process, in bytes.
+pub(crate) fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap_or(0) * 1024
+}
+
+/// Processor time that this process has used.
+pub(crate) fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks: u64 = after.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}

@@ -1,0 +1,84 @@
+//! Whole runs, measured: `cargo xtask bench [--quick] [ROW ..]`. Prints a table, and JSON with `--json`.
+//!
+//! Every figure is taken with durability on. The machine's fsync rate is probed in the same run; compare only runs that
+//! were interleaved.
+
+mod ceiling;
+mod load;
+mod machine;
+mod report;
+
+use std::time::Duration;
+
+use report::{Report, Row};
+
+fn main() -> anyhow::Result<()> {
+    let mut options = Options::from_args()?;
+    if let Some(path) = options.child.take() {
+        return load::first_step(&path);
+    }
+    let machine = machine::probe()?;
+    let mut report = Report::new(machine);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    for row in &options.rows {
+        for _ in 0..options.rounds {
+            let rows = runtime.block_on(measure(*row, &options))?;
+            report.add(rows);
+        }
+    }
+    report.print(options.json);
+    Ok(())
+}
+
+async fn measure(row: u8, options: &Options) -> anyhow::Result<Vec<Row>> {
+    let scale = |full: usize| if options.quick { full / 10 } else { full };
+    Ok(match row {
+        0 => load::single_steps(scale(60_000)).await?,
+        1 => {
+            let mut rows = load::chains(scale(25_000)).await?;
+            rows.extend(ceiling::run(scale(25_000)).await?);
+            report::add_share(&mut rows);
+            rows
+        }
+        2 => load::idle_latency(scale(400).max(50)).await?,
+        3 => load::fan_outs(if options.quick { &[1_000] } else { &[1_000, 10_000] }).await?,
+        5 => load::transactions(scale(10_000)).await?,
+        7 => load::memory(scale(20_000)).await?,
+        8 => load::start_up(if options.quick { 5 } else { 25 })?,
+        9 => load::idle_cost(Duration::from_secs(if options.quick { 2 } else { 10 })).await?,
+        _ => anyhow::bail!("there is no row {row}; there are {:?}", Options::ROWS),
+    })
+}
+
+struct Options {
+    rows: Vec<u8>,
+    rounds: usize,
+    quick: bool,
+    json: bool,
+    /// This process is a child that measures its own start, on the database at this path.
+    child: Option<String>,
+}
+
+impl Options {
+    const ROWS: &'static [u8] = &[0, 1, 2, 3, 5, 7, 8, 9];
+
+    fn from_args() -> anyhow::Result<Self> {
+        let mut options = Self { rows: Vec::new(), rounds: 1, quick: false, json: false, child: None };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                // What `cargo bench` passes on.
+                "--bench" => {}
+                "--quick" => options.quick = true,
+                "--json" => options.json = true,
+                "--rounds" => options.rounds = arguments.next().unwrap_or_default().parse()?,
+                "--first-step" => options.child = arguments.next(),
+                row => options.rows.push(row.parse()?),
+            }
+        }
+        if options.rows.is_empty() {
+            options.rows = Self::ROWS.to_vec();
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,305 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Effects, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use tasker_types::TaskState;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Runs durable workflows: templates of steps, on a database in one file.
+#[derive(Debug, Parser)]
+#[command(name = "tasker", version, styles = STYLES, infer_subcommands = false, disable_help_subcommand = true, max_term_width = 110)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// How data is printed: for people, as JSON, as JSON lines, or only ids
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// The database: `sqlite://PATH` or a path
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) db: Option<String>,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Log more; twice for details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// No colour
+    #[arg(long, global = true)]
+    pub(crate) no_color: bool,
+    /// Ask nothing: every answer is yes
+    #[arg(short, long, global = true)]
+    pub(crate) yes: bool,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Jsonl,
+    Id,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run the sample workflow, live, on a database of its own
+    Demo,
+    /// Make a project that builds as it stands
+    New(New),
+    /// Run the worker until a signal stops it
+    Dev(Dev),
+    /// Start a task
+    Run(Run),
+    /// Tasks: list, show, watch, retry, cancel
+    #[command(subcommand)]
+    Task(Task),
+    /// Steps of a task
+    #[command(subcommand)]
+    Step(Step),
+    /// Templates: list, show, check, graph
+    #[command(subcommand)]
+    Template(Template),
+    /// Handlers in this program
+    #[command(subcommand)]
+    Handler(Handler),
+    /// Check that templates, handlers and settings fit together
+    Check,
+    /// Look for what is wrong with the database and this program
+    Doctor(Doctor),
+    /// The database
+    #[command(subcommand)]
+    Db(Db),
+    /// Say what a code means and what to do
+    Explain {
+        /// Such as E201 or T012; all codes where it is left out
+        code: Option<String>,
+    },
+    /// Print a script that completes commands in your shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// The folder; it must be empty or missing
+    pub(crate) folder: PathBuf,
+    /// Depend on the source of tasker in this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) path: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Dev {
+    /// Steps that run at once
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) slots: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The template's name
+    pub(crate) template: String,
+    /// What the task works on: JSON, @FILE, or - for standard input
+    #[arg(short, long, value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
+    pub(crate) input: String,
+    /// Wait until the task is over, and print its result
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Show the steps as they run until the task is over
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// The template's namespace
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// The template's version; the newest where it is left out
+    #[arg(long = "version", value_name = "X.Y.Z")]
+    pub(crate) version: Option<String>,
+    /// From -100 to 100; the higher one is run first
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i16).range(-100..=100))]
+    pub(crate) priority: i16,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Wait at most so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<f64>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// List tasks, newest first
+    List(TaskList),
+    /// Show a task and its steps
+    Show(OneTask),
+    /// Show the steps as they run until the task is over
+    Watch(Watch),
+    /// Try the failed steps of a task again
+    Retry(Retry),
+    /// Stop a task
+    Cancel(Cancel),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TaskList {
+    /// Only tasks in this state; may be given more than once
+    #[arg(short, long, value_parser = state)]
+    pub(crate) state: Vec<TaskState>,
+    /// Only tasks of this template
+    #[arg(short, long)]
+    pub(crate) template: Option<String>,
+    /// Only tasks in this namespace
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// At most so many
+    #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) limit: u32,
+    /// Only tasks that were accepted before this one
+    #[arg(long, value_name = "TASK")]
+    pub(crate) before: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneTask {
+    /// The first digits of its id, @last, or @last:failed
+    #[arg(default_value = "@last")]
+    pub(crate) task: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The first digits of its id, @last, or @last:failed
+    #[arg(default_value = "@last")]
+    pub(crate) task: String,
+    /// Watch at most so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// The first digits of its id, @last, or @last:failed
+    pub(crate) task: String,
+    /// Only this step
+    #[arg(long)]
+    pub(crate) step: Option<String>,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cancel {
+    /// The first digits of its id, @last, or @last:failed
+    pub(crate) task: String,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Step {
+    /// Show a step: its attempts, its result or error
+    Show {
+        /// The first digits of the task's id, @last, or @last:failed
+        task: String,
+        /// The step's name
+        step: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Template {
+    /// List the templates of this program and of the database
+    List,
+    /// Show a template
+    Show(OneTemplate),
+    /// Check templates: these files, or all of this program
+    Check {
+        /// The files
+        files: Vec<PathBuf>,
+    },
+    /// Draw a template
+    Graph(Graph),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OneTemplate {
+    /// The template's name
+    pub(crate) template: String,
+    /// Its namespace
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
+    /// Its version; the newest where it is left out
+    #[arg(long = "version", value_name = "X.Y.Z")]
+    pub(crate) version: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    #[command(flatten)]
+    pub(crate) template: OneTemplate,
+    /// As a Mermaid flowchart
+    #[arg(long, conflicts_with = "svg")]
+    pub(crate) mermaid: bool,
+    /// As an SVG image
+    #[arg(long)]
+    pub(crate) svg: bool,
+    /// Write to this file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Handler {
+    /// List the handlers
+    List,
+    /// Show a handler: its documentation, where it is written, who uses it
+    Show {
+        /// Its name
+        handler: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Leave out the look at every row of every task
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Db {
+    /// Make the database where it is missing, and bring its schema up to date
+    Migrate,
+    /// Say where the database is, how large, and what is in it
+    Info,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().map_err(|_| "it takes a number of seconds".to_owned())?;
+    if (0.0..=1e9).contains(&seconds) { Ok(seconds) } else { Err("it takes 0 to 1000000000 seconds".to_owned()) }
+}
+
+fn state(text: &str) -> Result<TaskState, String> {
+    TaskState::from_name(text).ok_or_else(|| {
+        let known: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
+        format!("a task is {}", known.join(", "))
+    })
+}

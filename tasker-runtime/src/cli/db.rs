@@ -1,0 +1,105 @@
+//! `db`: the database itself.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::args::{Db, Format};
+use super::exit::Exit;
+use super::human;
+use super::screen::DIM;
+use super::session::{Missing, open_store};
+use super::{Context, Outcome};
+use crate::store::sqlite::{Facts, SqliteStore, WorkerLock};
+use crate::store::{Counts, Store as _};
+
+/// What there is to know about a database.
+#[derive(Debug, Serialize)]
+pub(crate) struct Info {
+    pub(crate) path: String,
+    /// The file and what stands beside it, in bytes.
+    pub(crate) bytes: u64,
+    pub(crate) worker_runs: bool,
+    #[serde(flatten)]
+    pub(crate) facts: Facts,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    pub(crate) templates: usize,
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: Context, verb: Db) -> Outcome {
+    match verb {
+        Db::Migrate => migrate(&context).await,
+        Db::Info => info(&context).await,
+    }
+}
+
+async fn migrate(context: &Context) -> Outcome {
+    let path = context.settings.database.display().to_string();
+    let existed = context.settings.database.exists();
+    let store = open_store(context, Missing::Make).await?;
+    let facts = store.facts().await?;
+    let what = if existed { "is up to date" } else { "was made" };
+    context.screen.status(format!("{path} {what}: schema version {}", facts.schema_version));
+    match context.screen.format() {
+        Format::Table => {}
+        Format::Id => context.screen.data(&path)?,
+        _ => context
+            .screen
+            .document(&json!({ "path": path, "schema_version": facts.schema_version, "made": !existed }))?,
+    }
+    store.close().await?;
+    Ok(Exit::Ok)
+}
+
+async fn info(context: &Context) -> Outcome {
+    let store = open_store(context, Missing::Refuse).await?;
+    let info = read(&store).await?;
+    match context.screen.format() {
+        Format::Table => context.screen.data(text(&info))?,
+        Format::Id => context.screen.data(&info.path)?,
+        _ => context.screen.document(&info)?,
+    }
+    store.close().await?;
+    Ok(Exit::Ok)
+}
+
+/// Everything that there is to know about an open database.
+pub(crate) async fn read(store: &SqliteStore) -> Result<Info, super::Problem> {
+    let path = store.path();
+    let beside = |ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        std::fs::metadata(name).map_or(0, |found| found.len())
+    };
+    Ok(Info {
+        path: path.display().to_string(),
+        bytes: beside("") + beside("-wal"),
+        worker_runs: WorkerLock::try_take(path)?.is_none(),
+        facts: store.facts().await?,
+        counts: store.counts().await?,
+        templates: store.list_templates().await?.len(),
+    })
+}
+
+fn text(info: &Info) -> String {
+    let Info { facts, counts, .. } = info;
+    let line = |name: &str, value: String| format!("{DIM}{name:14}{DIM:#}{value}");
+    [
+        line("path", info.path.clone()),
+        line("size", human::bytes(info.bytes)),
+        line("schema", format!("version {}", facts.schema_version)),
+        line("SQLite", format!("{}, {}, synchronous {}", facts.sqlite_version, facts.journal_mode, facts.synchronous)),
+        line("worker", if info.worker_runs { "runs in another process" } else { "none" }.to_owned()),
+        line("templates", info.templates.to_string()),
+        line("tasks", format!("{} open, {} failed", counts.open_tasks, counts.failed_tasks)),
+        line(
+            "steps",
+            format!(
+                "{} ready, {} running, {} waiting for a retry",
+                counts.ready_steps, counts.running_steps, counts.waiting_steps
+            ),
+        ),
+    ]
+    .join("\n")
+}

@@ -1,0 +1,211 @@
+//! `doctor`: looks for what is wrong with the database and with this program.
+
+mod probe;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::args::{self, Format};
+use super::exit::Exit;
+use super::human;
+use super::problem::Problem;
+use super::screen::{BAD, DIM, GOOD, HELP, WARN};
+use super::session::{Missing, open_store};
+use super::{Context, Outcome, db};
+use crate::core;
+use crate::store::Store;
+
+/// Tasks that are read at once.
+const PAGE: u32 = 200;
+/// Violations that are listed.
+const LISTED: usize = 20;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    level: Level,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl Check {
+    fn new(name: &'static str, level: Level, message: impl Into<String>) -> Self {
+        Self { name, level, message: message.into(), help: None }
+    }
+
+    fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: Context, args: args::Doctor) -> Outcome {
+    let mut checks = program(&context);
+    if context.settings.database.exists() {
+        let store = open_store(&context, Missing::Refuse).await?;
+        let info = db::read(&store).await?;
+        checks.extend(database(&info));
+        checks.push(probe::disk(store.path()));
+        if !args.quick {
+            checks.extend(rows(&context, &*store).await?);
+        }
+        store.close().await?;
+    } else {
+        let path = context.settings.database.display();
+        checks.push(Check::new("database", Level::Good, format!("none yet; it will be {path}")));
+    }
+    tell(&context, &checks)
+}
+
+fn program(context: &Context) -> Vec<Check> {
+    let settings = context.settings.project.settings_file.as_ref();
+    let settings = settings.map_or_else(|| "no tasker.toml".to_owned(), |file| file.display().to_string());
+    let mut checks = vec![Check::new(
+        "versions",
+        Level::Good,
+        format!("{} {}, {settings}", context.program.name, env!("CARGO_PKG_VERSION")),
+    )];
+    if cfg!(panic = "abort") {
+        checks.push(
+            Check::new("panics", Level::Warning, "a handler that panics takes the whole process with it")
+                .with_help("remove `panic = \"abort\"` from the profile: a panic then fails one attempt"),
+        );
+    }
+    let problems = context.registry.problems(&context.state, &[]);
+    for problem in problems.problems() {
+        checks.push(Check::new("handlers", Level::Bad, problem.to_string()));
+    }
+    checks
+}
+
+fn database(info: &db::Info) -> Vec<Check> {
+    let facts = &info.facts;
+    let size = human::bytes(info.bytes);
+    let mut checks = vec![Check::new(
+        "database",
+        Level::Good,
+        format!("{}, {size}, schema version {}", info.path, facts.schema_version),
+    )];
+    let how = format!("{}, {}, synchronous {}", facts.sqlite_version, facts.journal_mode, facts.synchronous);
+    let sqlite = Check::new("SQLite", Level::Good, how);
+    checks.push(match (facts.journal_mode.as_str(), facts.synchronous) {
+        ("wal", "FULL" | "EXTRA") => sqlite,
+        ("wal", _) => Check { level: Level::Warning, ..sqlite }
+            .with_help("the last tasks and results may not survive power loss: set `durability = \"full\"`"),
+        _ => Check { level: Level::Bad, ..sqlite }.with_help("the file must allow WAL: it may be on a network share"),
+    });
+    let counts = &info.counts;
+    let tasks = format!(
+        "{} open, {} failed; {} steps ready, {} running, {} waiting for a retry",
+        counts.open_tasks, counts.failed_tasks, counts.ready_steps, counts.running_steps, counts.waiting_steps
+    );
+    checks.push(Check::new("tasks", Level::Good, tasks));
+    checks.push(match (info.worker_runs, counts.running_steps, counts.ready_steps) {
+        (true, ..) => Check::new("worker", Level::Good, "runs in another process"),
+        (false, 1.., _) => {
+            Check::new("worker", Level::Warning, "none, and steps are marked as running: the last one died")
+                .with_help("the next worker takes them back: start `dev`")
+        }
+        (false, _, 1..) => Check::new("worker", Level::Warning, "none, and steps are ready").with_help("start `dev`"),
+        _ => Check::new("worker", Level::Good, "none"),
+    });
+    checks
+}
+
+/// Looks at every row of every task.
+async fn rows(context: &Context, store: &dyn Store) -> Result<Vec<Check>, Problem> {
+    let (mut after, mut tasks, mut violations) = (None, 0, Vec::new());
+    let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+    loop {
+        let dump = store.dump(after, PAGE).await?;
+        let Some(last) = dump.tasks.last().map(|row| row.id) else { break };
+        after = Some(last);
+        tasks += u64::try_from(dump.tasks.len()).unwrap_or(u64::MAX);
+        violations.extend(core::check(&dump));
+        let pinned: BTreeMap<_, _> = dump.tasks.iter().map(|row| (row.id, &row.pinned)).collect();
+        for live in &dump.live {
+            let Some(pinned) = pinned.get(&live.task) else { continue };
+            let Some(step) = pinned.steps.get(live.number.index()) else { continue };
+            if !context.registry.is_registered(&step.handler) {
+                *waiting.entry(step.handler.to_string()).or_default() += 1;
+            }
+        }
+    }
+    let mut checks = Vec::new();
+    if violations.is_empty() {
+        checks.push(Check::new("invariants", Level::Good, format!("all hold in {}", human::count(tasks, "task"))));
+    } else {
+        let mut message = format!(
+            "{} in {}",
+            human::count(u64::try_from(violations.len()).unwrap_or(u64::MAX), "violation"),
+            human::count(tasks, "task")
+        );
+        for violation in violations.iter().take(LISTED) {
+            message.push_str(&format!("\n{violation}"));
+        }
+        checks.push(
+            Check::new("invariants", Level::Bad, message)
+                .with_help("this is a defect of tasker or of the file: keep a copy of the file, and report it"),
+        );
+    }
+    for (handler, steps) in waiting {
+        let steps = human::count(steps, "step");
+        checks.push(
+            Check::new(
+                "handlers",
+                Level::Warning,
+                format!("{steps} need handler `{handler}`, which this program does not have"),
+            )
+            .with_help("they wait for a program that has it; an alias keeps an old name alive"),
+        );
+    }
+    Ok(checks)
+}
+
+fn tell(context: &Context, checks: &[Check]) -> Outcome {
+    let bad = checks.iter().filter(|check| check.level == Level::Bad).count();
+    match context.screen.format() {
+        Format::Table => {
+            for check in checks {
+                let (mark, style) = match check.level {
+                    Level::Good => ('✔', GOOD),
+                    Level::Warning => ('!', WARN),
+                    Level::Bad => ('✖', BAD),
+                };
+                let message = human::visible_lines(&check.message).replace('\n', "\n               ");
+                let mut text = format!("{style}{mark}{style:#} {DIM}{:12}{DIM:#} {message}", check.name);
+                if let Some(help) = &check.help {
+                    text.push_str(&format!("\n               {HELP}help{HELP:#}: {help}"));
+                }
+                context.screen.data(text)?;
+            }
+        }
+        Format::Id => {
+            let names =
+                super::task::lines(checks.iter().filter(|check| check.level != Level::Good).map(|check| check.name));
+            if !names.is_empty() {
+                context.screen.data(names)?;
+            }
+        }
+        _ => context.screen.document(&json!({ "healthy": bad == 0, "checks": checks }))?,
+    }
+    if bad == 0 {
+        return Ok(Exit::Ok);
+    }
+    let found = human::count(u64::try_from(bad).unwrap_or(u64::MAX), "problem");
+    Err(Problem { silent: !context.screen.is_human(), ..Problem::new("E317", format!("{found} found")) })
+}

@@ -1,0 +1,142 @@
+//! Tasks as documents for programs.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tasker_types::{StepState, TaskState, Timestamp};
+use uuid::Uuid;
+
+use crate::core::{Detail, TaskRow};
+use crate::store::{StepView, TaskView};
+
+/// A task with its steps.
+#[derive(Debug, Serialize)]
+pub(crate) struct TaskDocument<'v> {
+    task_uuid: Uuid,
+    name: &'v str,
+    namespace: &'v str,
+    version: &'v str,
+    status: TaskState,
+    final_result: Value,
+    total_steps: usize,
+    completed_steps: usize,
+    failed_steps: usize,
+    steps: Vec<StepDocument<'v>>,
+}
+
+/// A step of a task.
+#[derive(Debug, Serialize)]
+pub(crate) struct StepDocument<'v> {
+    name: &'v str,
+    current_state: StepState,
+    attempts: u32,
+    result: Option<&'v Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorDocument>,
+    ready_at: Option<Timestamp>,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+/// What went wrong in an attempt.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorDocument {
+    pub(crate) message: String,
+    pub(crate) error_type: Option<String>,
+    pub(crate) error_code: Option<String>,
+    pub(crate) retryable: Option<bool>,
+}
+
+/// A task in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListedDocument<'v> {
+    task_uuid: Uuid,
+    name: &'v str,
+    namespace: &'v str,
+    version: &'v str,
+    status: TaskState,
+    priority: i16,
+    total_steps: usize,
+    open_steps: u32,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+}
+
+impl<'v> TaskDocument<'v> {
+    pub(crate) fn of(view: &'v TaskView) -> Self {
+        let template = &view.row.pinned.template;
+        let in_state = |wanted: StepState| view.steps.iter().filter(|step| step.state == wanted).count();
+        Self {
+            task_uuid: view.row.id.uuid(),
+            name: &template.name,
+            namespace: &template.namespace,
+            version: &template.version,
+            status: view.row.state,
+            final_result: final_result(view),
+            total_steps: view.steps.len(),
+            completed_steps: in_state(StepState::Completed),
+            failed_steps: in_state(StepState::Failed),
+            steps: view.steps.iter().map(StepDocument::of).collect(),
+        }
+    }
+}
+
+impl<'v> StepDocument<'v> {
+    pub(crate) fn of(step: &'v StepView) -> Self {
+        Self {
+            name: &step.name,
+            current_state: step.state,
+            attempts: step.attempt,
+            result: step.result.as_ref(),
+            error: error_of(step),
+            ready_at: step.ready_at,
+            started_at: step.claimed_at,
+            finished_at: step.finished_at,
+        }
+    }
+}
+
+impl<'v> ListedDocument<'v> {
+    pub(crate) fn of(row: &'v TaskRow) -> Self {
+        let template = &row.pinned.template;
+        Self {
+            task_uuid: row.id.uuid(),
+            name: &template.name,
+            namespace: &template.namespace,
+            version: &template.version,
+            status: row.state,
+            priority: row.priority,
+            total_steps: row.pinned.steps.len(),
+            open_steps: row.open_steps,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+        }
+    }
+}
+
+/// The result of the only last step; of several last steps, an object of their results by their names.
+pub(crate) fn final_result(view: &TaskView) -> Value {
+    let result = |step: &StepView| step.result.clone().unwrap_or_default();
+    let leaves = view.row.pinned.graph().leaves();
+    let last: Vec<&StepView> = leaves.iter().filter_map(|number| view.steps.get(number.index())).collect();
+    match last.as_slice() {
+        [only] => result(only),
+        several => several.iter().map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into(),
+    }
+}
+
+/// Why a step failed; of a step that goes on, why its last attempt did.
+pub(crate) fn error_of(step: &StepView) -> Option<ErrorDocument> {
+    if step.state == StepState::Completed {
+        return None;
+    }
+    let last = step.attempts.iter().rev().find_map(|attempt| attempt.detail.as_ref());
+    error_in(step.detail.as_ref().or(last)?)
+}
+
+/// The error in the stored detail of an attempt.
+pub(crate) fn error_in(detail: &Value) -> Option<ErrorDocument> {
+    let Detail { message, error_type, error_code, retryable, .. } = serde_json::from_value(detail.clone()).ok()?;
+    Some(ErrorDocument { message: message?, error_type, error_code, retryable })
+}

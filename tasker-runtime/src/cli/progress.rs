@@ -1,0 +1,265 @@
+//! A task as it goes on: a line for everything that ended, and, on a terminal, what runs right now below them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anstyle::Style;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
+
+use super::document::{error_in, error_of};
+use super::human;
+use super::live;
+use super::screen::{BAD, BOLD, DIM, GOOD, Screen, WARN};
+use crate::core::AttemptOutcome;
+use crate::store::{AttemptView, StepView, TaskView};
+
+/// From so many steps on, a line for each would hide what matters.
+const MANY_STEPS: usize = 100;
+/// Running steps that are shown one by one.
+const SHOWN_RUNNING: usize = 8;
+/// The widest column of names.
+const NAME_MAX: usize = 40;
+const FRAME: Duration = Duration::from_millis(100);
+
+/// A task as it goes on.
+pub(crate) struct Progress {
+    screen: Screen,
+    told: BTreeMap<StepNumber, Told>,
+    width: usize,
+    moving: Option<Moving>,
+}
+
+/// What was said of a step.
+#[derive(Debug, Default)]
+struct Told {
+    attempts: usize,
+    ended: bool,
+}
+
+/// The part of the screen that moves.
+struct Moving {
+    all: MultiProgress,
+    bars: BTreeMap<StepNumber, ProgressBar>,
+    total: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// Begins to show a task, with what ended before.
+    pub(crate) fn begin(screen: Screen, view: &TaskView, short: &str) -> Self {
+        let steps = view.steps.len();
+        let name = &view.row.pinned.template.name;
+        let count = human::count(u64::try_from(steps).unwrap_or(u64::MAX), "step");
+        screen.status(format!("{BOLD}▶ {name}{BOLD:#}  {short}  {DIM}{count}{DIM:#}"));
+        let width = view.steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0).min(NAME_MAX);
+        let moving = screen.is_live().then(|| Moving::start(steps));
+        Self { screen, told: BTreeMap::new(), width, moving }
+    }
+
+    /// Says what is new, and shows what runs.
+    pub(crate) fn show(&mut self, view: &TaskView, now: Timestamp) {
+        if !self.screen.tells() {
+            return;
+        }
+        let mut lines = Vec::new();
+        for step in &view.steps {
+            self.collect(step, view, &mut lines);
+        }
+        lines.sort_by_key(|(at, _)| *at);
+        if !lines.is_empty() {
+            let text: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
+            self.screen.status(text.join("\n"));
+        }
+        if let Some(moving) = &mut self.moving {
+            moving.show(view, self.width, now);
+        }
+    }
+
+    fn collect(&mut self, step: &StepView, view: &TaskView, lines: &mut Vec<(Timestamp, String)>) {
+        let max_attempts = view.row.pinned.step(step.number).retry.max_attempts;
+        let width = self.width;
+        let told = self.told.entry(step.number).or_default();
+        for attempt in step.attempts.iter().skip(told.attempts) {
+            if let Some(line) = attempt_line(step, attempt, max_attempts, width) {
+                lines.push((attempt.finished_at, line));
+            }
+        }
+        told.attempts = step.attempts.len();
+        let ended = step.state.is_over();
+        if ended && !told.ended {
+            let quiet = view.steps.len() >= MANY_STEPS && step.state == StepState::Completed;
+            if let (false, Some(at)) = (quiet, step.finished_at) {
+                lines.push((at, end_line(step, max_attempts, width)));
+            }
+        }
+        told.ended = ended;
+    }
+
+    /// Takes away what moves, and says how the task ended.
+    pub(crate) fn end(mut self, view: &TaskView, now: Timestamp) {
+        self.show(view, now);
+        let screen = self.screen;
+        drop(self);
+        let row = &view.row;
+        let took = row.finished_at.map(|end| end.since(row.created_at)).unwrap_or_default();
+        let (mark, style) = mark_of(row.state);
+        screen.status(format!("{style}{mark} {}{style:#} in {}", words(row.state), human::duration(took)));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(moving) = self.moving.take() {
+            // A terminal that is gone shows nothing anyway.
+            let _ = moving.all.clear();
+            live::set(None);
+        }
+    }
+}
+
+impl Moving {
+    fn start(steps: usize) -> Self {
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        live::set(Some(all.clone()));
+        let total = (steps >= MANY_STEPS).then(|| {
+            let length = u64::try_from(steps).unwrap_or(u64::MAX);
+            let bar = all.add(ProgressBar::new(length));
+            bar.set_style(style("  {bar:30} {pos}/{len} steps  {elapsed}"));
+            bar.enable_steady_tick(FRAME);
+            bar
+        });
+        Self { all, bars: BTreeMap::new(), total }
+    }
+
+    fn show(&mut self, view: &TaskView, width: usize, now: Timestamp) {
+        if let Some(total) = &self.total {
+            let over = view.steps.iter().filter(|step| step.state.is_over()).count();
+            total.set_position(u64::try_from(over).unwrap_or(u64::MAX));
+        }
+        let busy = |step: &&StepView| matches!(step.state, StepState::Running | StepState::WaitingForRetry);
+        let shown: Vec<&StepView> = view.steps.iter().filter(busy).take(SHOWN_RUNNING).collect();
+        self.bars.retain(|number, bar| {
+            let stays = shown.iter().any(|step| step.number == *number);
+            if !stays {
+                bar.finish_and_clear();
+                self.all.remove(bar);
+            }
+            stays
+        });
+        for step in shown {
+            let bar = self.bars.entry(step.number).or_insert_with(|| {
+                let bar = self.all.add(ProgressBar::new_spinner());
+                bar.set_style(style("  {spinner:.cyan} {msg}"));
+                bar.enable_steady_tick(FRAME);
+                bar
+            });
+            let since = match step.state {
+                StepState::WaitingForRetry => {
+                    let left = step.ready_at.map(|at| at.since(now)).unwrap_or_default();
+                    format!("again in {}", human::duration(left))
+                }
+                _ => human::duration(step.claimed_at.map(|at| now.since(at)).unwrap_or_default()),
+            };
+            let which = if step.attempt > 1 { format!("attempt {}  ", step.attempt) } else { String::new() };
+            bar.set_message(format!("{:width$}  {DIM}{which}{since}{DIM:#}", step.name));
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// An attempt that did not end its step.
+fn attempt_line(step: &StepView, attempt: &AttemptView, max_attempts: u32, width: usize) -> Option<String> {
+    let mut line = format!("  {WARN}{}{WARN:#} {:width$}  ", mark_of_attempt(attempt.outcome)?, step.name);
+    match attempt.outcome {
+        AttemptOutcome::Lost => _ = write!(line, "attempt {}  its worker died", attempt.attempt),
+        AttemptOutcome::Released => _ = write!(line, "attempt {}  its worker was stopped", attempt.attempt),
+        _ => {
+            _ = write!(line, "attempt {}/{max_attempts}", attempt.attempt);
+            if let Some(error) = attempt.detail.as_ref().and_then(error_in) {
+                _ = write!(line, "  {}", error_text(error.error_type.as_deref(), &error.message));
+            }
+        }
+    }
+    if let Some(again) = attempt.retry_at {
+        let delay = human::duration(again.since(attempt.finished_at));
+        _ = write!(line, "  {DIM}again in {delay}{DIM:#}");
+    }
+    Some(line)
+}
+
+fn mark_of_attempt(outcome: AttemptOutcome) -> Option<char> {
+    match outcome {
+        AttemptOutcome::Failed | AttemptOutcome::TimedOut => Some('✖'),
+        AttemptOutcome::Lost | AttemptOutcome::Released => Some('↻'),
+        AttemptOutcome::Reopened => None,
+    }
+}
+
+/// The end of a step.
+fn end_line(step: &StepView, max_attempts: u32, width: usize) -> String {
+    let (mark, style) = mark_of_step(step.state);
+    let mut line = format!("  {style}{mark}{style:#} {:width$}  ", step.name);
+    let took = step.claimed_at.zip(step.finished_at).map(|(from, to)| human::duration(to.since(from)));
+    match step.state {
+        StepState::Completed => {
+            if step.attempt > 1 {
+                _ = write!(line, "attempt {}/{max_attempts}  ", step.attempt);
+            }
+            line.push_str(&took.unwrap_or_default());
+        }
+        StepState::Failed => {
+            if step.attempt > 0 {
+                _ = write!(line, "attempt {}/{max_attempts}  ", step.attempt);
+            }
+            if let Some(error) = error_of(step) {
+                line.push_str(&error_text(error.error_type.as_deref(), &error.message));
+            }
+        }
+        state => line.push_str(state.as_str()),
+    }
+    line.trim_end().to_owned()
+}
+
+/// An error in one line: its type, where the message does not begin with it, and its message.
+pub(crate) fn error_text(error_type: Option<&str>, message: &str) -> String {
+    let message = human::visible(message.lines().next().unwrap_or_default());
+    match error_type {
+        Some(kind) if !message.starts_with(kind) => format!("{}: {message}", human::visible(kind)),
+        _ => message,
+    }
+}
+
+pub(crate) fn mark_of(state: TaskState) -> (char, Style) {
+    match state {
+        TaskState::Completed | TaskState::ResolvedManually => ('✔', GOOD),
+        TaskState::Failed => ('✖', BAD),
+        TaskState::Cancelled | TaskState::Cancelling => ('■', WARN),
+        TaskState::Paused => ('‖', WARN),
+        TaskState::Running => ('▶', BOLD),
+        TaskState::Pending => ('·', DIM),
+    }
+}
+
+pub(crate) fn mark_of_step(state: StepState) -> (char, Style) {
+    match state {
+        StepState::Completed | StepState::ResolvedManually => ('✔', GOOD),
+        StepState::Failed => ('✖', BAD),
+        StepState::Cancelled => ('■', WARN),
+        StepState::Skipped => ('↷', DIM),
+        StepState::Running => ('▶', BOLD),
+        StepState::WaitingForRetry => ('↻', WARN),
+        StepState::Ready => ('○', BOLD),
+        StepState::Pending => ('·', DIM),
+    }
+}
+
+pub(crate) fn words(state: TaskState) -> &'static str {
+    match state {
+        TaskState::ResolvedManually => "resolved by hand",
+        state => state.as_str(),
+    }
+}

@@ -1,0 +1,165 @@
+//! `run`: starts a task, waits for it where that is asked, and works itself where nobody else does.
+
+use std::time::Duration;
+
+use tasker_types::{TaskId, TaskRequest, TaskState};
+
+use super::args::{Format, Run};
+use super::document::{TaskDocument, final_result};
+use super::exit::Exit;
+use super::problem::Problem;
+use super::progress::{Progress, error_text};
+use super::screen::{BOLD, json_text};
+use super::session::{Missing, Role, Session};
+use super::watch::{Bounds, Watched, view, watch};
+use super::{Context, Outcome, document, ids, input, recovery, signals, startup};
+use crate::store::{Store as _, TaskView};
+
+/// Runs the command.
+pub(crate) async fn run(context: Context, args: Run) -> Outcome {
+    let request_context = input::read(&args.input)?;
+    let templates = startup::check(&context)?;
+    let waits = args.wait || args.watch;
+    let role = if waits { Role::Worker } else { Role::Client };
+    let mut session = Session::open(&context, Missing::Make, role).await?;
+    let signals = signals::listen();
+    startup::store(&session.engine, &templates).await?;
+    let namespace = namespace(&session, &args).await?;
+    if waits && session.take_lock()? {
+        recovery::start_worker(&context, &session).await?;
+    }
+    let request = TaskRequest {
+        name: args.template.clone(),
+        namespace,
+        version: args.version.clone().unwrap_or_default(),
+        context: request_context,
+        initiator: who(),
+        source_system: "cli".to_owned(),
+        reason: args.reason.clone(),
+        priority: args.priority,
+        correlation_id: None,
+    };
+    let submitted = session.engine.submit(request).await;
+    let outcome = match submitted {
+        Err(error) => Err(error.into()),
+        Ok(task) if waits => {
+            let bounds = Bounds { timeout: args.timeout.map(Duration::from_secs_f64), signals };
+            wait(&context, &mut session, task, &bounds, args.wait).await
+        }
+        Ok(task) => tell(&context, &session, task).await,
+    };
+    session.close().await;
+    outcome
+}
+
+/// Where the template is: in the namespace that is asked for, else in the default one, else in the only one that has it.
+async fn namespace(session: &Session, args: &Run) -> Result<String, Problem> {
+    const DEFAULT: &str = "default";
+    if let Some(namespace) = &args.namespace {
+        return Ok(namespace.clone());
+    }
+    let all = session.store.list_templates().await?;
+    let mut having: Vec<&str> =
+        all.iter().filter(|stored| stored.name == args.template).map(|stored| stored.namespace.as_str()).collect();
+    having.dedup();
+    match having.as_slice() {
+        // The engine says what templates there are.
+        [] => Ok(DEFAULT.to_owned()),
+        [only] => Ok((*only).to_owned()),
+        several if several.contains(&DEFAULT) => Ok(DEFAULT.to_owned()),
+        several => Err(Problem::new(
+            "E309",
+            format!("template `{}` is in several namespaces: {}", args.template, several.join(", ")),
+        )
+        .with_help("say which one with --namespace")),
+    }
+}
+
+/// Who asks, for the record.
+pub(crate) fn who() -> String {
+    let name = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|variable| std::env::var(variable).ok());
+    let mut name = name.unwrap_or_default().replace('\0', "");
+    name.truncate(name.floor_char_boundary(255));
+    name
+}
+
+/// The task is stored; somebody else runs it, now or later.
+async fn tell(context: &Context, session: &Session, task: TaskId) -> Outcome {
+    let view = view(session, task).await?;
+    let name = &view.row.pinned.template.name;
+    let short = ids::short(&*session.store, task).await?;
+    let next = if session.has_worker()? {
+        format!("watch it with `{}`", context.program.command(&format!("task watch {short}")))
+    } else {
+        format!("no worker runs on this database: the task waits for `{}`", context.program.command("dev"))
+    };
+    context.screen.status(format!("submitted {BOLD}{name}{BOLD:#} {short}; {next}"));
+    match context.screen.format() {
+        Format::Table | Format::Id => context.screen.data(task)?,
+        _ => context.screen.document(&TaskDocument::of(&view))?,
+    }
+    Ok(Exit::Ok)
+}
+
+async fn wait(context: &Context, session: &mut Session, task: TaskId, bounds: &Bounds, result: bool) -> Outcome {
+    let short = ids::short(&*session.store, task).await?;
+    let mut progress = Progress::begin(context.screen, &view(session, task).await?, &short);
+    let watched = watch(context, session, task, &mut progress, bounds, Role::Worker).await?;
+    let seen = view(session, task).await?;
+    match watched {
+        Watched::Over(_) => progress.end(&seen, session.engine.clock().now()),
+        _ => drop(progress),
+    }
+    finish(context, session, &seen, watched, result, &short)
+}
+
+/// Prints what became of a task that was waited for.
+pub(crate) fn finish(
+    context: &Context,
+    session: &Session,
+    seen: &TaskView,
+    watched: Watched,
+    result: bool,
+    short: &str,
+) -> Outcome {
+    let goes_on = if session.lock.is_some() {
+        format!("the task is safe, and goes on with the next worker: `{}`", context.program.command("dev"))
+    } else {
+        format!("the task goes on; watch it with `{}`", context.program.command(&format!("task watch {short}")))
+    };
+    let state = match watched {
+        Watched::Over(state) => state,
+        Watched::TimedOut => {
+            return Err(Problem::new("E322", format!("task {short} was not over in time")).with_help(goes_on));
+        }
+        Watched::Interrupted => return Err(Problem::new("E323", "interrupted").with_help(goes_on)),
+    };
+    match context.screen.format() {
+        Format::Id => context.screen.data(seen.row.id)?,
+        Format::Table if !result => {}
+        Format::Table if state == TaskState::Completed => context.screen.data(json_text(&final_result(seen), true)?)?,
+        Format::Table => {}
+        _ => context.screen.document(&TaskDocument::of(seen))?,
+    }
+    match state {
+        TaskState::Failed => Err(failed(context, seen, short)),
+        TaskState::Cancelled => Err(Problem::new("E321", format!("task {short} was cancelled"))),
+        _ => Ok(Exit::Ok),
+    }
+}
+
+fn failed(context: &Context, seen: &TaskView, short: &str) -> Problem {
+    let failed: Vec<String> = seen
+        .steps
+        .iter()
+        .filter(|step| step.state == tasker_types::StepState::Failed)
+        .filter_map(|step| {
+            let error = document::error_of(step)?;
+            Some(format!("step `{}`: {}", step.name, error_text(error.error_type.as_deref(), &error.message)))
+        })
+        .collect();
+    Problem::new("E320", format!("task {short} failed\n{}", failed.join("\n"))).with_help(format!(
+        "when the cause is put right, try its failed steps again: `{}`",
+        context.program.command(&format!("task retry {short}"))
+    ))
+}

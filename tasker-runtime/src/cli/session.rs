@@ -1,0 +1,130 @@
+//! An open database, and the engine of this process on it.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::problem::Problem;
+use super::{Context, Outcome};
+use crate::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use crate::store::Store;
+use crate::store::sqlite::{SqliteStore, WorkerLock};
+
+/// Threads of the runtime that the engine's loop and the store run on; handlers never do.
+const ENGINE_THREADS: usize = 2;
+/// How long the process waits at its end for what still runs in the background.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// An open database, and the engine of this process on it. It runs steps only once its worker is started.
+pub(crate) struct Session {
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) engine: Engine,
+    /// The right to run the worker, where this process has it.
+    pub(crate) lock: Option<WorkerLock>,
+}
+
+/// Whether a command may make a database where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It may.
+    Make,
+    /// It has nothing to say without one.
+    Refuse,
+}
+
+/// Whether a command may come to run steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It may: handlers get threads of their own.
+    Worker,
+    /// It never does.
+    Client,
+}
+
+/// Runs a command to its end, on the runtime of the engine.
+pub(crate) fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(ENGINE_THREADS)
+        .thread_name("tasker-engine")
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new("E300", format!("threads cannot be started: {error}")))?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_timeout(LINGER);
+    outcome
+}
+
+/// Opens the database that the settings name.
+pub(crate) async fn open_store(context: &Context, missing: Missing) -> Result<Arc<SqliteStore>, Problem> {
+    let path = &context.settings.database;
+    if missing == Missing::Refuse && !path.exists() {
+        return Err(no_database(context, path));
+    }
+    Ok(Arc::new(SqliteStore::open(path, context.settings.durability).await?))
+}
+
+fn no_database(context: &Context, path: &Path) -> Problem {
+    let place = match &context.settings.project.settings_file {
+        Some(file) => format!("of the project of {}", file.display()),
+        None => "of this folder".to_owned(),
+    };
+    Problem::new("E306", format!("there is no database at {} yet", path.display())).with_help(format!(
+        "it is the database {place}: `{}` or `{}` makes it; --db, DATABASE_URL and tasker.toml name another one",
+        context.program.command("dev"),
+        context.program.command("run <template> --wait"),
+    ))
+}
+
+impl Session {
+    /// Opens the database and starts the engine's loop.
+    pub(crate) async fn open(context: &Context, missing: Missing, role: Role) -> Result<Self, Problem> {
+        let store = open_store(context, missing).await?;
+        Self::on(context, store, role, context.settings.options.clone())
+    }
+
+    /// The same on a store that is open already.
+    pub(crate) fn on(
+        context: &Context,
+        store: Arc<SqliteStore>,
+        role: Role,
+        options: Options,
+    ) -> Result<Self, Problem> {
+        let threads = match role {
+            Role::Client => HandlerThreads::shared(),
+            Role::Worker => HandlerThreads::own(std::thread::available_parallelism().map_or(2, usize::from))
+                .map_err(|error| Problem::new("E300", format!("threads cannot be started: {error}")))?,
+        };
+        let engine = Engine::start(Parts {
+            store: store.clone() as Arc<dyn Store>,
+            registry: context.registry.clone(),
+            state: context.state.clone(),
+            layers: context.layers.clone(),
+            clock: Clock::System,
+            threads,
+            options,
+        });
+        Ok(Self { store, engine, lock: None })
+    }
+
+    /// Takes the right to run the worker, where no other process has it.
+    pub(crate) fn take_lock(&mut self) -> Result<bool, Problem> {
+        if self.lock.is_none() {
+            self.lock = WorkerLock::try_take(self.store.path())?;
+        }
+        Ok(self.lock.is_some())
+    }
+
+    /// Whether another process runs a worker on this database.
+    pub(crate) fn has_worker(&self) -> Result<bool, Problem> {
+        Ok(self.lock.is_none() && WorkerLock::try_take(self.store.path())?.is_none())
+    }
+
+    /// Drains the worker and closes the database. What was acknowledged is safe whether or not this succeeds.
+    pub(crate) async fn close(self) {
+        self.engine.stop().await;
+        if let Err(error) = self.store.close().await {
+            tracing::warn!(%error, "the database was not closed in good order");
+        }
+    }
+}

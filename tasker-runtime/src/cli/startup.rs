@@ -1,0 +1,68 @@
+//! Whether this program can run what it is asked to: everything that is wrong, in one report.
+
+use serde_json::{Value, json};
+
+use super::Context;
+use super::human;
+use super::problem::Problem;
+use crate::app::templates::{Refused, Templates};
+use crate::engine::Engine;
+use crate::handler::StartupReport;
+
+/// The templates of this program, if all of them can run in it.
+pub(crate) fn check(context: &Context) -> Result<Templates, Problem> {
+    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let report = context.registry.problems(&context.state, &templates.needed());
+    match problem(&templates.refused, &report) {
+        None => Ok(templates),
+        Some(problem) => Err(problem),
+    }
+}
+
+/// Everything that is wrong, as one problem.
+pub(crate) fn problem(refused: &[Refused], report: &StartupReport) -> Option<Problem> {
+    let mut body = String::new();
+    let mut lines = Vec::new();
+    let mut records: Vec<Value> = Vec::new();
+    let mut errors = 0_u64;
+    for refused in refused {
+        match refused {
+            Refused::Findings(findings) => {
+                body.push_str(&format!("{findings}\n"));
+                errors += u64::try_from(findings.len() + findings.omitted()).unwrap_or(u64::MAX);
+                records
+                    .extend(findings.iter().map(|finding| json!({ "file": findings.file_name(), "finding": finding })));
+            }
+            Refused::Other(reason) => {
+                lines.push(reason.clone());
+                records.push(json!({ "message": reason }));
+            }
+        }
+    }
+    for found in report.problems() {
+        lines.push(found.to_string());
+        records.push(json!({ "message": found.to_string() }));
+    }
+    if records.is_empty() {
+        return None;
+    }
+    let number = errors + u64::try_from(lines.len()).unwrap_or(u64::MAX);
+    let mut message = format!("this program cannot start: {}", human::count(number, "problem"));
+    for line in lines {
+        message.push('\n');
+        message.push_str(&line);
+    }
+    let mut problem =
+        Problem::new("E301", message).with_help("nothing was started; put all of them right, then try again");
+    problem.body = body;
+    problem.details = Some(("problems", records.into()));
+    Some(problem)
+}
+
+/// Stores the templates, so that new tasks start on them.
+pub(crate) async fn store(engine: &Engine, templates: &Templates) -> Result<(), Problem> {
+    for loaded in &templates.loaded {
+        engine.add_template(loaded.parsed.template.clone()).await?;
+    }
+    Ok(())
+}

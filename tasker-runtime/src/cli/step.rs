@@ -1,0 +1,145 @@
+//! `step`: one step of a task.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::Value;
+use tasker_types::suggest::nearest;
+use tasker_types::{StepNumber, Timestamp};
+
+use super::args::{Format, Step};
+use super::document::{ErrorDocument, StepDocument, error_in, error_of};
+use super::exit::Exit;
+use super::human;
+use super::problem::Problem;
+use super::progress::{error_text, mark_of_step};
+use super::screen::{BOLD, DIM, json_text};
+use super::session::{Missing, open_store};
+use super::table::{Cell, Table};
+use super::task::moment;
+use super::{Context, Outcome, ids};
+use crate::engine::{Clock, Error};
+use crate::store::{AttemptView, StepView, Store as _, TaskView};
+
+/// A step with everything that happened to it.
+#[derive(Debug, Serialize)]
+struct FullStep<'v> {
+    task_uuid: uuid::Uuid,
+    step_uuid: uuid::Uuid,
+    handler: &'v str,
+    #[serde(flatten)]
+    step: StepDocument<'v>,
+    metadata: Option<Value>,
+    history: Vec<Attempt>,
+}
+
+/// An attempt that did not end its step.
+#[derive(Debug, Serialize)]
+struct Attempt {
+    attempt: u32,
+    outcome: &'static str,
+    started_at: Option<Timestamp>,
+    finished_at: Timestamp,
+    retry_at: Option<Timestamp>,
+    error: Option<ErrorDocument>,
+}
+
+/// Runs the command.
+pub(crate) async fn run(context: Context, verb: Step) -> Outcome {
+    let Step::Show { task, step } = verb;
+    let store = open_store(&context, Missing::Refuse).await?;
+    let id = ids::find(&*store, &task).await?;
+    let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
+    let found = number(&view, &step)?;
+    let Some(step) = view.steps.get(found.index()) else { return Ok(Exit::Other) };
+    match context.screen.format() {
+        Format::Table => context.screen.data(text(&view, step, Clock::System.now())?)?,
+        Format::Id => context.screen.data(id.step_uuid(step.number))?,
+        _ => context.screen.document(&full(&view, step))?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// The step of this name.
+pub(crate) fn number(view: &TaskView, name: &str) -> Result<StepNumber, Problem> {
+    if let Some(number) = view.row.pinned.number(name) {
+        return Ok(number);
+    }
+    let names = || view.steps.iter().map(|step| step.name.as_str());
+    let problem = Problem::new("E310", format!("task {} has no step `{name}`", view.row.id));
+    Err(match nearest(name, names()) {
+        Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+        None => problem.with_help(format!("its steps are {}", names().take(30).collect::<Vec<_>>().join(", "))),
+    })
+}
+
+fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
+    FullStep {
+        task_uuid: view.row.id.uuid(),
+        step_uuid: view.row.id.step_uuid(step.number),
+        handler: &view.row.pinned.step(step.number).handler,
+        step: StepDocument::of(step),
+        metadata: step.detail.as_ref().and_then(|detail| detail.get("metadata").cloned()),
+        history: step.attempts.iter().map(attempt).collect(),
+    }
+}
+
+fn attempt(view: &AttemptView) -> Attempt {
+    Attempt {
+        attempt: view.attempt,
+        outcome: view.outcome.as_str(),
+        started_at: view.claimed_at,
+        finished_at: view.finished_at,
+        retry_at: view.retry_at,
+        error: view.detail.as_ref().and_then(error_in),
+    }
+}
+
+fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Problem> {
+    let (mark, style) = mark_of_step(step.state);
+    let pinned = view.row.pinned.step(step.number);
+    let mut out =
+        format!("{style}{mark}{style:#} {BOLD}{}{BOLD:#}  {}\n", step.name, view.row.id.step_uuid(step.number));
+    let mut fact = |name: &str, value: &str| {
+        if !value.is_empty() {
+            _ = writeln!(out, "  {DIM}{name:12}{DIM:#}{value}");
+        }
+    };
+    fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
+    fact("handler", &pinned.handler);
+    fact("attempt", &format!("{} of at most {}", step.attempt, pinned.retry.max_attempts));
+    fact("timeout", &human::duration(pinned.timeout));
+    fact("ready", &step.ready_at.map(|at| moment(at, now)).unwrap_or_default());
+    fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());
+    fact("finished", &step.finished_at.map(|at| moment(at, now)).unwrap_or_default());
+    fact("worker", &step.worker.map(|worker| worker.to_string()).unwrap_or_default());
+    if !step.attempts.is_empty() {
+        let mut table = Table::new(&["  ATTEMPT", "OUTCOME", "TOOK", "ERROR"]);
+        for attempt in &step.attempts {
+            let took = attempt.claimed_at.map(|from| human::duration(attempt.finished_at.since(from)));
+            let error = attempt.detail.as_ref().and_then(error_in);
+            let error = error.map(|error| error_text(error.error_type.as_deref(), &error.message));
+            table.row([
+                format!("  {}", attempt.attempt).into(),
+                Cell::from(attempt.outcome.as_str().replace('_', " ")),
+                took.unwrap_or_default().into(),
+                error.unwrap_or_default().into(),
+            ]);
+        }
+        _ = write!(out, "\n{table}\n");
+    }
+    if let Some(error) = error_of(step) {
+        let kind = error.error_type.unwrap_or_default();
+        let code = error.error_code.map(|code| format!(" [{}]", human::visible(&code))).unwrap_or_default();
+        _ = write!(
+            out,
+            "\n{style}{}{code}{style:#}\n{}\n",
+            human::visible(&kind),
+            human::visible_lines(&error.message)
+        );
+    }
+    if let Some(result) = &step.result {
+        _ = write!(out, "\n{}\n", json_text(result, true)?);
+    }
+    Ok(out.trim_end().to_owned())
+}

@@ -1,0 +1,108 @@
+//! `task show`.
+
+use std::fmt::Write as _;
+
+use tasker_types::Timestamp;
+
+use super::super::args::Format;
+use super::super::document::{TaskDocument, error_of};
+use super::super::exit::Exit;
+use super::super::human;
+use super::super::problem::Problem;
+use super::super::progress::{error_text, mark_of, mark_of_step, words};
+use super::super::screen::{BOLD, DIM, json_text};
+use super::super::session::{Missing, open_store};
+use super::super::table::{Cell, Table};
+use super::super::{Context, Outcome, ids};
+use super::moment;
+use crate::engine::{Clock, Error};
+use crate::store::{StepView, Store as _, TaskView};
+
+/// The most letters of a result or an error in a table.
+const CELL_MAX: usize = 60;
+/// The most letters of a context.
+const CONTEXT_MAX: usize = 400;
+
+pub(super) async fn show(context: &Context, task: &str) -> Outcome {
+    let store = open_store(context, Missing::Refuse).await?;
+    let id = ids::find(&*store, task).await?;
+    let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
+    match context.screen.format() {
+        Format::Table => context.screen.data(text(&view, Clock::System.now())?)?,
+        Format::Id => context.screen.data(id)?,
+        _ => context.screen.document(&TaskDocument::of(&view))?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
+    let (row, input) = (&view.row, &view.input);
+    let template = &row.pinned.template;
+    let (mark, style) = mark_of(row.state);
+    let mut out = format!("{style}{mark}{style:#} {BOLD}{}{BOLD:#}  {}\n", template.name, row.id);
+    let took = row.finished_at.map(|end| format!(" in {}", human::duration(end.since(row.created_at))));
+    let mut fact = |name: &str, value: &str| {
+        if !value.is_empty() {
+            _ = writeln!(out, "  {DIM}{name:12}{DIM:#}{value}");
+        }
+    };
+    fact("state", &format!("{style}{}{style:#}{}", words(row.state), took.unwrap_or_default()));
+    fact("template", &format!("{} {} in {}", template.name, template.version, template.namespace));
+    fact("accepted", &moment(row.created_at, now));
+    fact("by", &by(&input.initiator, &input.source_system));
+    fact("reason", &human::visible(&input.reason));
+    if row.priority != 0 {
+        fact("priority", &row.priority.to_string());
+    }
+    if input.correlation_id != row.id.to_string() {
+        fact("correlation", &human::visible(&input.correlation_id));
+    }
+    fact("input", &shortened(&input.context, CONTEXT_MAX));
+    out.push('\n');
+    let mut table = Table::new(&["  STEP", "STATE", "ATTEMPT", "WAITED", "TOOK", "RESULT"]);
+    for step in &view.steps {
+        table.row(step_row(step, view, now)?);
+    }
+    _ = write!(out, "{table}");
+    Ok(out)
+}
+
+fn by(initiator: &str, source: &str) -> String {
+    match (initiator.is_empty(), source.is_empty()) {
+        (true, true) => String::new(),
+        (true, false) => human::visible(source),
+        (false, true) => human::visible(initiator),
+        (false, false) => format!("{} ({})", human::visible(initiator), human::visible(source)),
+    }
+}
+
+fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6], Problem> {
+    let (mark, style) = mark_of_step(step.state);
+    let max_attempts = view.row.pinned.step(step.number).retry.max_attempts;
+    let attempt = if step.attempt > 0 { format!("{}/{max_attempts}", step.attempt) } else { String::new() };
+    let waited = step.ready_at.zip(step.claimed_at).map(|(ready, claimed)| human::duration(claimed.since(ready)));
+    let took = step.claimed_at.map(|claimed| human::duration(step.finished_at.unwrap_or(now).since(claimed)));
+    let what = match (&step.result, error_of(step)) {
+        (Some(result), _) => shortened(&json_text(result, false)?, CELL_MAX),
+        (None, Some(error)) => shortened(&error_text(error.error_type.as_deref(), &error.message), CELL_MAX * 2),
+        (None, None) => String::new(),
+    };
+    Ok([
+        Cell::styled(format!("{mark} {}", step.name), style),
+        Cell::styled(step.state.as_str().replace('_', " "), style),
+        attempt.into(),
+        waited.unwrap_or_default().into(),
+        took.unwrap_or_default().into(),
+        what.into(),
+    ])
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    let visible = human::visible(text);
+    if visible.chars().count() <= most {
+        return visible;
+    }
+    let mut short: String = visible.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}

@@ -1,0 +1,84 @@
+//! What this process knows of the tasks whose steps it runs: their contexts and the results so far.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tasker_types::{DependencyResult, DependencyResults, StepNumber, TaskForExecution, TaskId};
+
+use crate::core::{Claimed, Pinned};
+use crate::store::{InputRequest, StepInput};
+
+/// The tasks of which a step runs here. A parent's result is handed on in memory instead of read back.
+#[derive(Debug, Default)]
+pub(super) struct Active(HashMap<TaskId, ActiveTask>);
+
+#[derive(Debug, Default)]
+struct ActiveTask {
+    /// The task itself, once it is known.
+    task: Option<Arc<TaskForExecution>>,
+    results: BTreeMap<StepNumber, Arc<DependencyResult>>,
+    /// Steps of it that run here, or are about to.
+    running: usize,
+}
+
+impl Active {
+    /// Keeps a task that was just submitted here.
+    pub(super) fn submitted(&mut self, id: TaskId, task: Arc<TaskForExecution>) {
+        self.0.entry(id).or_default().task = Some(task);
+    }
+
+    /// A step of the task is about to run here: what is known of the task is kept until it has left.
+    pub(super) fn enter(&mut self, id: TaskId) {
+        self.0.entry(id).or_default().running += 1;
+    }
+
+    /// A step of the task no longer runs here. The last one takes what was kept with it.
+    pub(super) fn leave(&mut self, id: TaskId) {
+        if let Some(active) = self.0.get_mut(&id) {
+            active.running = active.running.saturating_sub(1);
+            if active.running == 0 {
+                self.0.remove(&id);
+            }
+        }
+    }
+
+    /// Keeps a result for the steps that come after.
+    pub(super) fn completed(&mut self, id: TaskId, number: StepNumber, result: Arc<DependencyResult>) {
+        if let Some(active) = self.0.get_mut(&id) {
+            active.results.insert(number, result);
+        }
+    }
+
+    /// Takes in what was read from the store.
+    pub(super) fn loaded(&mut self, input: StepInput) {
+        // Where every step of the task has left, nobody waits for it.
+        if let Some(active) = self.0.get_mut(&input.task) {
+            active.task = active.task.take().or(input.context);
+            active.results.extend(input.results);
+        }
+    }
+
+    /// What must be read before the step can run; `None` where everything is here.
+    pub(super) fn missing(&self, claimed: &Claimed) -> Option<InputRequest> {
+        let ancestors = claimed.pinned.ancestors(claimed.live.number);
+        let active = self.0.get(&claimed.task);
+        let absent = |number: &StepNumber| active.is_none_or(|active| !active.results.contains_key(number));
+        let results: Vec<StepNumber> = ancestors.into_iter().filter(absent).collect();
+        let context = active.is_none_or(|active| active.task.is_none());
+        (context || !results.is_empty()).then_some(InputRequest { task: claimed.task, context, results })
+    }
+
+    /// The task and the results of every step before this one.
+    pub(super) fn data(
+        &self,
+        id: TaskId,
+        pinned: &Pinned,
+        number: StepNumber,
+    ) -> Option<(Arc<TaskForExecution>, DependencyResults)> {
+        let active = self.0.get(&id)?;
+        let result =
+            |number| active.results.get(&number).map(|result| (pinned.step(number).name.clone(), result.clone()));
+        let results = pinned.ancestors(number).into_iter().filter_map(result).collect();
+        Some((active.task.clone()?, DependencyResults::from_unsorted(results)))
+    }
+}

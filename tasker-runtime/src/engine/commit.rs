@@ -1,0 +1,293 @@
+//! Group commit: one transaction for what has come together, and what happens when it is refused.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_types::{DependencyResult, TaskForExecution, TaskId};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Error;
+use super::attempt::{Finished, unstorable};
+use super::dispatch::{Dispatcher, Message};
+use crate::core::{Batch, Capacity, Command, Finish, Refusal, Reply};
+use crate::store::{Committed, StoreError};
+
+/// The first and the longest delay before outcomes are offered again to a store that failed.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Outcomes that the store has not taken yet. They are offered again until it does.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    finished: Vec<Finished>,
+    again_at: Option<Instant>,
+    delay: Duration,
+}
+
+impl Held {
+    pub(super) fn push(&mut self, finished: Finished) {
+        self.finished.push(finished);
+        self.again_at.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.finished.is_empty()
+    }
+
+    /// Waits until they are to be offered again; for ever where there are none.
+    pub(super) async fn wait(&self) {
+        match self.again_at {
+            Some(at) => tokio::time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self) -> Vec<Finished> {
+        self.again_at = None;
+        std::mem::take(&mut self.finished)
+    }
+
+    fn put_back(&mut self, finished: Vec<Finished>) {
+        if finished.is_empty() {
+            return;
+        }
+        self.delay = (self.delay * 2).clamp(RETRY_FIRST, RETRY_MAX);
+        self.again_at = Some(Instant::now() + self.delay);
+        self.finished.extend(finished);
+    }
+}
+
+/// A command on its way, with what is told when it is through.
+struct Entry {
+    command: Command,
+    source: Source,
+}
+
+enum Source {
+    Caller(oneshot::Sender<Result<Reply, Error>>),
+    Submitter(oneshot::Sender<Result<Reply, Error>>, Arc<TaskForExecution>),
+    Attempt(Option<Arc<DependencyResult>>),
+}
+
+impl Entry {
+    fn of_attempt(finished: Finished) -> Self {
+        Self { command: Command::Finish(finished.finish), source: Source::Attempt(finished.value) }
+    }
+}
+
+/// A batch on its way to the store.
+struct Shipment {
+    commands: Arc<[Command]>,
+    sources: Vec<Source>,
+    /// Free slots that were promised to it, beside those that it frees itself.
+    reserved: usize,
+}
+
+/// A batch that came back from the store.
+pub(super) struct Arrival(Shipment, Result<Committed, StoreError>);
+
+/// Batches on their way: while one is written, the next is gathered and waits at the store's door, so that neither the
+/// store nor the handlers ever wait for the other.
+#[derive(Default)]
+pub(super) struct Shipping {
+    on_their_way: JoinSet<(Shipment, Result<Committed, StoreError>)>,
+    pub(super) reserved: usize,
+}
+
+/// Batches that are on their way at once.
+const SHIPMENTS_MAX: usize = 2;
+
+impl Shipping {
+    pub(super) fn has_room(&self) -> bool {
+        self.on_their_way.len() < SHIPMENTS_MAX
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.on_their_way.is_empty()
+    }
+}
+
+impl Dispatcher {
+    /// Sends these messages, and what was held back, on their way to the store.
+    pub(super) fn commit(&mut self, messages: Vec<Message>) {
+        let mut entries: Vec<Entry> = self.held.take().into_iter().map(Entry::of_attempt).collect();
+        for message in messages {
+            match message {
+                Message::Submit { new, task, answer } => {
+                    entries.push(Entry { command: Command::Submit(*new), source: Source::Submitter(answer, task) });
+                }
+                Message::Act { command, answer } => {
+                    entries.push(Entry { command: *command, source: Source::Caller(answer) });
+                }
+                Message::Finished(finished) => entries.push(Entry::of_attempt(*finished)),
+                _ => {}
+            }
+        }
+        self.ship(entries);
+    }
+
+    fn ship(&mut self, entries: Vec<Entry>) {
+        if entries.is_empty() {
+            return;
+        }
+        let (commands, sources): (Vec<Command>, Vec<Source>) =
+            entries.into_iter().map(|entry| (entry.command, entry.source)).unzip();
+        let ends = commands.iter().filter(|command| matches!(command, Command::Finish(_))).count();
+        // While others wait to be claimed, free slots are left to them.
+        let reserved = if self.want_claim { 0 } else { self.free() };
+        let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
+            worker: worker.id,
+            free: reserved + ends,
+            queues: worker.queues.clone(),
+            continued: worker.continued,
+        });
+        self.shipping.reserved += reserved;
+        let shipment = Shipment { commands: commands.into(), sources, reserved };
+        let batch = Batch { commands: shipment.commands.clone(), capacity, now: Some(self.parts.clock.now()) };
+        let store = self.parts.store.clone();
+        self.shipping.on_their_way.spawn(async move { (shipment, store.transact(batch).await) });
+    }
+
+    /// Waits for the next batch that arrives; for ever where none is on its way.
+    pub(super) async fn arrival(shipping: &mut Shipping) -> Arrival {
+        match shipping.on_their_way.join_next().await {
+            Some(Ok((shipment, outcome))) => Arrival(shipment, outcome),
+            // The store's own panic: what was on its way is not known. The process must not go on as if it were.
+            Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
+    pub(super) fn arrived(&mut self, Arrival(shipment, outcome): Arrival) {
+        self.shipping.reserved -= shipment.reserved;
+        match outcome {
+            Ok(committed) => {
+                self.held.delay = Duration::ZERO;
+                self.counters.batch(shipment.commands.len(), committed.claimed.len());
+                self.deliver(shipment, committed);
+            }
+            Err(error) if error.is_passing() => self.postpone(shipment, &error),
+            Err(error) => {
+                let commands = shipment.commands.iter().cloned();
+                let mut entries: Vec<Entry> =
+                    commands.zip(shipment.sources).map(|(command, source)| Entry { command, source }).collect();
+                if entries.len() > 1 {
+                    tracing::warn!(%error, commands = entries.len(), "a batch was refused and is split");
+                    let second = entries.split_off(entries.len() / 2);
+                    self.ship(entries);
+                    self.ship(second);
+                } else if let Some(entry) = entries.pop() {
+                    self.reject(entry, error);
+                }
+            }
+        }
+    }
+
+    /// Commands without an owner here: losses and releases.
+    pub(super) async fn transact(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
+        for chunk in commands.chunks(super::dispatch::BATCH_MAX) {
+            let batch = Batch { commands: chunk.into(), capacity: None, now: Some(self.parts.clock.now()) };
+            let committed = self.parts.store.transact(batch).await?;
+            for ended in committed.finished {
+                self.waiting.tell(ended.task, ended.state);
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, shipment: Shipment, committed: Committed) {
+        // New tasks and results are known before the slots of what ended are released: their successors need them.
+        let mut ended = Vec::with_capacity(shipment.commands.len());
+        let continued: BTreeSet<TaskId> = committed.claimed.iter().map(|claimed| claimed.task).collect();
+        for ((command, source), reply) in shipment.commands.iter().zip(shipment.sources).zip(committed.replies) {
+            match (source, command) {
+                (Source::Attempt(value), Command::Finish(finish)) => {
+                    self.note_outcome(finish, value, &reply);
+                    ended.push((finish.step, finish.attempt));
+                }
+                (Source::Submitter(answer, task), Command::Submit(new)) => {
+                    if reply.is_ok() && continued.contains(&new.id) {
+                        self.active.submitted(new.id, task);
+                    }
+                    // Who went away does not want to know.
+                    let _ = answer.send(reply.map_err(Error::from));
+                }
+                (Source::Caller(answer), command) => {
+                    if matches!(command, Command::Cancel { .. }) && reply.is_ok() {
+                        self.cancel_running(command.task());
+                    }
+                    let _ = answer.send(reply.map_err(Error::from));
+                }
+                _ => {}
+            }
+        }
+        if let Some(worker) = &mut self.worker {
+            worker.continued = worker.continued.wrapping_add(committed.considered);
+        }
+        self.begin(committed.claimed);
+        for (step, attempt) in ended {
+            self.release_slot(step, attempt);
+        }
+        for reply in committed.finished {
+            self.waiting.tell(reply.task, reply.state);
+        }
+        self.want_claim |= committed.ready > 0;
+        self.next_retry = [self.next_retry, committed.next_retry].into_iter().flatten().min();
+    }
+
+    fn note_outcome(&mut self, finish: &Finish, value: Option<Arc<DependencyResult>>, reply: &Result<Reply, Refusal>) {
+        match reply {
+            Ok(_) => {
+                if let Some(value) = value {
+                    self.active.completed(finish.step.task, finish.step.number, value);
+                }
+            }
+            Err(refusal) => tracing::warn!(%refusal, "a late outcome was dropped"),
+        }
+    }
+
+    /// The store is away: who waits is told so, what ran is kept.
+    fn postpone(&mut self, shipment: Shipment, error: &StoreError) {
+        let mut kept = Vec::new();
+        for (command, source) in shipment.commands.iter().zip(shipment.sources) {
+            match (source, command) {
+                (Source::Attempt(value), Command::Finish(finish)) => {
+                    kept.push(Finished { finish: finish.clone(), value });
+                }
+                (Source::Caller(answer) | Source::Submitter(answer, _), _) => {
+                    drop(answer.send(Err(error.clone().into())));
+                }
+                _ => {}
+            }
+        }
+        if !kept.is_empty() {
+            tracing::warn!(%error, outcomes = kept.len(), "outcomes could not be recorded; they are kept and tried again");
+        }
+        self.held.put_back(kept);
+    }
+
+    /// The one command that the store will never take.
+    fn reject(&mut self, entry: Entry, error: StoreError) {
+        match (entry.source, entry.command) {
+            (Source::Caller(answer) | Source::Submitter(answer, _), _) => drop(answer.send(Err(error.into()))),
+            (Source::Attempt(_), Command::Finish(finish)) => {
+                let again = matches!(finish.outcome, crate::core::Outcome::Failed(_));
+                tracing::error!(%error, task = %finish.step.task, step = %finish.step.number, "an outcome cannot be stored");
+                let outcome =
+                    unstorable(finish.step, finish.attempt, &format!("the outcome could not be stored: {error}"));
+                let finished = Finished { finish: Finish { outcome, ..finish }, value: None };
+                if again {
+                    // Even that was refused: offered again later, with a growing delay.
+                    self.held.put_back(vec![finished]);
+                } else {
+                    self.held.push(finished);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! The loop: one owner of this process's claims, of its batches, and of when to look again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_types::{StepNumber, TaskForExecution, TaskId, Timestamp, WorkerId};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::active::Active;
+use super::attempt::{Attempt, Finished, permanent, timed_out};
+use super::commit::{Held, Shipping};
+use super::stats::Counters;
+use super::wait::Waiting;
+use super::{Error, Parts, Recovered};
+use crate::core::{Claimed, Command, Finish, NewTask, QueueId, Reply, StepRef, TemplateId};
+use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
+use crate::store::{ClaimRequest, StepInput, StoreError};
+
+/// The most commands of one commit.
+pub(super) const BATCH_MAX: usize = 256;
+/// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// How often finished tasks are pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+/// Tasks that are pruned in one transaction.
+const PRUNE_MAX: u32 = 500;
+/// How long an attempt may overrun its time limit before it is taken for stuck.
+const OVERRUN: Duration = Duration::from_secs(1);
+
+type Answer<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What the loop is told.
+pub(super) enum Message {
+    Submit {
+        new: Box<NewTask>,
+        task: Arc<TaskForExecution>,
+        answer: Answer<Reply>,
+    },
+    Act {
+        command: Box<Command>,
+        answer: Answer<Reply>,
+    },
+    Finished(Box<Finished>),
+    /// What claimed steps run with has been read.
+    Loaded(Vec<Claimed>, Result<Vec<StepInput>, StoreError>),
+    QueuesChanged,
+    StartWorker(Answer<Recovered>),
+    Worker(Answer<Option<WorkerId>>),
+    Stop,
+}
+
+/// The worker of this process.
+pub(super) struct Worker {
+    pub(super) id: WorkerId,
+    pub(super) queues: Arc<[QueueId]>,
+    pub(super) continued: u64,
+    rotation: usize,
+}
+
+/// A step that runs here, or is about to.
+pub(super) struct Running {
+    attempt: u32,
+    lossy: bool,
+    token: CancellationToken,
+    abort: Option<AbortHandle>,
+    gives_up_at: Option<(Instant, Duration)>,
+}
+
+pub(super) struct Dispatcher {
+    pub(super) parts: Arc<Parts>,
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) active: Active,
+    pub(super) worker: Option<Worker>,
+    pub(super) running: HashMap<StepRef, Running>,
+    /// Outcomes that a failing store did not take yet.
+    pub(super) held: Held,
+    pub(super) shipping: Shipping,
+    pub(super) next_retry: Option<Timestamp>,
+    pub(super) want_claim: bool,
+    inbox: mpsc::Receiver<Message>,
+    myself: mpsc::WeakSender<Message>,
+    handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
+    stopping: Option<Instant>,
+    seen_version: Option<i64>,
+    pruned_at: Instant,
+}
+
+impl Dispatcher {
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        waiting: Arc<Waiting>,
+        counters: Arc<Counters>,
+        myself: mpsc::WeakSender<Message>,
+        inbox: mpsc::Receiver<Message>,
+    ) -> Self {
+        Self {
+            parts,
+            waiting,
+            counters,
+            active: Active::default(),
+            worker: None,
+            running: HashMap::new(),
+            held: Held::default(),
+            shipping: Shipping::default(),
+            next_retry: None,
+            want_claim: false,
+            inbox,
+            myself,
+            handlers: HashMap::new(),
+            stopping: None,
+            seen_version: None,
+            pruned_at: Instant::now(),
+        }
+    }
+
+    /// Runs until it is stopped, or until every handle to the engine is gone.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut poll = tokio::time::interval(self.parts.options.poll);
+        poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let retry = self.next_retry;
+            let clock = self.parts.clock.clone();
+            tokio::select! {
+                biased;
+                arrival = Self::arrival(&mut self.shipping) => self.arrived(arrival),
+                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.shipping.has_room() => {
+                    if received == 0 {
+                        break;
+                    }
+                    let messages = std::mem::take(&mut batch);
+                    self.receive(messages).await;
+                }
+                () = self.held.wait() => self.commit(Vec::new()),
+                () = wait_for(&clock, retry), if retry.is_some() && self.claims() => self.due().await,
+                _ = poll.tick() => self.look().await,
+                _ = housekeeping.tick() => self.keep_house().await,
+            }
+            if self.want_claim && self.claims() && self.free() > 0 {
+                self.claim().await;
+            }
+            if self.stopping.is_some() && self.drained().await {
+                break;
+            }
+        }
+    }
+
+    /// Whether steps are claimed at all.
+    pub(super) fn claims(&self) -> bool {
+        self.worker.is_some() && self.stopping.is_none()
+    }
+
+    /// Slots that nothing runs in, and that are not promised to a batch on its way.
+    pub(super) fn free(&self) -> usize {
+        self.parts.options.slots.saturating_sub(self.running.len() + self.shipping.reserved)
+    }
+
+    async fn receive(&mut self, messages: Vec<Message>) {
+        let mut commands = Vec::with_capacity(messages.len());
+        for message in messages {
+            match message {
+                Message::Submit { .. } | Message::Act { .. } | Message::Finished(_) => commands.push(message),
+                Message::Loaded(claimed, inputs) => self.loaded(claimed, inputs),
+                Message::QueuesChanged => self.refresh_queues().await,
+                Message::StartWorker(answer) => {
+                    let started = self.start_worker().await;
+                    // Who went away does not want to know.
+                    let _ = answer.send(started);
+                }
+                Message::Worker(answer) => drop(answer.send(Ok(self.worker.as_ref().map(|worker| worker.id)))),
+                Message::Stop => {
+                    self.stopping.get_or_insert_with(Instant::now);
+                    tracing::info!(running = self.running.len(), "stopping");
+                }
+            }
+        }
+        if !commands.is_empty() {
+            self.commit(commands);
+        }
+    }
+
+    async fn refresh_queues(&mut self) {
+        match self.parts.store.queues().await {
+            Ok(all) => {
+                if let Some(worker) = &mut self.worker {
+                    let known = all.iter().filter(|queue| self.parts.registry.is_registered(&queue.handler));
+                    let mut queues: Vec<QueueId> = known.map(|queue| queue.id).collect();
+                    queues.sort_unstable();
+                    worker.queues = queues.into();
+                    self.want_claim = true;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the queues cannot be read; they are read again at the next change"),
+        }
+    }
+
+    async fn start_worker(&mut self) -> Result<Recovered, Error> {
+        let id = WorkerId(Uuid::now_v7());
+        let recovered = self.recover(id).await?;
+        self.worker = Some(Worker { id, queues: Arc::new([]), continued: 0, rotation: 0 });
+        self.refresh_queues().await;
+        self.due().await;
+        self.want_claim = true;
+        tracing::info!(worker = %id, recovered = recovered.steps, "worker started");
+        Ok(recovered)
+    }
+
+    /// This process is the only worker of its database, so every claim of another one is lost.
+    async fn recover(&mut self, id: WorkerId) -> Result<Recovered, Error> {
+        let mut recovered = Recovered::default();
+        loop {
+            let strangers = self.parts.store.strangers(id, BATCH_MAX as u32).await?;
+            if strangers.is_empty() {
+                recovered.tasks.sort_unstable();
+                recovered.tasks.dedup();
+                return Ok(recovered);
+            }
+            recovered.steps += strangers.len();
+            recovered.tasks.extend(strangers.iter().map(|(step, ..)| step.task));
+            let lost = |(step, attempt, worker)| Command::Lose { step, attempt, worker };
+            self.transact(strangers.into_iter().map(lost).collect()).await?;
+        }
+    }
+
+    /// Looks for what other processes wrote.
+    async fn look(&mut self) {
+        match self.parts.store.version().await {
+            Ok(version) if self.seen_version != Some(version) => {
+                let first = self.seen_version.replace(version).is_none();
+                if !first {
+                    self.refresh_queues().await;
+                    self.due().await;
+                    self.check_cancelled().await;
+                }
+                self.want_claim = true;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the database cannot be read"),
+        }
+    }
+
+    /// Another process may have cancelled tasks that run here.
+    async fn check_cancelled(&mut self) {
+        let mut tasks: Vec<TaskId> = self.running.keys().map(|step| step.task).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        if tasks.is_empty() {
+            return;
+        }
+        match self.parts.store.cancelling(tasks).await {
+            Ok(cancelling) => cancelling.into_iter().for_each(|task| self.cancel_running(task)),
+            Err(error) => tracing::warn!(%error, "the database cannot be read"),
+        }
+    }
+
+    /// Tells the handlers of a task to stop; after the grace period they are dropped.
+    pub(super) fn cancel_running(&self, task: TaskId) {
+        for (_, running) in self.running.iter().filter(|(step, _)| step.task == task) {
+            running.token.cancel();
+        }
+    }
+
+    async fn due(&mut self) {
+        match self.parts.store.due(self.parts.clock.now()).await {
+            Ok(due) => {
+                self.next_retry = due.next;
+                self.want_claim |= due.ready > 0;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "due retries cannot be made ready; tried again soon");
+                self.next_retry = Some(self.parts.clock.now() + HOUSEKEEPING);
+            }
+        }
+    }
+
+    async fn claim(&mut self) {
+        let limit = self.free();
+        let lossy = !self.running.values().any(|running| running.lossy);
+        let Some(worker) = &mut self.worker else { return };
+        worker.rotation = worker.rotation.wrapping_add(1);
+        // One of the free slots is kept for a step with losses, so that it cannot be crowded out for ever.
+        let request = ClaimRequest {
+            worker: worker.id,
+            queues: worker.queues.clone(),
+            limit: u32::try_from(limit.saturating_sub(usize::from(lossy && limit > 1)).min(BATCH_MAX))
+                .unwrap_or(u32::MAX),
+            lossy,
+            now: self.parts.clock.now(),
+            rotation: worker.rotation,
+        };
+        let asked = request.limit as usize;
+        match self.parts.store.claim(request).await {
+            Ok(claims) => {
+                self.counters.claim(claims.claimed.len());
+                let fresh = claims.claimed.iter().filter(|claimed| claimed.live.losses == 0).count();
+                // A full hand: more may be waiting.
+                self.want_claim = fresh >= asked;
+                self.begin(claims.claimed);
+            }
+            Err(error) => {
+                self.want_claim = false;
+                tracing::warn!(%error, "steps cannot be claimed; tried again at the next look");
+                self.seen_version = None;
+            }
+        }
+    }
+
+    /// Starts claimed steps; what is not known here is read first.
+    pub(super) fn begin(&mut self, claimed: Vec<Claimed>) {
+        let mut unread = Vec::new();
+        let mut requests = Vec::new();
+        for step in claimed {
+            let at = StepRef { task: step.task, number: step.live.number };
+            let running = Running {
+                attempt: step.live.attempt,
+                lossy: step.live.losses > 0,
+                token: CancellationToken::new(),
+                abort: None,
+                gives_up_at: None,
+            };
+            self.running.insert(at, running);
+            let missing = self.active.missing(&step);
+            self.active.enter(step.task);
+            match missing {
+                None => self.spawn(&step),
+                Some(request) => {
+                    requests.push(request);
+                    unread.push(step);
+                }
+            }
+        }
+        if unread.is_empty() {
+            return;
+        }
+        let (store, myself) = (self.parts.store.clone(), self.myself.clone());
+        tokio::spawn(async move {
+            let inputs = store.inputs(requests).await;
+            if let Some(myself) = myself.upgrade() {
+                // A loop that is gone gave its claims back.
+                let _ = myself.send(Message::Loaded(unread, inputs)).await;
+            }
+        });
+    }
+
+    fn loaded(&mut self, claimed: Vec<Claimed>, inputs: Result<Vec<StepInput>, StoreError>) {
+        match inputs {
+            Ok(inputs) => {
+                inputs.into_iter().for_each(|input| self.active.loaded(input));
+                claimed.iter().for_each(|step| self.spawn(step));
+            }
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, "what steps run with cannot be read; tried again soon");
+                let myself = self.myself.clone();
+                let store = self.parts.store.clone();
+                let requests: Vec<_> = claimed.iter().filter_map(|step| self.active.missing(step)).collect();
+                tokio::spawn(async move {
+                    tokio::time::sleep(HOUSEKEEPING).await;
+                    let inputs = store.inputs(requests).await;
+                    if let Some(myself) = myself.upgrade() {
+                        let _ = myself.send(Message::Loaded(claimed, inputs)).await;
+                    }
+                });
+            }
+            Err(error) => {
+                for step in claimed {
+                    let at = StepRef { task: step.task, number: step.live.number };
+                    let reason = format!("what the step runs with cannot be read: {error}");
+                    self.finish_unstarted(at, step.live.attempt, &reason, "INPUT_NOT_READABLE");
+                }
+            }
+        }
+    }
+
+    fn spawn(&mut self, claimed: &Claimed) {
+        let at = StepRef { task: claimed.task, number: claimed.live.number };
+        let attempt = claimed.live.attempt;
+        let handler = match self.handler(claimed) {
+            Ok(handler) => handler,
+            Err(reason) => return self.finish_unstarted(at, attempt, &reason, "HANDLER_NOT_BUILT"),
+        };
+        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return };
+        let Some((task, results)) = self.active.data(claimed.task, &claimed.pinned, claimed.live.number) else {
+            return self.finish_unstarted(at, attempt, "the task is not in the database", "INPUT_NOT_READABLE");
+        };
+        let Some(running) = self.running.get_mut(&at) else { return };
+        let step = claimed.pinned.step(claimed.live.number);
+        let scope = AttemptScope::new(self.parts.state.clone(), running.token.clone());
+        let data = tasker_types::TaskSequenceStep {
+            workflow_step: tasker_types::WorkflowStep {
+                workflow_step_uuid: claimed.task.step_uuid(claimed.live.number),
+                name: step.name.to_string(),
+                attempt,
+                failures: claimed.live.failures,
+                max_attempts: if step.retry.retryable { step.retry.max_attempts } else { 1 },
+                inputs: task.context.clone(),
+            },
+            task,
+            step_definition: step.definition.clone(),
+            dependency_results: results,
+            scope: scope.into_scope(),
+        };
+        let run = Attempt {
+            step: at,
+            attempt,
+            worker,
+            data,
+            handler,
+            layers: self.parts.layers.clone(),
+            token: running.token.clone(),
+            timeout: step.timeout,
+            grace: self.parts.options.cancel_grace,
+        };
+        running.gives_up_at = Some((Instant::now() + step.timeout + OVERRUN, step.timeout));
+        let myself = self.myself.clone();
+        let spawned = self.parts.threads.handle().spawn(async move {
+            let finished = run.run().await;
+            if let Some(myself) = myself.upgrade() {
+                // A loop that is gone gave its claims back.
+                let _ = myself.send(Message::Finished(Box::new(finished))).await;
+            }
+        });
+        running.abort = Some(spawned.abort_handle());
+    }
+
+    /// The handler of a step: made once for each step of a template.
+    fn handler(&mut self, claimed: &Claimed) -> Result<Arc<dyn RustStepHandler>, String> {
+        let key = (claimed.pinned.id, claimed.live.number);
+        if let Some(handler) = self.handlers.get(&key) {
+            return Ok(handler.clone());
+        }
+        let step = claimed.pinned.step(claimed.live.number);
+        let found = self
+            .parts
+            .registry
+            .find(&step.handler, &step.name)
+            .ok_or_else(|| format!("there is no handler `{}`", step.handler))?;
+        let config = StepHandlerConfig::from(step.definition.handler.initialization.clone());
+        let build = || found.build(config);
+        let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(build))
+            .map_err(|_| format!("`new` of handler `{}` panicked", step.handler))?;
+        let handler: Arc<dyn RustStepHandler> =
+            built.map_err(|error| format!("handler `{}` cannot be made: {error:#}", step.handler))?.into();
+        self.handlers.insert(key, handler.clone());
+        Ok(handler)
+    }
+
+    /// Fails an attempt that could not begin.
+    fn finish_unstarted(&mut self, step: StepRef, attempt: u32, reason: &str, code: &str) {
+        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return };
+        let finish = Finish { step, attempt, worker, outcome: permanent(step, attempt, reason, code) };
+        self.held.push(Finished { finish, value: None });
+    }
+
+    /// The step no longer runs here: its slot is free.
+    pub(super) fn release_slot(&mut self, step: StepRef, attempt: u32) {
+        if self.running.get(&step).is_some_and(|running| running.attempt == attempt) {
+            let lossy = self.running.remove(&step).is_some_and(|running| running.lossy);
+            self.active.leave(step.task);
+            self.want_claim |= lossy;
+        }
+    }
+
+    async fn keep_house(&mut self) {
+        self.give_up_stuck();
+        let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
+        if self.pruned_at.elapsed() < PRUNE_EVERY {
+            return;
+        }
+        let before = self.parts.clock.now().before(retention);
+        match self.parts.store.prune(before, PRUNE_MAX).await {
+            // A full hand: the next second goes on.
+            Ok(gone) if gone >= u64::from(PRUNE_MAX) => {}
+            Ok(_) => self.pruned_at = Instant::now(),
+            Err(error) => tracing::warn!(%error, "finished tasks cannot be pruned"),
+        }
+    }
+
+    /// A handler that never yields cannot be stopped. Its attempt ends all the same, and its thread is replaced.
+    fn give_up_stuck(&mut self) {
+        let now = Instant::now();
+        let mut stuck = Vec::new();
+        for (&step, running) in &mut self.running {
+            if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| *at <= now) {
+                stuck.push((step, running.attempt, limit));
+                if let Some(abort) = running.abort.take() {
+                    abort.abort();
+                }
+            }
+        }
+        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return };
+        for (step, attempt, limit) in stuck {
+            tracing::warn!(task = %step.task, step = %step.number, "a handler holds its thread beyond its time limit and was given up");
+            self.parts.threads.lose_thread();
+            let finish = Finish { step, attempt, worker, outcome: timed_out(step, attempt, limit) };
+            self.held.push(Finished { finish, value: None });
+        }
+    }
+
+    /// Whether everything has come to its end; what takes too long is given back.
+    async fn drained(&mut self) -> bool {
+        if self.running.is_empty() && self.held.is_empty() && self.shipping.is_empty() {
+            return true;
+        }
+        let overdue = self.stopping.is_some_and(|since| since.elapsed() >= self.parts.options.drain);
+        if !overdue {
+            return false;
+        }
+        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return true };
+        let mut releases = Vec::with_capacity(self.running.len());
+        for (step, running) in self.running.drain() {
+            if let Some(abort) = running.abort {
+                abort.abort();
+            }
+            releases.push(Command::Release { step, attempt: running.attempt, worker });
+        }
+        if let Err(error) = self.transact(releases).await {
+            tracing::error!(%error, "claims could not be given back: the next worker takes them for lost");
+        }
+        true
+    }
+}
+
+async fn wait_for(clock: &super::Clock, moment: Option<Timestamp>) {
+    match moment {
+        Some(moment) => clock.sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}

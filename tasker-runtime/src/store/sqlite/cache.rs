@@ -1,0 +1,146 @@
+//! What the writer itself wrote of the tasks that it runs: good until another connection writes.
+//!
+//! A completion reads rows that this very connection wrote a moment ago. They are kept here and used as long as
+//! `PRAGMA data_version`, read under the write lock, says that nobody else has written since.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tasker_types::{StepNumber, StepState, TaskId};
+
+use crate::core::{LiveStep, Snapshot, StepRef, TaskRow, Writes};
+
+/// The most steps that a task may have to be kept: it is copied as a whole.
+pub(super) const STEPS_MAX: usize = 256;
+/// The most rows that are kept; beyond it everything is dropped.
+const ROWS_MAX: usize = 65_536;
+
+/// Tasks of which a step runs here, as they stand in the database.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    version: i64,
+    tasks: HashMap<TaskId, Kept>,
+    rows: usize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    row: TaskRow,
+    live: BTreeMap<StepNumber, LiveStep>,
+    over: BTreeMap<StepNumber, (StepState, u32)>,
+}
+
+impl Kept {
+    fn rows(&self) -> usize {
+        1 + self.live.len() + self.over.len()
+    }
+
+    fn is_running(&self) -> bool {
+        !self.row.state.is_over() && self.live.values().any(|row| row.state == StepState::Running)
+    }
+}
+
+impl Cache {
+    /// Drops everything where another connection has written since the last call.
+    pub(super) fn validate(&mut self, version: i64) {
+        if self.version != version {
+            self.clear();
+            self.version = version;
+        }
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
+        self.tasks.clear();
+        self.rows = 0;
+    }
+
+    /// Whether the task is kept: then all its rows are known.
+    pub(super) fn has(&self, task: TaskId) -> bool {
+        self.tasks.contains_key(&task)
+    }
+
+    /// Puts the task itself into a snapshot.
+    pub(super) fn load_task(&self, task: TaskId, snapshot: &mut Snapshot) {
+        if let Some(kept) = self.tasks.get(&task) {
+            snapshot.load_task(kept.row.clone());
+        }
+    }
+
+    /// Puts a step into a snapshot, wherever it stands.
+    pub(super) fn load_step(&self, step: StepRef, snapshot: &mut Snapshot) {
+        let Some(kept) = self.tasks.get(&step.task) else { return };
+        if let Some(row) = kept.live.get(&step.number) {
+            snapshot.load_live(row.clone());
+        } else if let Some(&(outcome, attempt)) = kept.over.get(&step.number) {
+            snapshot.load_over(step, outcome, attempt);
+        }
+    }
+
+    /// Puts every row of a task into a snapshot.
+    pub(super) fn load_all(&self, task: TaskId, snapshot: &mut Snapshot) {
+        let Some(kept) = self.tasks.get(&task) else { return };
+        kept.live.values().for_each(|row| snapshot.load_live(row.clone()));
+        for (&number, &(outcome, attempt)) in &kept.over {
+            snapshot.load_over(StepRef { task, number }, outcome, attempt);
+        }
+    }
+
+    /// Keeps a task that was read as a whole.
+    pub(super) fn keep(&mut self, row: TaskRow, live: Vec<LiveStep>, over: Vec<(StepNumber, StepState, u32)>) {
+        let live: BTreeMap<_, _> = live.into_iter().map(|row| (row.number, row)).collect();
+        let over: BTreeMap<_, _> =
+            over.into_iter().map(|(number, outcome, attempt)| (number, (outcome, attempt))).collect();
+        self.forget(row.id);
+        let kept = Kept { row, live, over };
+        self.rows += kept.rows();
+        self.tasks.insert(kept.row.id, kept);
+    }
+
+    /// Takes in what was just committed. Tasks of which nothing runs here any more are let go.
+    pub(super) fn committed(&mut self, writes: &Writes) {
+        for (row, _) in &writes.new_tasks {
+            if row.pinned.steps.len() <= STEPS_MAX {
+                self.keep(row.clone(), Vec::new(), Vec::new());
+            }
+        }
+        for row in &writes.tasks {
+            self.change(row.id, |kept| kept.row = row.clone());
+        }
+        for gone in &writes.live_deletes {
+            self.change(gone.task, |kept| _ = kept.live.remove(&gone.number));
+        }
+        for row in writes.live_inserts.iter().chain(writes.live_updates.iter().map(|(row, _)| row)) {
+            self.change(row.task, |kept| _ = kept.live.insert(row.number, row.clone()));
+        }
+        for moved in &writes.reopened {
+            self.change(moved.task, |kept| _ = kept.over.remove(&moved.number));
+        }
+        for row in &writes.results {
+            self.change(row.task, |kept| _ = kept.over.insert(row.number, (row.outcome, row.attempt)));
+        }
+        let touched = writes.new_tasks.iter().map(|(row, _)| row).chain(&writes.tasks).map(|row| row.id);
+        for id in touched {
+            if self.tasks.get(&id).is_some_and(|kept| !kept.is_running()) {
+                self.forget(id);
+            }
+        }
+        if self.rows > ROWS_MAX {
+            self.clear();
+        }
+    }
+
+    fn change(&mut self, task: TaskId, change: impl FnOnce(&mut Kept)) {
+        if let Some(kept) = self.tasks.get_mut(&task) {
+            let before = kept.rows();
+            change(kept);
+            self.rows = (self.rows + kept.rows()).saturating_sub(before);
+        }
+    }
+
+    /// Lets a task go whose rows are changed past this cache.
+    pub(super) fn forget(&mut self, task: TaskId) {
+        if let Some(kept) = self.tasks.remove(&task) {
+            self.rows = self.rows.saturating_sub(kept.rows());
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A whole application for a test: real engine, store in memory, virtual time.
+
+use std::future::Future;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use serde_json::Value;
+use tasker_types::{TaskId, TaskRequest, TaskSequenceStep, Timestamp, template};
+use tokio::sync::oneshot;
+
+use super::{MockHandler, MockResult, TestRun};
+use crate::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
+use crate::store::{MemoryStore, Store};
+
+/// The virtual clock of every test begins here: 2030-01-01T00:00:00Z.
+const BEGINNING: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+
+/// An application under test. The engine, its timers and the handlers run on one thread with virtual time: waiting
+/// for a backoff of an hour takes no time, and everything else happens in the order in which it would.
+///
+/// ```
+/// use serde_json::json;
+/// use tasker_runtime::testing::TestApp;
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let app = TestApp::new()
+///     .template("name: greeting\nsteps: [{ name: greet }, { name: sign, dependencies: [greet] }]")
+///     .mock("greet", |step| Ok(json!(format!("hello {}", step.get_input::<String>("name")?))))
+///     .mock("sign", |step| Ok(json!(format!("{}!", step.get_dependency_result_column_value::<String>("greet")?))));
+/// let run = app.run("greeting", json!({ "name": "Ada" })).await;
+/// run.assert_completed().assert_order(["greet", "sign"]).assert_result("sign", &json!("hello Ada!"));
+/// # });
+/// ```
+pub struct TestApp {
+    registry: RustStepHandlerRegistry,
+    state: Arc<AppState>,
+    layers: Vec<Arc<dyn Layer>>,
+    templates: Vec<String>,
+    options: Options,
+    running: std::sync::OnceLock<Running>,
+}
+
+struct Running {
+    jobs: mpsc::Sender<Job>,
+    engine: Engine,
+}
+
+type Job = Box<dyn FnOnce(&tokio::runtime::Runtime) + Send>;
+
+impl Default for TestApp {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestApp {
+    /// An application with the handlers that are linked into the test binary.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_handlers(RustStepHandlerRegistry::new())
+    }
+
+    /// An application with these handlers and no others.
+    #[must_use]
+    pub fn with_handlers(registry: RustStepHandlerRegistry) -> Self {
+        // No test looks for what other processes write.
+        let options = Options { poll: Duration::from_secs(3600), retention: None, ..Options::default() };
+        Self {
+            registry,
+            state: Arc::default(),
+            layers: Vec::new(),
+            templates: Vec::new(),
+            options,
+            running: std::sync::OnceLock::new(),
+        }
+    }
+
+    /// Adds a template.
+    #[must_use]
+    pub fn template(mut self, yaml: impl Into<String>) -> Self {
+        self.templates.push(yaml.into());
+        self
+    }
+
+    /// Puts a closure in the place of a handler, or adds it under a new name. An error is retried as the step's policy
+    /// says, unless it is a [`StepError`](tasker_types::StepError) that says otherwise.
+    #[must_use]
+    pub fn mock<F>(mut self, name: &str, run: F) -> Self
+    where
+        F: Fn(&TaskSequenceStep) -> MockResult + Send + Sync + 'static,
+    {
+        let (run, named) = (Arc::new(run), Arc::<str>::from(name));
+        self.registry.register(name, move || Box::new(MockHandler::new(named.clone(), run.clone())));
+        self
+    }
+
+    /// Adds a value to the application's state.
+    #[must_use]
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        // Only the running engine shares it, and that has not been made yet.
+        if let Some(state) = Arc::get_mut(&mut self.state) {
+            state.insert(value);
+        }
+        self
+    }
+
+    /// Puts a layer around every attempt.
+    #[must_use]
+    pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
+        self.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// Sets how many steps run at once.
+    #[must_use]
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.options.slots = slots;
+        self
+    }
+
+    /// Submits a task and lets virtual time pass until it is over.
+    ///
+    /// # Panics
+    /// There is no such template, its handlers are missing, or the context does not fit.
+    pub async fn run(&self, template: &str, context: Value) -> TestRun {
+        self.run_request(self.request(template, context)).await
+    }
+
+    /// Submits a task by its whole request and lets virtual time pass until it is over.
+    ///
+    /// # Panics
+    /// The request is refused.
+    pub async fn run_request(&self, request: TaskRequest) -> TestRun {
+        let engine = self.engine().clone();
+        self.drive(async move {
+            let task = engine.submit(request).await.unwrap_or_else(|error| panic!("the task was refused: {error}"));
+            engine.wait(task).await.unwrap_or_else(|error| panic!("the task cannot be waited for: {error}"));
+            read(&engine, task).await
+        })
+        .await
+    }
+
+    /// Submits a task and returns at once: it goes on when time is [skipped](Self::skip).
+    ///
+    /// # Panics
+    /// The task is refused.
+    pub async fn start(&self, template: &str, context: Value) -> TaskId {
+        let (engine, request) = (self.engine().clone(), self.request(template, context));
+        self.drive(async move {
+            engine.submit(request).await.unwrap_or_else(|error| panic!("the task was refused: {error}"))
+        })
+        .await
+    }
+
+    /// Lets this much virtual time pass, with everything that falls due in it.
+    pub async fn skip(&self, duration: Duration) {
+        self.drive(async move { tokio::time::sleep(duration).await }).await;
+    }
+
+    /// How a task stands now.
+    ///
+    /// # Panics
+    /// There is no such task.
+    pub async fn look(&self, task: TaskId) -> TestRun {
+        let engine = self.engine().clone();
+        self.drive(async move { read(&engine, task).await }).await
+    }
+
+    /// What time it is in the test.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.engine().clock().now()
+    }
+
+    /// Runs a future on the application's thread, in its virtual time: for what this kit has no method for.
+    ///
+    /// # Panics
+    /// The future panics.
+    pub async fn drive<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
+        let (answer, told) = oneshot::channel();
+        let job: Job =
+            Box::new(move |runtime| drop(answer.send(runtime.block_on(async { tokio::spawn(future).await }))));
+        self.engine();
+        let sent = self.running.get().is_some_and(|running| running.jobs.send(job).is_ok());
+        assert!(sent, "the application's thread has ended");
+        match told.await {
+            Ok(Ok(value)) => value,
+            Ok(Err(failed)) => std::panic::resume_unwind(failed.into_panic()),
+            Err(_) => panic!("the application's thread has ended"),
+        }
+    }
+
+    /// The engine under test; it only moves while something is driven.
+    pub fn engine(&self) -> &Engine {
+        &self.running.get_or_init(|| self.launch()).engine
+    }
+
+    fn launch(&self) -> Running {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let (ready, engine) = mpsc::channel();
+        let (registry, state) = (Arc::new(self.registry.clone()), self.state.clone());
+        let (layers, options, templates) = (self.layers.clone(), self.options.clone(), self.templates.clone());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+            let runtime = runtime.unwrap_or_else(|error| panic!("a runtime cannot be built: {error}"));
+            let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+            let started = runtime.block_on(async move {
+                let clock = Clock::starting_at(BEGINNING);
+                let threads = HandlerThreads::shared();
+                let engine =
+                    Engine::start(Parts { store, registry, state, layers: layers.into(), clock, threads, options });
+                prepare(&engine, &templates).await.map(|()| engine)
+            });
+            if ready.send(started).is_ok() {
+                todo.into_iter().for_each(|job| job(&runtime));
+            }
+        });
+        match engine.recv() {
+            Ok(Ok(engine)) => Running { jobs, engine },
+            Ok(Err(report)) => panic!("the application cannot start:\n{report}"),
+            Err(_) => panic!("the application's thread has ended"),
+        }
+    }
+
+    fn request(&self, name: &str, context: Value) -> TaskRequest {
+        let parsed = self.templates.iter().filter_map(|text| template::parse("template.yaml", text).ok());
+        let namespace = parsed
+            .map(|parsed| parsed.template)
+            .find(|template| template.name == name)
+            .map(|template| template.namespace);
+        TaskRequest {
+            name: name.to_owned(),
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            context,
+            initiator: "test".to_owned(),
+            ..TaskRequest::default()
+        }
+    }
+}
+
+/// Everything that keeps the application from starting is told at once.
+async fn prepare(engine: &Engine, templates: &[String]) -> Result<(), String> {
+    let mut problems = Vec::new();
+    for text in templates {
+        match template::parse("template.yaml", text) {
+            Ok(parsed) => {
+                if let Err(error) = engine.add_template(parsed.template).await {
+                    problems.push(error.to_string());
+                }
+            }
+            Err(findings) => problems.push(findings.to_string()),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("\n"));
+    }
+    engine.start_worker().await.map(drop).map_err(|error| error.to_string())
+}
+
+async fn read(engine: &Engine, task: TaskId) -> TestRun {
+    let view = engine.store().find_task(task).await.unwrap_or_else(|error| panic!("the task cannot be read: {error}"));
+    let dump =
+        engine.store().dump(None, u32::MAX).await.unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
+    let wrong = crate::core::check(&dump);
+    assert!(wrong.is_empty(), "the rows contradict each other: {wrong:?}");
+    TestRun::new(view.unwrap_or_else(|| panic!("there is no task {task}")))
+}

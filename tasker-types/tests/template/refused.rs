@@ -1,0 +1,425 @@
+//! What is refused or warned of: each code, at its place, in its words.
+
+use std::collections::BTreeSet;
+
+use tasker_types::template::{Finding, codes, parse};
+
+/// A template with one step `a` that has these lines, beginning at line 4.
+fn step(lines: &str) -> String {
+    let indented: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    format!("name: t\nsteps:\n  - name: a\n{indented}")
+}
+
+/// A template with these lines before its one step.
+fn top(lines: &str) -> String {
+    format!("name: t\n{lines}\nsteps: [name: a]\n")
+}
+
+/// Steps `a`, `b`, .. with these lists of dependencies.
+fn steps(dependencies: &[&str]) -> String {
+    let names = "abcdefghijklmnopqrstuvwxyz".chars();
+    let lines = names.zip(dependencies).map(|(name, of)| format!("  - {{ name: {name}, dependencies: [{of}] }}\n"));
+    format!("name: t\nsteps:\n{}", lines.collect::<String>())
+}
+
+fn findings(source: &str) -> Vec<Finding> {
+    match parse("t.yaml", source) {
+        Ok(parsed) => parsed.warnings,
+        Err(findings) => findings.iter().cloned().collect(),
+    }
+}
+
+/// Code, line, column, message, and help: what a finding says, in one line.
+fn told(source: &str) -> Vec<String> {
+    findings(source)
+        .into_iter()
+        .map(|finding| {
+            let span = finding.span.expect("every finding has a place");
+            let help = finding.help.map(|help| format!(" | {help}")).unwrap_or_default();
+            format!("{} {}:{} {}{help}", finding.code, span.line, span.column, finding.message)
+        })
+        .collect()
+}
+
+/// Sources, and what is found in each.
+fn cases() -> Vec<(String, Vec<&'static str>)> {
+    vec![
+        // The text.
+        (String::new(), vec!["T001 1:1 the file is empty | a template has at least `name` and `steps`"]),
+        ("# nothing\n".into(), vec!["T001 1:1 the file is empty | a template has at least `name` and `steps`"]),
+        ("name: [a\n".into(), vec!["T001 1:7 not valid YAML: unclosed bracket '['"]),
+        (
+            "name: a\nsteps:\n\t- name: a\n".into(),
+            vec![
+                "T001 3:2 not valid YAML: tabs disallowed within this context (block indentation) | indent with spaces, not with tabs",
+            ],
+        ),
+        (
+            "name: *no\n".into(),
+            vec![
+                "T001 1:7 not valid YAML: while parsing node, found unknown anchor | an alias (`*name`) needs an anchor (`&name`) before it; put a text that begins with `*` in quotes",
+            ],
+        ),
+        ("- a\n".into(), vec!["T005 1:3 the template must be a mapping, but is a list"]),
+        ("just text\n".into(), vec!["T005 1:1 the template must be a mapping, but is the text `just text`"]),
+        (
+            "name: t\nsteps: [name: a]\n---\nname: u\n".into(),
+            vec!["T020 3:1 the file has more than one document | keep one template a file"],
+        ),
+        (
+            top("metadata: !secret x"),
+            vec![
+                "T020 2:19 the tag `!secret` cannot be used here | only `!!str`, `!!map` and `!!seq` are known; quotes make text of a value",
+            ],
+        ),
+        (
+            top("metadata: { [1]: 2 }"),
+            vec!["T020 2:13 a key is a list; keys are text | put it in quotes if it is meant as text"],
+        ),
+        (top("metadata: &self [*self]"), vec!["T020 2:18 an alias stands inside of what it stands for"]),
+        (
+            top("metadata: { <<: 5 }"),
+            vec!["T005 2:17 `<<` takes a mapping or a list of mappings, but is the number `5`"],
+        ),
+        (top("metadata: { a: 1, a: 2 }"), vec!["T003 2:19 the key `a` is given twice"]),
+        (
+            top("metadata: { a: 1, :a: 2 }"),
+            vec![
+                "T003 2:19 the key `a` is given twice | with and without a leading colon it is the same key",
+                "T060 2:19 1 key is written with a leading colon | write `a:` instead of `:a:`",
+            ],
+        ),
+        (
+            top("metadata: [.inf, 1e999, 18446744073709551616]"),
+            vec![
+                "T021 2:12 JSON cannot hold the number `.inf` | put it in quotes to keep it as text",
+                "T021 2:18 JSON cannot hold the number `1e999` | put it in quotes to keep it as text",
+                "T021 2:25 JSON cannot hold the number `18446744073709551616` | put it in quotes to keep it as text",
+            ],
+        ),
+        (
+            top("description: \"a\\0b\""),
+            vec!["T021 2:14 a text has a NUL character in it | PostgreSQL cannot store it; remove it"],
+        ),
+        // Keys.
+        ("{}".into(), vec!["T006 1:1 the template has no `name`", "T006 1:1 the template has no `steps`"]),
+        ("name: t\n".into(), vec!["T006 1:1 the template has no `steps`"]),
+        (top("verion: 1.0.0"), vec!["T004 2:1 unknown key `verion` in the template | did you mean `version`?"]),
+        (
+            top("namespace: a"),
+            vec!["T004 2:1 unknown key `namespace` in the template | did you mean `namespace_name`?"],
+        ),
+        (
+            top("colour: red"),
+            vec![
+                "T004 2:1 unknown key `colour` in the template | known keys: `name`, `namespace_name`, `version`, `description`, `metadata`, `identity_strategy`, `steps`",
+            ],
+        ),
+        (step("depends_on: [b]"), vec!["T004 4:5 unknown key `depends_on` in step `a` | did you mean `dependencies`?"]),
+        (step("timeout: 5"), vec!["T004 4:5 unknown key `timeout` in step `a` | did you mean `timeout_seconds`?"]),
+        (
+            step("handler: { callable: a, initialisation: {} }"),
+            vec!["T004 4:29 unknown key `initialisation` in `handler` of step `a` | did you mean `initialization`?"],
+        ),
+        (
+            step("retry: { max_retries: 3 }"),
+            vec!["T004 4:14 unknown key `max_retries` in `retry` of step `a` | did you mean `max_attempts`?"],
+        ),
+        (step("name: b"), vec!["T003 4:5 the key `name` is given twice"]),
+        (
+            step(":name: b"),
+            vec![
+                "T003 4:5 `name` of step `a` is given twice",
+                "T060 4:5 1 key is written with a leading colon | write `name:` instead of `:name:`",
+            ],
+        ),
+        (
+            step("retry: { limit: 3, max_attempts: 4 }"),
+            vec![
+                "T003 4:14 `retry.max_attempts` of step `a` is given twice: `limit` is an older spelling of it | remove `limit`",
+                "T061 4:14 `limit` is an older spelling of `max_attempts` | write `max_attempts`; the first attempt counts",
+            ],
+        ),
+        // Names and versions.
+        (
+            "name: Order\nsteps: [name: a]\n".into(),
+            vec![
+                "T007 1:7 bad template name: `Order` has `O`; names are made of a-z, 0-9 and `_` | did you mean `order`?",
+            ],
+        ),
+        (top("namespace_name: \"\""), vec!["T007 2:17 bad namespace name: it is empty"]),
+        (
+            "name: t\nsteps: [name: validate-order]\n".into(),
+            vec![
+                "T007 2:15 bad step name: `validate-order` has `-`; names are made of a-z, 0-9 and `_` | did you mean `validate_order`?",
+            ],
+        ),
+        (
+            top("version: 1.0"),
+            vec!["T008 2:10 bad version `1.0`: a version is three numbers, such as 1.0.0 | did you mean `1.0.0`?"],
+        ),
+        (top("version: latest"), vec!["T008 2:10 bad version `latest`: a version is three numbers, such as 1.0.0"]),
+        (
+            step("handler: ValidateOrder"),
+            vec![
+                "T019 4:14 bad handler name: `ValidateOrder` has `V`; names are made of a-z, 0-9, `_` and `.` | did you mean `validate_order`?",
+            ],
+        ),
+        (
+            "name: t\nsteps: [name: 1st]\n".into(),
+            vec![
+                "T019 2:15 step `1st` names no handler, and its own name cannot be that of one | names of handlers begin with a letter; give the step a `handler`",
+            ],
+        ),
+        // Types and ranges.
+        ("name:\nsteps: [name: a]\n".into(), vec!["T005 1:1 `name` of the template must be text, but is empty"]),
+        (step("description: [a]"), vec!["T005 4:18 `description` of step `a` must be text, but is a list"]),
+        (step("handler: [a]"), vec!["T005 4:14 `handler` of step `a` must be a name or a mapping, but is a list"]),
+        (
+            step("handler: { initialization: 5 }"),
+            vec!["T005 4:32 `handler.initialization` of step `a` must be a mapping, but is the number `5`"],
+        ),
+        (
+            step("dependencies: b"),
+            vec!["T005 4:19 `dependencies` of step `a` must be a list, but is the text `b` | write `[b]`"],
+        ),
+        (
+            step("dependencies: [{ b: c }]"),
+            vec!["T005 4:22 `dependencies` of step `a` must be names of steps, but one is a mapping"],
+        ),
+        (step("retry: 3"), vec!["T005 4:12 `retry` of step `a` must be a mapping, but is the number `3`"]),
+        (
+            step("retry: { retryable: no }"),
+            vec![
+                "T005 4:25 `retry.retryable` of step `a` must be `true` or `false`, but is the text `no` | YAML 1.2 reads `no` as text; write `false`",
+            ],
+        ),
+        (
+            step("retry: { max_attempts: \"3\" }"),
+            vec![
+                "T005 4:28 `retry.max_attempts` of step `a` must be a whole number, but is the text `3` | remove the quotes",
+            ],
+        ),
+        (
+            step("retry: { max_attempts: 1.5 }"),
+            vec!["T005 4:28 `retry.max_attempts` of step `a` must be a whole number, but is the number `1.5`"],
+        ),
+        (
+            step("retry: { max_attempts: 0, max_losses: 1001, backoff_base_ms: -1, max_backoff_ms: 2592000001 }"),
+            vec![
+                "T009 4:28 `retry.max_attempts` of step `a` must be from 1 to 1000",
+                "T009 4:43 `retry.max_losses` of step `a` must be from 1 to 1000",
+                "T009 4:66 `retry.backoff_base_ms` of step `a` must be from 0 to 2592000000",
+                "T009 4:86 `retry.max_backoff_ms` of step `a` must be from 0 to 2592000000",
+            ],
+        ),
+        (
+            step("timeout_seconds: 30s"),
+            vec!["T005 4:22 `timeout_seconds` of step `a` must be a number, but is the text `30s`"],
+        ),
+        (
+            step("timeout_seconds: 0"),
+            vec![
+                "T009 4:22 `timeout_seconds` of step `a` must be above 0 and at most 2592000 (30 days) | write it as a plain number, such as 30 or 0.5",
+            ],
+        ),
+        (
+            step("timeout_seconds: 1e3"),
+            vec![
+                "T009 4:22 `timeout_seconds` of step `a` must be above 0 and at most 2592000 (30 days) | write it as a plain number, such as 30 or 0.5",
+            ],
+        ),
+        (step("timeout_seconds: 0.0001"), vec!["T009 4:22 `timeout_seconds` of step `a` is finer than a millisecond"]),
+        (
+            step("retry: { backoff: exponental }"),
+            vec![
+                "T010 4:23 `retry.backoff` of step `a` is `exponental`, which is no way to back off | did you mean `exponential`?",
+            ],
+        ),
+        (
+            step("type: special"),
+            vec![
+                "T010 4:11 `type` of step `a` is `special`, which is no type of step | types are standard, decision, deferred_convergence, batchable, batch_worker",
+            ],
+        ),
+        (
+            top("identity_strategy: hash"),
+            vec![
+                "T010 2:20 `identity_strategy` of the template is `hash`, which is no way to tell requests apart | take one of always_unique, strict, caller_provided",
+            ],
+        ),
+        // Steps and dependencies.
+        ("name: t\nsteps: []\n".into(), vec!["T016 2:1 the template has no steps | add one: `- name: first_step`"]),
+        ("name: t\nsteps:\n".into(), vec!["T016 2:1 the template has no steps | add one: `- name: first_step`"]),
+        (
+            "name: t\nsteps: { a: b }\n".into(),
+            vec!["T005 2:10 `steps` of the template must be a list, but is a mapping"],
+        ),
+        ("name: t\nsteps: [a]\n".into(), vec!["T005 2:9 step 1 must be a mapping, but is the text `a`"]),
+        ("name: t\nsteps: [description: x]\n".into(), vec!["T006 2:9 step 1 has no `name`"]),
+        ("name: t\nsteps: [name: a, name: a]\n".into(), vec!["T011 2:24 two steps are named `a`"]),
+        (steps(&["", "A"]), vec!["T012 4:31 step `b` depends on `A`, which does not exist | did you mean `a`?"]),
+        (
+            step("dependencies: [a]"),
+            vec!["T013 4:20 step `a` depends on itself | remove it: the step would never start"],
+        ),
+        (steps(&["", "a, a"]), vec!["T014 4:34 step `b` names the dependency `a` twice"]),
+        (
+            steps(&["b", "c", "a", ""]),
+            vec![
+                "T015 3:31 these steps wait for each other: a -> b -> c -> a | each arrow reads \"depends on\"; remove one of them",
+            ],
+        ),
+        (
+            steps(&["b", "a", "d", "c"]),
+            vec![
+                "T015 3:31 these steps wait for each other: a -> b -> a | each arrow reads \"depends on\"; remove one of them",
+                "T015 5:31 these steps wait for each other: c -> d -> c | each arrow reads \"depends on\"; remove one of them",
+            ],
+        ),
+        // What is not built.
+        (
+            step("type: decision"),
+            vec![
+                "T040 4:11 `type` of step `a` is `decision`, which is not built yet | this version runs `standard` steps only",
+            ],
+        ),
+        (
+            top("input_schema: {}"),
+            vec![
+                "T041 2:1 `input_schema` of the template is not built yet | remove it; this version would have to ignore it",
+            ],
+        ),
+        (
+            step("result_schema: {}"),
+            vec![
+                "T042 4:5 `result_schema` of step `a` is not built yet | remove it; this version would have to ignore it",
+            ],
+        ),
+        (
+            top("identity_strategy: strict"),
+            vec![
+                "T043 2:20 `identity_strategy` of the template is `strict`, which is not built yet | in this version every request makes a new task: `always_unique`",
+            ],
+        ),
+        (
+            top("lifecycle: {}"),
+            vec![
+                "T044 2:1 `lifecycle` of the template is not built yet | remove it; this version would have to ignore it",
+            ],
+        ),
+        (
+            top("environments: {}"),
+            vec![
+                "T045 2:1 `environments` of the template is not built yet | remove it; this version would have to ignore it",
+            ],
+        ),
+        (
+            step("inputs: { a: b.c }"),
+            vec!["T046 4:5 `inputs` of step `a` is not built yet | remove it; this version would have to ignore it"],
+        ),
+        (
+            step("skippable: true"),
+            vec![
+                "T047 4:16 `skippable` of step `a` is `true`, which is not built yet | in this version a step that fails for good fails its task",
+            ],
+        ),
+        (
+            step("publishes_events: [{ name: x }]"),
+            vec![
+                "T048 4:5 `publishes_events` of step `a` is not built yet | remove it; this version would publish nothing",
+            ],
+        ),
+        // The older dialect.
+        (
+            step(":timeout_seconds: 5"),
+            vec![
+                "T060 4:5 1 key is written with a leading colon | write `timeout_seconds:` instead of `:timeout_seconds:`",
+            ],
+        ),
+        (
+            step("retry: { limit: 3 }"),
+            vec![
+                "T061 4:14 `limit` is an older spelling of `max_attempts` | write `max_attempts`; the first attempt counts",
+            ],
+        ),
+        (
+            top("task_handler: { callable: X, initialization: { input_validation: { even: true } } }"),
+            vec![
+                "T062 2:17 `callable` of `task_handler` has no effect: steps have handlers, templates have none | remove it; of this block only `initialization.input_validation.required_fields` is used",
+                "T063 2:68 `even` of `input_validation` is not enforced when a task is submitted | the first step's handler must check it; `required_fields` are enforced",
+            ],
+        ),
+        (
+            top("task_handler: { initialization: { input_validation: { required_fields: a } } }"),
+            vec![
+                "T005 2:72 `task_handler.initialization.input_validation.required_fields` of the template must be a list of names, but is the text `a`",
+            ],
+        ),
+        (
+            step("handler: rust::linear::Step1Handler"),
+            vec![
+                "T064 4:14 1 callable is written as a Rust path | write the handler's name; a path leads to the handler that has it as an alias, else to one whose Rust name is its last segment",
+            ],
+        ),
+    ]
+}
+
+#[test]
+fn each_mistake_is_told_at_its_place_in_these_words() {
+    let mut wrong = String::new();
+    for (source, expected) in cases() {
+        let told = told(&source);
+        if told != expected {
+            wrong += &format!("--- {source}\n    expected {expected:#?}\n    told {told:#?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn warnings_alone_refuse_nothing() {
+    for (source, expected) in cases() {
+        let is_warning = |line: &&str| codes::find(&line[..4]).unwrap().severity.as_str() == "warning";
+        assert_eq!(parse("t.yaml", &source).is_ok(), expected.iter().all(is_warning), "{source}");
+    }
+}
+
+#[test]
+fn every_code_of_the_table_is_shown_by_a_test() {
+    let shown: BTreeSet<_> = cases().iter().flat_map(|(source, _)| findings(source)).map(|found| found.code).collect();
+    // The limits have their tests in `bounds`.
+    let bounded = ["T002", "T017", "T018"];
+    let shown: Vec<_> = shown.into_iter().chain(bounded).collect();
+    for code in codes::ALL {
+        assert!(shown.contains(&code.code), "{} is never emitted", code.code);
+    }
+    assert_eq!(shown.len(), codes::ALL.len());
+}
+
+#[test]
+fn codes_are_unique_and_in_order() {
+    assert!(codes::ALL.is_sorted_by(|a, b| a.code < b.code));
+    for code in codes::ALL {
+        assert_eq!(codes::find(code.code), Some(code));
+        assert!(code.explanation.ends_with('.') && !code.explanation.contains("  "), "{}", code.code);
+    }
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once_in_their_order() {
+    let source = "\
+naem: t
+version: 1
+steps:
+  - name: a
+    retry: { max_attempts: 0, backof: linear }
+    dependencies: [b, zz]
+  - name: b
+    timeout_second: 5
+    dependencies: [a]
+    inputs: {}
+";
+    let codes: Vec<_> = findings(source).iter().map(|found| found.code).collect();
+    assert_eq!(codes, ["T004", "T008", "T009", "T004", "T015", "T012", "T004", "T046"]);
+}
