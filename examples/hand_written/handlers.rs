@@ -38,10 +38,7 @@ impl RustStepHandler for MyHandler {
         "my_handler"
     }
 
-    async fn call(
-        &self,
-        step_data: &TaskSequenceStep,
-    ) -> Result<StepExecutionResult> {
+    async fn call(&self, step_data: &TaskSequenceStep) -> Result<StepExecutionResult> {
         let start = Instant::now();
 
         // Access task context data
@@ -52,12 +49,7 @@ impl RustStepHandler for MyHandler {
 
         let duration_ms = start.elapsed().as_millis() as i64;
 
-        Ok(success_result(
-            step_data.workflow_step.workflow_step_uuid,
-            result_data,
-            duration_ms,
-            None,
-        ))
+        Ok(success_result(step_data.workflow_step.workflow_step_uuid, result_data, duration_ms, None))
     }
 }
 
@@ -75,37 +67,33 @@ impl RustStepHandler for ValidateOrderHandler {
         "validate_order"
     }
 
-    async fn call(
-        &self,
-        step_data: &TaskSequenceStep,
-    ) -> Result<StepExecutionResult> {
+    async fn call(&self, step_data: &TaskSequenceStep) -> Result<StepExecutionResult> {
         let start = Instant::now();
 
         // Access task context
         let context = &step_data.task.context;
         let customer = &context["customer"];
-        let customer_id = customer["id"].as_i64()
-            .ok_or_else(|| anyhow::anyhow!("Customer ID is required"))?;
+        let customer_id = customer["id"].as_i64().ok_or_else(|| anyhow::anyhow!("Customer ID is required"))?;
 
         // Extract and validate order items
-        let items = context["items"].as_array()
-            .ok_or_else(|| anyhow::anyhow!("Items array is required"))?;
+        let items = context["items"].as_array().ok_or_else(|| anyhow::anyhow!("Items array is required"))?;
 
         if items.is_empty() {
             let duration_ms = start.elapsed().as_millis() as i64;
             return Ok(error_result(
                 step_data.workflow_step.workflow_step_uuid,
                 "Order items cannot be empty".to_string(),
-                Some("EMPTY_ORDER".to_string()),       // error_code
-                Some("ValidationError".to_string()),    // error_type
-                false,                                   // retryable
+                Some("EMPTY_ORDER".to_string()),     // error_code
+                Some("ValidationError".to_string()), // error_type
+                false,                               // retryable
                 duration_ms,
-                None,                                    // context metadata
+                None, // context metadata
             ));
         }
 
         // Calculate order total
-        let total: f64 = items.iter()
+        let total: f64 = items
+            .iter()
             .map(|item| {
                 let price = item["price"].as_f64().unwrap_or(0.0);
                 let qty = item["quantity"].as_i64().unwrap_or(0) as f64;
