@@ -1,0 +1,17 @@
+//! Handlers without the macro: types that implement `RustStepHandler`, registered by name, beside an annotated one.
+//!
+//! `RustStepHandlerRegistry::new()` holds every annotated handler of the program already; `register` and
+//! `register_handler` add those that were written by hand.
+//!
+//! `cargo run --example hand_written -- run order_check -i @examples/hand_written/input.json --wait`
+
+mod handlers;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tasker::app()
+        .handlers(handlers::registry())
+        .template("order_check.yaml", include_str!("templates/order_check.yaml"))
+        .run()
+}
