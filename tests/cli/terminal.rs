@@ -35,7 +35,7 @@ fn in_terminal(mut command: std::process::Command) -> (i32, String) {
     (code, String::from_utf8_lossy(&written).into_owned())
 }
 
-const PACED: &str = r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "pace_ms": 300, "payment": { "timeouts": 1 } }"#;
+const PACED: &str = r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "pace_ms": 300, "payment": { "timeouts": 1 } }"#;
 
 #[test]
 fn a_run_in_a_terminal_moves_and_ends_with_its_result() {
