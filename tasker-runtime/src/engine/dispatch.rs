@@ -23,6 +23,8 @@ use crate::store::{ClaimRequest, StepInput, StoreError};
 
 /// The most commands of one commit.
 pub(super) const BATCH_MAX: usize = 256;
+/// The most claims of dead workers that are read at once.
+const STRANGERS_MAX: u32 = 256;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How often finished tasks are pruned.
@@ -217,7 +219,7 @@ impl Dispatcher {
     async fn recover(&mut self, id: WorkerId) -> Result<Recovered, Error> {
         let mut recovered = Recovered::default();
         loop {
-            let strangers = self.parts.store.strangers(id, BATCH_MAX as u32).await?;
+            let strangers = self.parts.store.strangers(id, STRANGERS_MAX).await?;
             if strangers.is_empty() {
                 recovered.tasks.sort_unstable();
                 recovered.tasks.dedup();
