@@ -5,11 +5,17 @@
 mod attempt;
 mod config;
 mod context;
+mod edges;
 mod entry;
+mod extract;
 mod failure;
 mod layer;
+#[doc(hidden)]
+pub mod private;
+mod register;
 mod registry;
 mod report;
+mod returns;
 mod state;
 
 use async_trait::async_trait;
@@ -18,7 +24,8 @@ use tasker_types::{StepExecutionResult, TaskSequenceStep};
 pub use attempt::run_attempt;
 pub use config::StepHandlerConfig;
 pub use context::{AttemptScope, StepContext};
-pub use entry::{DependencySpec, HandlerEntry, RetrySpec, StateNeed};
+pub use entry::{DependencySpec, HandlerEntry, StateNeed};
+pub use extract::FromStep;
 pub use failure::{Classify, StepFailure};
 pub use layer::{Layer, Next};
 pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};

@@ -139,7 +139,7 @@ impl TestStep {
                 name: "test".to_owned(),
                 namespace: "default".to_owned(),
                 version: "0.1.0".to_owned(),
-                context: context.clone(),
+                context,
                 correlation_id: task.uuid().to_string(),
                 priority: 0,
             }),

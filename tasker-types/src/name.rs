@@ -64,8 +64,9 @@ pub(crate) fn why_unusable(name: &str) -> Option<String> {
     (name.ends_with('.') || name.contains("..")).then(|| format!("`{name}` has a `.` without a word after it"))
 }
 
-/// `ValidateOrder`, `validate-order` and `HTTPCall` as `validate_order`, `validate_order` and `http_call`.
-pub(crate) fn to_snake_case(name: &str) -> String {
+/// A name as handlers have it: `validate_order` for `ValidateOrder` and `validate-order`, `http_call` for `HTTPCall`.
+#[must_use]
+pub fn to_snake_case(name: &str) -> String {
     let mut snake = String::with_capacity(name.len() + 4);
     let mut letters = name.trim().chars().peekable();
     let mut before = None;

@@ -162,6 +162,16 @@ pub struct RetrySpec {
 }
 
 impl RetrySpec {
+    /// Nothing is said.
+    pub const NONE: Self = Self {
+        retryable: None,
+        max_attempts: None,
+        max_losses: None,
+        backoff: None,
+        backoff_base_ms: None,
+        max_backoff_ms: None,
+    };
+
     /// Field by field what this says, else what `other` says.
     #[must_use]
     pub fn or(self, other: Self) -> Self {

@@ -32,7 +32,7 @@ pub(super) fn resolve(registry: &RustStepHandlerRegistry, template: Template) ->
 
 fn resolve_step(step: &StepTemplate, handler: &Resolved) -> ResolvedStep {
     let entry = handler.entry();
-    let attribute = entry.map_or_else(RetrySpec::default, |entry| entry.retry.into());
+    let attribute = entry.map_or_else(RetrySpec::default, |entry| entry.retry);
     ResolvedStep {
         handler: handler.name().to_owned(),
         retry: step.retry.or(attribute).resolve(),

@@ -1,6 +1,6 @@
 //! What is known of a handler before any template names it.
 
-use tasker_types::{Backoff, RetryPolicy};
+use tasker_types::RetrySpec;
 
 use super::{AppState, RustStepHandler, StepHandlerConfig};
 
@@ -46,48 +46,6 @@ impl HandlerEntry {
     }
 }
 
-/// What an attribute says of retrying; what it leaves out stays as it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RetrySpec {
-    /// Whether the step may be tried again at all.
-    pub retryable: Option<bool>,
-    /// How many attempts may fail before the step does; the first one counts.
-    pub max_attempts: Option<u32>,
-    /// How many attempts may be lost with their worker before the step fails.
-    pub max_losses: Option<u32>,
-    /// How the delay grows.
-    pub backoff: Option<Backoff>,
-    /// The first delay, in milliseconds.
-    pub backoff_base_ms: Option<u64>,
-    /// The longest delay, in milliseconds.
-    pub max_backoff_ms: Option<u64>,
-}
-
-impl RetrySpec {
-    /// A spec that says nothing.
-    pub const NONE: Self = Self {
-        retryable: None,
-        max_attempts: None,
-        max_losses: None,
-        backoff: None,
-        backoff_base_ms: None,
-        max_backoff_ms: None,
-    };
-
-    /// `policy` with what this spec says put over it.
-    #[must_use]
-    pub fn over(&self, policy: RetryPolicy) -> RetryPolicy {
-        RetryPolicy {
-            retryable: self.retryable.unwrap_or(policy.retryable),
-            max_attempts: self.max_attempts.unwrap_or(policy.max_attempts),
-            max_losses: self.max_losses.unwrap_or(policy.max_losses),
-            backoff: self.backoff.unwrap_or(policy.backoff),
-            backoff_base_ms: self.backoff_base_ms.unwrap_or(policy.backoff_base_ms),
-            max_backoff_ms: self.max_backoff_ms.unwrap_or(policy.max_backoff_ms),
-        }
-    }
-}
-
 /// A type that a handler takes from the application's state.
 #[derive(Debug, Clone, Copy)]
 pub struct StateNeed {
@@ -112,11 +70,4 @@ pub struct DependencySpec {
     pub step: &'static str,
     /// Whether the handler can do without, because the step may be skipped.
     pub optional: bool,
-}
-
-impl From<RetrySpec> for tasker_types::RetrySpec {
-    fn from(spec: RetrySpec) -> Self {
-        let RetrySpec { retryable, max_attempts, max_losses, backoff, backoff_base_ms, max_backoff_ms } = spec;
-        Self { retryable, max_attempts, max_losses, backoff, backoff_base_ms, max_backoff_ms }
-    }
 }

@@ -18,6 +18,16 @@ use uuid::Uuid;
 pub trait StepFailure {
     /// The failure that this error stands for.
     fn into_step_error(self) -> StepError;
+
+    /// The failure that this error stands for where a handler classifies its failures itself, as results: then an
+    /// error without a class is unrecoverable.
+    #[doc(hidden)]
+    fn into_unrecoverable(self) -> StepError
+    where
+        Self: Sized,
+    {
+        self.into_step_error()
+    }
 }
 
 impl StepFailure for StepError {
@@ -34,10 +44,11 @@ impl StepFailure for DataError {
 
 impl StepFailure for anyhow::Error {
     fn into_step_error(self) -> StepError {
-        match classified(self) {
-            Ok(error) => error,
-            Err(other) => StepError::retryable(message_of(&other)),
-        }
+        classified(&self).unwrap_or_else(|| StepError::retryable(message_of(&self)))
+    }
+
+    fn into_unrecoverable(self) -> StepError {
+        classified(&self).unwrap_or_else(|| unclassified(message_of(&self)))
     }
 }
 
@@ -46,13 +57,22 @@ impl StepFailure for Box<dyn Error + Send + Sync> {
         let error: Box<dyn Error> = self;
         error.into_step_error()
     }
+
+    fn into_unrecoverable(self) -> StepError {
+        let error: Box<dyn Error> = self;
+        error.into_unrecoverable()
+    }
 }
 
 impl StepFailure for Box<dyn Error> {
     fn into_step_error(self) -> StepError {
-        let error = self.as_ref();
-        let class = class_in(error).unwrap_or_else(|| StepError::retryable(""));
-        class.with_message(StepError::chain(error))
+        let text = StepError::chain(self.as_ref());
+        class_in(self.as_ref()).unwrap_or_else(|| StepError::retryable("")).with_message(text)
+    }
+
+    fn into_unrecoverable(self) -> StepError {
+        let text = StepError::chain(self.as_ref());
+        class_in(self.as_ref()).unwrap_or_else(|| unclassified(String::new())).with_message(text)
     }
 }
 
@@ -89,39 +109,34 @@ pub trait Classify<T> {
 
 impl<T, E: Into<anyhow::Error>> Classify<T> for Result<T, E> {
     fn permanent(self) -> Result<T, StepError> {
-        self.map_err(|error| classify(error.into(), false))
+        self.map_err(|error| classify(&error.into(), false))
     }
 
     fn retryable(self) -> Result<T, StepError> {
-        self.map_err(|error| classify(error.into(), true))
+        self.map_err(|error| classify(&error.into(), true))
     }
 }
 
-fn classify(error: anyhow::Error, retryable: bool) -> StepError {
-    match classified(error) {
-        Ok(error) => error.with_retryable(retryable),
-        Err(other) => StepError::retryable(message_of(&other)).with_retryable(retryable),
-    }
+fn classify(error: &anyhow::Error, retryable: bool) -> StepError {
+    let class = classified(error).unwrap_or_else(|| StepError::retryable(message_of(error)));
+    class.with_retryable(retryable)
 }
 
 /// The failure that a raw handler's `Err` stands for: unrecoverable, unless the error itself says otherwise.
 pub(super) fn unrecoverable(step_uuid: Uuid, error: anyhow::Error) -> StepExecutionResult {
-    let error = match classified(error) {
-        Ok(error) => error,
-        Err(other) => StepError::permanent(message_of(&other)).with_type(error_types::HANDLER_ERROR),
-    };
-    error.into_result(step_uuid)
+    error.into_unrecoverable().into_result(step_uuid)
+}
+
+fn unclassified(message: String) -> StepError {
+    StepError::permanent(message).with_type(error_types::HANDLER_ERROR)
 }
 
 /// The class that an error carries, however deep; what was put around it stays in the message.
-fn classified(error: anyhow::Error) -> Result<StepError, anyhow::Error> {
+fn classified(error: &anyhow::Error) -> Option<StepError> {
     // `downcast_ref` on the error itself also sees a class that was given as the context of another error.
     let outermost = error.downcast_ref::<StepError>().cloned();
-    let carried = outermost.or_else(|| class_in(error.as_ref()));
-    match carried {
-        Some(class) => Ok(class.with_message(message_of(&error))),
-        None => Err(error),
-    }
+    let class = outermost.or_else(|| class_in(error.as_ref()))?;
+    Some(class.with_message(message_of(error)))
 }
 
 /// The class that an error or one of its causes carries.

@@ -39,13 +39,13 @@ impl AppState {
 
     /// The value of type `T`.
     #[must_use]
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+    pub fn get<T: 'static>(&self) -> Option<&T> {
         self.values.get(&TypeId::of::<T>())?.downcast_ref()
     }
 
     /// Whether there is a value of type `T`.
     #[must_use]
-    pub fn contains<T: Send + Sync + 'static>(&self) -> bool {
+    pub fn contains<T: 'static>(&self) -> bool {
         self.values.contains_key(&TypeId::of::<T>())
     }
 

@@ -1,10 +1,10 @@
 //! The registry without any linked handler: entries are given to it by hand.
 
 use serde_json::json;
-use tasker_types::{StepExecutionResult, TaskSequenceStep};
+use tasker_types::{RetrySpec, StepExecutionResult, TaskSequenceStep};
 
 use super::*;
-use crate::handler::{RetrySpec, StateNeed};
+use crate::handler::StateNeed;
 
 struct Named(&'static str, StepHandlerConfig);
 
