@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tasker::{
-    StepExecutionResult, StepHandlerConfig, TaskSequenceStep, error_result, step_handler, success_result,
-};
+use tasker::{StepExecutionResult, StepHandlerConfig, TaskSequenceStep, error_result, step_handler, success_result};
 
 /// Squares the number; the template names the type by its path.
 pub(crate) struct LinearStep1Handler;

@@ -11,7 +11,5 @@ mod handlers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tasker::app()
-        .template("mathematical_sequence.yaml", include_str!("templates/mathematical_sequence.yaml"))
-        .run()
+    tasker::app().template("mathematical_sequence.yaml", include_str!("templates/mathematical_sequence.yaml")).run()
 }
