@@ -102,7 +102,11 @@ fn context(mut app: App, program: Program, screen: Screen, line: &Line) -> Resul
     let settings = Settings::read(defaults, &folder, variables, line.global.db.as_deref())?;
     let names_database = line.global.db.is_some();
     logging::start(line.global.verbose, settings.log.as_deref())?;
-    let registry = Arc::new(app.registry.take().unwrap_or_else(RustStepHandlerRegistry::new));
+    // The default registry is empty; a new one holds what is linked in.
+    let registry = match app.registry.take() {
+        Some(registry) => Arc::new(registry),
+        None => Arc::new(RustStepHandlerRegistry::new()),
+    };
     let (state, layers) = (Arc::new(std::mem::take(&mut app.state)), std::mem::take(&mut app.layers).into());
     Ok(Context { app, registry, state, layers, settings, screen, program, yes: line.global.yes, names_database })
 }

@@ -1,1 +1,14 @@
-//! Tests of the command line.
+//! The command line as its users meet it: real processes, real files, real signals, a real terminal.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod database;
+mod dev;
+mod input;
+mod new;
+mod program;
+mod run;
+mod task;
+mod template;
+mod terminal;
+mod world;

@@ -197,7 +197,7 @@ fn unknown<'c>(place: &str, key: &str, known: impl Iterator<Item = &'c str> + Cl
     }
 }
 
-fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display>(
+fn number<T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy>(
     text: &str,
     least: T,
     most: T,

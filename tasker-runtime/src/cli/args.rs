@@ -71,7 +71,7 @@ pub(crate) enum Verb {
     /// Steps of a task
     #[command(subcommand)]
     Step(Step),
-    /// Templates: list, show, check, graph
+    /// Templates: list, show, check, graph, schema
     #[command(subcommand)]
     Template(Template),
     /// Handlers in this program
@@ -237,6 +237,8 @@ pub(crate) enum Template {
     },
     /// Draw a template
     Graph(Graph),
+    /// Print the JSON Schema of templates, for editors
+    Schema,
 }
 
 #[derive(Debug, Args)]

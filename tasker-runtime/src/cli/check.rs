@@ -180,10 +180,8 @@ impl Report {
             screen.status(format!("{GOOD}✔{GOOD:#} {all}{warnings}"));
             return Ok(Exit::Ok);
         }
-        let mut problem = Problem::new("E314", format!("{all}: {}", human::count(self.errors, "error")));
-        problem.body = self.rendered;
-        problem.silent = !screen.is_human();
-        Err(problem)
+        let problem = Problem::new("E314", format!("{all}: {}", human::count(self.errors, "error")));
+        Err(problem.with_findings(self.rendered, self.records).silent(!screen.is_human()))
     }
 }
 

@@ -109,8 +109,8 @@ async fn introduce(context: &Context, session: &Session, templates: &Templates) 
     line(
         "database",
         &format!(
-            "{path} {DIM}({} open, {} failed){DIM:#}",
-            human::count(counts.open_tasks, "task"),
+            "{path} {DIM}({}, {} failed){DIM:#}",
+            human::count(counts.open_tasks, "open task"),
             counts.failed_tasks
         ),
     );

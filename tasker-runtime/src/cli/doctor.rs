@@ -207,5 +207,5 @@ fn tell(context: &Context, checks: &[Check]) -> Outcome {
         return Ok(Exit::Ok);
     }
     let found = human::count(u64::try_from(bad).unwrap_or(u64::MAX), "problem");
-    Err(Problem { silent: !context.screen.is_human(), ..Problem::new("E317", format!("{found} found")) })
+    Err(Problem::new("E317", format!("{found} found")).silent(!context.screen.is_human()))
 }

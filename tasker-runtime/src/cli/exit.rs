@@ -41,7 +41,9 @@ impl Exit {
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
             "E102" | "E201" | "E202" | "E306" | "E310" | "E311" | "E312" => Self::NotFound,
-            "E203" | "E204" | "E205" | "E301" | "E302" | "E303" | "E304" | "E307" | "E308" | "E314" => Self::Invalid,
+            "E203" | "E204" | "E205" | "E301" | "E302" | "E303" | "E304" | "E307" | "E308" | "E314" | "E319" => {
+                Self::Invalid
+            }
             "E305" | "E309" | "E313" => Self::Usage,
             "D001" | "D002" | "D005" | "D006" | "D009" => Self::Unreachable,
             "D004" => Self::Denied,

@@ -1,10 +1,8 @@
 //! `template graph`: a template as a picture.
 
-mod svg;
-
 use std::fmt::Write as _;
 
-use tasker_types::{StepNumber, Template};
+use tasker_types::Template;
 
 use super::args::Graph;
 use super::exit::Exit;
@@ -15,9 +13,9 @@ use super::{Context, Outcome};
 /// Draws a template.
 pub(crate) fn draw(context: &Context, template: &Template, args: &Graph) -> Outcome {
     let text = if args.svg {
-        svg::picture(template)
+        template.to_svg()
     } else if args.mermaid {
-        mermaid(template)
+        template.to_mermaid()
     } else {
         outline(template, args.file.is_none())
     };
@@ -36,19 +34,6 @@ pub(crate) fn draw(context: &Context, template: &Template, args: &Graph) -> Outc
 fn levels(template: &Template) -> Vec<usize> {
     // The parser has refused cycles.
     template.graph().levels().unwrap_or_else(|_| vec![0; template.steps.len()])
-}
-
-fn mermaid(template: &Template) -> String {
-    let mut out = "flowchart TD\n".to_owned();
-    for (number, step) in template.steps.iter().enumerate() {
-        _ = writeln!(out, "  s{number}[\"{}\"]", step.name);
-    }
-    for (number, step) in template.steps.iter().enumerate() {
-        for StepNumber(parent) in &step.dependencies {
-            _ = writeln!(out, "  s{parent} --> s{number}");
-        }
-    }
-    out
 }
 
 /// The steps in the order in which they can run; what stands on one line can run at once.

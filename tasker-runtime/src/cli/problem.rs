@@ -17,34 +17,50 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// What to do next.
     pub(crate) help: Option<String>,
-    /// What is shown above it, as it is: findings with their snippets.
-    pub(crate) body: String,
-    /// More for programs.
-    pub(crate) details: Option<(&'static str, Value)>,
+    /// The findings that led to it.
+    findings: Option<Box<Attached>>,
     /// How the command ends.
     pub(crate) exit: Exit,
     /// Nobody is left to be told.
     pub(crate) silent: bool,
 }
 
+/// Findings that belong to a problem.
+#[derive(Debug, Clone)]
+struct Attached {
+    /// For people, with their snippets.
+    rendered: String,
+    /// For programs.
+    records: Value,
+}
+
 impl Problem {
     /// A problem of this code.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            help: None,
-            body: String::new(),
-            details: None,
-            exit: Exit::of_code(code),
-            silent: false,
-        }
+        Self { code, message: message.into(), help: None, findings: None, exit: Exit::of_code(code), silent: false }
     }
 
     /// Says what to do next.
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// Adds the findings that led to it: for people, and for programs.
+    pub(crate) fn with_findings(mut self, rendered: String, records: Vec<Value>) -> Self {
+        self.findings = Some(Box::new(Attached { rendered, records: records.into() }));
+        self
+    }
+
+    /// Nothing more is to be said of it: the data told it all.
+    pub(crate) fn silent(mut self, silent: bool) -> Self {
+        self.silent = silent;
+        self
+    }
+
+    /// The findings, as people read them.
+    pub(crate) fn rendered(&self) -> &str {
+        self.findings.as_ref().map_or("", |findings| findings.rendered.trim_end())
     }
 
     /// The reader of standard output went away: that is how a pipe ends, and no error.
@@ -65,8 +81,8 @@ impl Problem {
             "help": self.help,
             "docs": format!("{program} explain {}", self.code),
         });
-        if let (Some((key, value)), Some(record)) = (&self.details, record.as_object_mut()) {
-            record.insert((*key).to_owned(), value.clone());
+        if let (Some(findings), Some(record)) = (&self.findings, record.as_object_mut()) {
+            record.insert("problems".to_owned(), findings.records.clone());
         }
         record
     }

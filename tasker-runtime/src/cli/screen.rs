@@ -118,8 +118,8 @@ impl Screen {
             return;
         }
         let mut text = String::new();
-        if !problem.body.is_empty() {
-            text.push_str(problem.body.trim_end());
+        if !problem.rendered().is_empty() {
+            text.push_str(problem.rendered());
             text.push_str("\n\n");
         }
         let mut lines = problem.message.lines();

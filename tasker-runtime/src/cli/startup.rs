@@ -52,11 +52,8 @@ pub(crate) fn problem(refused: &[Refused], report: &StartupReport) -> Option<Pro
         message.push('\n');
         message.push_str(&line);
     }
-    let mut problem =
-        Problem::new("E301", message).with_help("nothing was started; put all of them right, then try again");
-    problem.body = body;
-    problem.details = Some(("problems", records.into()));
-    Some(problem)
+    let problem = Problem::new("E301", message);
+    Some(problem.with_help("nothing was started; put all of it right, then try again").with_findings(body, records))
 }
 
 /// Stores the templates, so that new tasks start on them.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use tasker_types::suggest::nearest;
+use tasker_types::template::json_schema;
 use tasker_types::{StepTemplate, Template as Workflow};
 
 use super::args::{Format, OneTemplate, Template};
@@ -27,6 +28,10 @@ pub(crate) async fn run(context: Context, verb: Template) -> Outcome {
         Template::List => list(&context).await,
         Template::Show(which) => show(&context, &which).await,
         Template::Graph(args) => graph::draw(&context, &find(&context, &args.template).await?, &args),
+        Template::Schema => {
+            context.screen.document(&json_schema())?;
+            Ok(Exit::Ok)
+        }
         Template::Check { files } => {
             let templates = if files.is_empty() {
                 Templates::read(&context.app.embedded, context.settings.templates.as_deref())

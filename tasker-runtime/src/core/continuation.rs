@@ -61,7 +61,7 @@ pub(super) fn continue_successors(
         .take_while(|&(priority, _)| backlog.top_priority.is_none_or(|top| top <= priority))
     {
         continued.considered += 1;
-        let left = (capacity.continued + continued.considered).is_multiple_of(GLOBAL_EVERY);
+        let left = capacity.continued.wrapping_add(continued.considered).is_multiple_of(GLOBAL_EVERY);
         // A slot that is left stays free: the worker's next claim fills it with what comes first of all.
         if left && backlog.top_priority.is_some() {
             continue;

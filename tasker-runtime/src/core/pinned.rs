@@ -66,17 +66,19 @@ pub struct PinnedStep {
 }
 
 impl ResolvedTemplate {
-    /// The text that is stored, and that the content hash is taken of.
+    /// The text that is stored.
     #[must_use]
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// SHA-256 of the content.
+    /// SHA-256 of the template's own content hash, in which the order of keys does not count, and of what its steps run
+    /// with.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         use sha2::Digest as _;
-        sha2::Sha256::digest(self.to_json().as_bytes()).into()
+        let steps = serde_json::to_vec(&self.steps).unwrap_or_default();
+        sha2::Sha256::new_with_prefix(self.template.content_hash()).chain_update(steps).finalize().into()
     }
 }
 

@@ -472,6 +472,8 @@ impl Dispatcher {
 
     async fn keep_house(&mut self) {
         self.give_up_stuck();
+        // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
+        self.want_claim = true;
         let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
         if self.pruned_at.elapsed() < PRUNE_EVERY {
             return;

@@ -28,7 +28,7 @@ type Factory = Arc<dyn Fn(StepHandlerConfig) -> anyhow::Result<Box<dyn RustStepH
 /// assert!(registry.is_registered("my_handler"));
 /// assert_eq!(registry.get_handler("my_handler").unwrap().name(), "my_handler");
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct RustStepHandlerRegistry {
     handlers: BTreeMap<String, Registered>,
     /// Further names, each with the name of its handler.
@@ -47,6 +47,13 @@ struct Registered {
     entry: Option<&'static HandlerEntry>,
 }
 
+/// The linked handlers, as [`RustStepHandlerRegistry::new`] gives them.
+impl Default for RustStepHandlerRegistry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl RustStepHandlerRegistry {
     /// The handlers that are linked into this binary. Names that several of them claim are not an error here: see
     /// [`problems`](Self::problems).
@@ -62,7 +69,13 @@ impl RustStepHandlerRegistry {
     /// No handler at all: for tests, and for binaries that register each by hand.
     #[must_use]
     pub fn empty() -> Self {
-        Self::default()
+        Self {
+            handlers: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            rust_names: BTreeMap::new(),
+            duplicates: BTreeMap::new(),
+            nameless: Vec::new(),
+        }
     }
 
     /// Checks that every linked handler can be made. Linked handlers need no registration: this is for programs that

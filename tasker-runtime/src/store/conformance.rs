@@ -92,6 +92,7 @@ macro_rules! store_conformance {
                 tasks_that_are_being_cancelled_are_told,
                 all_rows_are_read_in_portions,
                 what_this_process_writes_does_not_change_the_version,
+                the_state_of_a_task_is_told,
             }
             template {
                 a_template_is_stored_once_by_its_content,
@@ -104,6 +105,7 @@ macro_rules! store_conformance {
                 steps_with_one_handler_share_a_queue_within_a_namespace,
                 templates_are_listed_in_order_with_their_open_tasks,
                 a_task_ends_on_the_template_that_it_started_with,
+                all_queues_are_told,
             }
             transact {
                 an_empty_batch_changes_nothing,
@@ -120,6 +122,7 @@ macro_rules! store_conformance {
                 the_same_action_is_taken_once,
                 a_continuation_is_a_claim,
                 a_continuation_does_not_pass_what_has_a_higher_priority,
+                a_batch_tells_when_the_first_of_its_retries_is_due,
             }
         }
     };

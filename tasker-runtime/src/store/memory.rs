@@ -1,5 +1,6 @@
 //! A store in memory: for tests and simulation, by the same contract as the databases.
 
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -8,41 +9,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tasker_types::{DependencyResult, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{DependencyResult, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
+use self::state::{State, Stored, all_of, step_of};
 use super::contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
 use super::read::hex;
 use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
-    ActionRow, AttemptRow, Backlog, Batch, Claimed, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, ResultRow,
-    Snapshot, StepRef, TaskInput, TaskRow, TemplateId, Writes, fold,
+    ActionRow, AttemptRow, Backlog, Batch, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef, TaskRow,
+    TemplateId, fold,
 };
 
 /// A store in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    tasks: BTreeMap<TaskId, (TaskRow, TaskInput)>,
-    live: BTreeMap<StepRef, LiveStep>,
-    results: BTreeMap<StepRef, ResultRow>,
-    attempts: Vec<AttemptRow>,
-    actions: Vec<ActionRow>,
-    templates: Vec<Stored>,
-    queues: BTreeMap<(String, String), QueueId>,
-}
-
-#[derive(Debug)]
-struct Stored {
-    pinned: Arc<Pinned>,
-    hash: [u8; 32],
-    /// Of two contents of one version, new tasks take the one with the higher generation.
-    generation: u64,
-    stored_at: Timestamp,
 }
 
 impl MemoryStore {
@@ -56,112 +38,6 @@ impl MemoryStore {
         // A panic while the lock was held was in core, before anything was written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl State {
-    fn load(&self, batch: &Batch) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        for id in batch.tasks() {
-            if let Some((row, _)) = self.tasks.get(&id) {
-                snapshot.load_task(row.clone());
-            }
-        }
-        for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
-            snapshot.load_action(id);
-        }
-        let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| row.pinned.clone()));
-        for step in steps {
-            if let Some(row) = self.live.get(&step) {
-                snapshot.load_live(row.clone());
-            } else if let Some(row) = self.results.get(&step) {
-                snapshot.load_over(step, row.outcome, row.attempt);
-            }
-        }
-        for task in whole {
-            let all = all_of(task);
-            for row in self.live.range(all.clone()).map(|(_, row)| row) {
-                snapshot.load_live(row.clone());
-            }
-            for (&step, row) in self.results.range(all) {
-                snapshot.load_over(step, row.outcome, row.attempt);
-            }
-        }
-        snapshot
-    }
-
-    fn claimable(&self, queues: &[QueueId], now: Timestamp) -> impl Iterator<Item = &LiveStep> {
-        self.live.values().filter(move |row| {
-            row.state == StepState::Ready
-                && !row.held
-                && row.ready_at <= now
-                && queues.binary_search(&row.queue).is_ok()
-        })
-    }
-
-    fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
-        let fenced = writes.live_deletes.iter().chain(writes.live_updates.iter().map(|(_, fence)| fence));
-        for fence in fenced {
-            let held = self.live.get(&StepRef { task: fence.task, number: fence.number });
-            if !held.is_some_and(|row| row.attempt == fence.attempt && row.claimed_by == fence.claimed_by) {
-                return Err(StoreError::Corrupt(format!(
-                    "step {} of task {} changed under its lock",
-                    fence.number, fence.task
-                )));
-            }
-        }
-        let known = |row: &TaskRow| self.templates.iter().any(|stored| stored.pinned.id == row.pinned.id);
-        if let Some((row, _)) = writes.new_tasks.iter().find(|(row, _)| !known(row)) {
-            return Err(StoreError::Corrupt(format!("there is no template {}", row.pinned.id.0)));
-        }
-        for (row, new) in &writes.new_tasks {
-            self.tasks.insert(row.id, (row.clone(), new.input.clone()));
-        }
-        for row in &writes.tasks {
-            if let Some(slot) = self.tasks.get_mut(&row.id) {
-                slot.0 = row.clone();
-            }
-        }
-        for gone in &writes.live_deletes {
-            self.live.remove(&StepRef { task: gone.task, number: gone.number });
-        }
-        for row in writes.live_inserts.iter().chain(writes.live_updates.iter().map(|(row, _)| row)) {
-            self.live.insert(StepRef { task: row.task, number: row.number }, row.clone());
-        }
-        for moved in &writes.reopened {
-            if let Some(row) = self.results.remove(&StepRef { task: moved.task, number: moved.number }) {
-                self.attempts.push(row.into_reopened());
-            }
-        }
-        for row in &writes.results {
-            self.results.insert(StepRef { task: row.task, number: row.number }, row.clone());
-        }
-        self.attempts.extend(writes.attempts.iter().cloned());
-        self.actions.extend(writes.actions.iter().cloned());
-        Ok(())
-    }
-
-    fn claim(&mut self, step: StepRef, worker: WorkerId, now: Timestamp) -> Option<Claimed> {
-        let (task, _) = self.tasks.get_mut(&step.task)?;
-        if task.state == TaskState::Pending {
-            task.state = TaskState::Running;
-            task.started_at = Some(now);
-        }
-        let pinned = task.pinned.clone();
-        let row = self.live.get_mut(&step)?;
-        row.state = StepState::Running;
-        row.attempt += 1;
-        row.claimed_by = Some(worker);
-        row.claimed_at = Some(now);
-        Some(Claimed { task: step.task, pinned, live: row.clone() })
-    }
-}
-
-fn step_of(row: &LiveStep) -> StepRef {
-    StepRef { task: row.task, number: row.number }
-}
-
-fn all_of(task: TaskId) -> std::ops::RangeInclusive<StepRef> {
-    StepRef { task, number: StepNumber(0) }..=StepRef { task, number: StepNumber(u32::MAX) }
 }
 
 #[async_trait]

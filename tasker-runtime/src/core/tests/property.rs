@@ -237,6 +237,7 @@ impl Run<'_> {
         let committed = self.w.batch(commands, Some(capacity)).await;
         self.continued += committed.considered;
         assert!(committed.claimed.len() <= free, "more than there were slots");
+        assert!(committed.claimed.iter().all(|claim| claim.live.losses == 0), "a step with losses was continued");
         for (reply, ended) in committed.replies.iter().zip(ended) {
             let Some((claim, end)) = ended else { continue };
             // Each claim is held until it ends, so each first end is acknowledged.

@@ -2,7 +2,7 @@
 
 use super::World;
 use super::sample::{cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
-use crate::core::Dump;
+use crate::core::{Batch, Command, Dump, Refusal};
 use crate::store::Store;
 
 pub async fn tasks_that_ended_before_are_deleted_with_all_their_rows(store: &dyn Store) {
@@ -68,18 +68,19 @@ pub async fn the_number_of_deleted_tasks_is_bounded(store: &dyn Store) {
 }
 
 pub async fn a_pruned_task_can_be_submitted_again(store: &dyn Store) {
-    let mut w = World::new(store);
-    let pinned = w.pin(chain(1)).await;
     for _ in 0..2 {
-        w.one(submit(task(1), &pinned)).await.unwrap();
-        let claim = w.claim(worker(1), 1).await.remove(0);
-        store
-            .transact(crate::core::Batch { commands: [complete(&claim)].into(), capacity: None, now: Some(w.now) })
-            .await
-            .unwrap();
+        let mut w = World::new(store);
+        let id = w.start(1, chain(1)).await;
+        let claim = w.claim_one(worker(1)).await;
+        w.one(complete(&claim)).await.unwrap();
+        // Whoever asks for it once more is refused, and nobody remembers it for that.
+        assert!(w.one(complete(&claim)).await.is_err());
         w.pass(10);
         assert_eq!(store.prune(w.now, 1).await.unwrap(), 1);
-        w = World::new(store);
-        w.pin(chain(1)).await;
+        assert_eq!(w.store.transact(batch(&w, cancel(id, 1))).await.unwrap().replies, [Err(Refusal::NoTask(id))]);
     }
+}
+
+fn batch(w: &World<'_, dyn Store + '_>, command: Command) -> Batch {
+    Batch { commands: [command].into(), capacity: None, now: Some(w.now) }
 }

@@ -301,3 +301,14 @@ pub async fn what_this_process_writes_does_not_change_the_version(store: &dyn St
     w.one(complete(&claim)).await.unwrap();
     assert_eq!(store.version().await.unwrap(), before);
 }
+
+pub async fn the_state_of_a_task_is_told(store: &dyn Store) {
+    let mut w = World::new(store);
+    assert_eq!(store.task_state(task(1)).await.unwrap(), None);
+    let id = w.start(1, chain(1)).await;
+    assert_eq!(store.task_state(id).await.unwrap(), Some(TaskState::Pending));
+    let claim = w.claim_one(worker(1)).await;
+    assert_eq!(store.task_state(id).await.unwrap(), Some(TaskState::Running));
+    w.one(complete(&claim)).await.unwrap();
+    assert_eq!(store.task_state(id).await.unwrap(), Some(TaskState::Completed));
+}

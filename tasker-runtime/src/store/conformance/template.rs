@@ -143,3 +143,21 @@ pub async fn a_task_ends_on_the_template_that_it_started_with(store: &dyn Store)
     w.one(complete(&claim)).await.unwrap();
     assert_eq!(w.task_state(id), TaskState::Completed);
 }
+
+pub async fn all_queues_are_told(store: &dyn Store) {
+    assert_eq!(store.queues().await.unwrap(), []);
+    let first = store.pin(chain(2), at(0)).await.unwrap();
+    let mut elsewhere = chain(1);
+    elsewhere.template.namespace = "elsewhere".to_owned();
+    let elsewhere = store.pin(elsewhere, at(0)).await.unwrap();
+    store.pin(chain(1), at(0)).await.unwrap();
+    let mut told = store.queues().await.unwrap();
+    told.sort_by_key(|queue| queue.id);
+    let told: Vec<_> = told.iter().map(|queue| (queue.id, queue.namespace.as_str(), queue.handler.as_str())).collect();
+    let wanted = [
+        (first.steps[0].queue, "default", "step_0"),
+        (first.steps[1].queue, "default", "step_1"),
+        (elsewhere.steps[0].queue, "elsewhere", "step_0"),
+    ];
+    assert_eq!(told, wanted);
+}

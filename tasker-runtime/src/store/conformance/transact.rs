@@ -217,3 +217,16 @@ pub async fn a_continuation_does_not_pass_what_has_a_higher_priority(store: &dyn
     let order: Vec<_> = w.claim(worker(1), 100).await.iter().map(|claim| claim.task).collect();
     assert_eq!(order, [task(2), task(1)]);
 }
+
+pub async fn a_batch_tells_when_the_first_of_its_retries_is_due(store: &dyn Store) {
+    let mut w = World::new(store);
+    let mut later = roots(3);
+    later.steps[0].retry.backoff_base_ms = 9_000;
+    w.start(1, later).await;
+    let claims = w.claim(worker(1), 100).await;
+    let committed = w.transact(claims[..2].iter().map(fail).collect()).await;
+    let first = w.live(task(1), 1).unwrap().ready_at;
+    assert!(first < w.live(task(1), 0).unwrap().ready_at);
+    assert_eq!(committed.next_retry, Some(first));
+    assert_eq!(w.transact(vec![complete(&claims[2])]).await.next_retry, None, "the others are not of this batch");
+}

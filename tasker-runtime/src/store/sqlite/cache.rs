@@ -11,8 +11,8 @@ use crate::core::{LiveStep, Snapshot, StepRef, TaskRow, Writes};
 
 /// The most steps that a task may have to be kept: it is copied as a whole.
 pub(super) const STEPS_MAX: usize = 256;
-/// The most tasks and live rows that are kept; beyond it everything is dropped.
-const ROWS_MAX: usize = 16_384;
+/// The most rows that are kept; beyond it everything is dropped.
+const ROWS_MAX: usize = 65_536;
 
 /// Tasks of which a step runs here, as they stand in the database.
 #[derive(Debug, Default)]
@@ -30,6 +30,10 @@ struct Kept {
 }
 
 impl Kept {
+    fn rows(&self) -> usize {
+        1 + self.live.len() + self.over.len()
+    }
+
     fn is_running(&self) -> bool {
         !self.row.state.is_over() && self.live.values().any(|row| row.state == StepState::Running)
     }
@@ -84,10 +88,12 @@ impl Cache {
     /// Keeps a task that was read as a whole.
     pub(super) fn keep(&mut self, row: TaskRow, live: Vec<LiveStep>, over: Vec<(StepNumber, StepState, u32)>) {
         let live: BTreeMap<_, _> = live.into_iter().map(|row| (row.number, row)).collect();
-        let over = over.into_iter().map(|(number, outcome, attempt)| (number, (outcome, attempt))).collect();
+        let over: BTreeMap<_, _> =
+            over.into_iter().map(|(number, outcome, attempt)| (number, (outcome, attempt))).collect();
         self.forget(row.id);
-        self.rows += live.len() + 1;
-        self.tasks.insert(row.id, Kept { row, live, over });
+        let kept = Kept { row, live, over };
+        self.rows += kept.rows();
+        self.tasks.insert(kept.row.id, kept);
     }
 
     /// Takes in what was just committed. Tasks of which nothing runs here any more are let go.
@@ -125,16 +131,16 @@ impl Cache {
 
     fn change(&mut self, task: TaskId, change: impl FnOnce(&mut Kept)) {
         if let Some(kept) = self.tasks.get_mut(&task) {
-            let before = kept.live.len();
+            let before = kept.rows();
             change(kept);
-            self.rows = (self.rows + kept.live.len()).saturating_sub(before);
+            self.rows = (self.rows + kept.rows()).saturating_sub(before);
         }
     }
 
     /// Lets a task go whose rows are changed past this cache.
     pub(super) fn forget(&mut self, task: TaskId) {
         if let Some(kept) = self.tasks.remove(&task) {
-            self.rows = self.rows.saturating_sub(kept.live.len() + 1);
+            self.rows = self.rows.saturating_sub(kept.rows());
         }
     }
 }

@@ -85,7 +85,7 @@ async fn take(
         ")",
     );
     let head = |to: &mut Binder| _ = to.add(rows::worker(Some(request.worker))).add(request.now.as_micros());
-    expect(update.execute_with(connection, head, chosen, rows::bind_step).await?, chosen.len(), "ready steps")?;
+    expect(update.execute_with(connection, head, chosen, rows::bind_step).await?, chosen.len() as u64)?;
     let mut tasks: Vec<TaskId> = chosen.iter().map(|step| step.task).collect();
     tasks.sort_unstable();
     tasks.dedup();

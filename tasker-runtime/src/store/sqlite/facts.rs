@@ -29,7 +29,7 @@ pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Facts, Sto
     let synchronous: i64 = one(connection, "PRAGMA synchronous").await?;
     Ok(Facts {
         sqlite_version: one(connection, "SELECT sqlite_version()").await?,
-        schema_version: super::schema_version(connection).await?,
+        schema_version: super::schema::schema_version(connection).await?,
         journal_mode: one(connection, "PRAGMA journal_mode").await?,
         synchronous: match synchronous {
             0 => "OFF",

@@ -137,7 +137,7 @@ async fn read_steps(
     let select = format!("SELECT {LIVE} FROM (VALUES ");
     let by_step =
         Values::new(&select, 2, ") AS v CROSS JOIN live_steps AS l ON l.task = v.column1 AND l.number = v.column2");
-    for row in by_step.fetch(connection, &steps, bind_step).await? {
+    for row in by_step.fetch(connection, &steps, rows::bind_step).await? {
         snapshot.load_live(rows::live(&row)?);
     }
     let absent: Vec<StepRef> =
@@ -147,7 +147,7 @@ async fn read_steps(
         2,
         ") AS v CROSS JOIN step_results AS r ON r.task = v.column1 AND r.number = v.column2",
     );
-    for row in over.fetch(connection, &absent, bind_step).await? {
+    for row in over.fetch(connection, &absent, rows::bind_step).await? {
         let (step, outcome, attempt) = read_over(&mut Columns::of(&row))?;
         snapshot.load_over(step, outcome, attempt);
     }
@@ -171,10 +171,6 @@ async fn over_of(
 
 fn bind_task(task: &TaskId, to: &mut Binder) {
     to.add(rows::id(*task));
-}
-
-fn bind_step(step: &StepRef, to: &mut Binder) {
-    to.add(rows::id(step.task)).add(i64::from(step.number.0));
 }
 
 fn read_over(columns: &mut Columns<'_>) -> Result<(StepRef, StepState, u32), StoreError> {

@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::private;
+use super::file::private;
 use crate::store::StoreError;
 
 /// The right to run the worker of a database file: held until it is dropped, or its process dies.

@@ -56,9 +56,7 @@ impl<'q> Values<'q> {
         rows: &[T],
         bind: impl Fn(&T, &mut Binder),
     ) -> Result<u64, StoreError> {
-        let mut script = Script::default();
-        script.add(self, rows, bind)?;
-        script.execute(connection).await
+        self.execute_with(connection, |_| (), rows, bind).await
     }
 
     /// The same for a statement with places before its rows: `head` binds them.
@@ -159,11 +157,11 @@ fn class(rows: usize) -> usize {
 }
 
 /// Every row was as it had been loaded under the lock that is still held; or the file is damaged.
-pub(super) fn expect(touched: u64, wanted: usize, what: &str) -> Result<(), StoreError> {
-    if touched == wanted as u64 {
+pub(super) fn expect(touched: u64, wanted: u64) -> Result<(), StoreError> {
+    if touched == wanted {
         return Ok(());
     }
-    Err(StoreError::Corrupt(format!("{touched} of {wanted} {what} were as they had been loaded")))
+    Err(StoreError::Corrupt(format!("{touched} of {wanted} rows were as they had been loaded")))
 }
 
 fn bound<T>(

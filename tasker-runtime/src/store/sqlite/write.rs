@@ -5,7 +5,7 @@ use tasker_types::Timestamp;
 
 use super::error::translate;
 use super::rows::{self, id};
-use super::sql::{Binder, Script, Values};
+use super::sql::{Binder, Script, Values, expect};
 use crate::core::{ActionRow, Fence, LiveStep, NewTask, StepRef, TaskRow, Writes};
 use crate::store::StoreError;
 
@@ -48,11 +48,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: &Writes) ->
     script.add(&ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
     script.add(&ACTIONS, &writes.actions, bind_action)?;
     let wanted = script.rows();
-    let touched = script.execute(connection).await?;
-    if touched == wanted {
-        return Ok(());
-    }
-    Err(StoreError::Corrupt(format!("{touched} of {wanted} rows were as they had been loaded")))
+    expect(script.execute(connection).await?, wanted)
 }
 
 fn bind_input((row, new): &(TaskRow, Box<NewTask>), to: &mut Binder) {

@@ -83,7 +83,10 @@ async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jo
             }
             Job::Prune(before, limit, answer) => {
                 let outcome = prune::prune(c, before, limit).await;
-                cache.clear();
+                // A task that was asked for in vain is kept though it is over.
+                if !outcome.as_ref().is_ok_and(|&pruned| pruned == 0) {
+                    cache.clear();
+                }
                 _ = answer.send(whole(outcome, c).await);
             }
             Job::Version(answer) => _ = answer.send(version(c).await),

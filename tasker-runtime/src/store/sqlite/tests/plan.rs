@@ -30,7 +30,10 @@ impl Subscriber for Statements {
         let mut told = Told::default();
         event.record(&mut told);
         let whole = if told.statement.trim().is_empty() { told.summary } else { told.statement };
-        self.0.lock().unwrap().insert(whole.split_whitespace().collect::<Vec<_>>().join(" "));
+        let mut statements = self.0.lock().unwrap();
+        for statement in whole.split(';') {
+            statements.insert(statement.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -126,7 +129,8 @@ fn is_allowed(list: &[(&str, &str)], statement: &str) -> bool {
 /// Whether a line of a plan reads a whole table or index that grows with the number of tasks.
 fn scans(line: &str) -> bool {
     let Some(what) = line.strip_prefix("SCAN ") else { return false };
-    let small = what == "v" || what.starts_with("templates") || what.starts_with("queues");
+    let small =
+        what == "v" || what.starts_with("templates") || what.starts_with("queues") || what.starts_with("pragma_");
     !(small || what.starts_with('(') || what.starts_with("CONSTANT ROW") || what.ends_with("VALUES CLAUSE"))
 }
 
@@ -143,7 +147,7 @@ async fn check_plans(connection: &mut SqliteConnection, statements: &BTreeSet<St
         let finds = |index: &str| lines.iter().any(|line| line.contains(index));
         for (start, index) in [
             ("SELECT * FROM (SELECT priority, ready_at, task, number", "live_steps USING INDEX live_steps_"),
-            ("SELECT max((SELECT priority FROM live_steps", "live_steps USING INDEX live_steps_claim (queue=?)"),
+            ("SELECT (SELECT data_version", "live_steps USING INDEX live_steps_claim (queue=?)"),
             ("SELECT min(ready_at) FROM live_steps", "USING COVERING INDEX live_steps_due"),
             ("UPDATE live_steps SET state = 1 ", "USING COVERING INDEX live_steps_due (ready_at<?)"),
             ("UPDATE live_steps", "live_steps USING PRIMARY KEY (task=? AND number=?)"),

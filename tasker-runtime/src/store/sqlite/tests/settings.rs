@@ -1,20 +1,25 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use tasker_types::StepState;
+
 use super::file::{Folder, ask, open, run};
 use crate::store::conformance::World;
-use crate::store::conformance::sample::{chain, complete, roots, worker};
+use crate::store::conformance::sample::{chain, complete, fail, roots, worker};
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{ClaimRequest, Store};
+use crate::store::{ClaimRequest, Due, Store};
 
 #[tokio::test]
 async fn every_commit_is_synced_unless_the_user_says_otherwise() {
-    // `typeof` and text, for the writer's answers are read as text.
     let settings = "SELECT (SELECT synchronous FROM pragma_synchronous) || ' ' || (SELECT journal_mode FROM pragma_journal_mode) \
                     || ' ' || (SELECT foreign_keys FROM pragma_foreign_keys)";
     for (durability, wanted) in [(Durability::Full, "2 wal 1"), (Durability::Relaxed, "1 wal 1")] {
         let folder = Folder::new();
         let store = SqliteStore::open(folder.database(), durability).await.unwrap();
         assert_eq!(ask(&store, settings).await, [wanted]);
+        let facts = store.facts().await.unwrap();
+        let told = if durability == Durability::Full { "FULL" } else { "NORMAL" };
+        assert_eq!((facts.journal_mode.as_str(), facts.synchronous, facts.schema_version), ("wal", told, 1));
+        assert!(facts.pages > facts.free_pages && facts.page_bytes >= 512);
     }
     assert_eq!(Durability::default(), Durability::Full);
 }
@@ -97,12 +102,12 @@ async fn a_held_step_is_not_claimed_and_not_made_ready() {
     run(&mut folder.connect().await, "UPDATE live_steps SET held = 1 WHERE number = 0").await;
     let claims = w.claim(worker(1), 100).await;
     assert_eq!(claims.iter().map(|claim| claim.live.number.0).collect::<Vec<_>>(), [1]);
-    w.one(crate::store::conformance::sample::fail(&claims[0])).await.unwrap();
+    w.one(fail(&claims[0])).await.unwrap();
     run(&mut folder.connect().await, "UPDATE live_steps SET held = 1").await;
     w.pass(1_000_000);
-    assert_eq!(w.due().await, crate::store::Due::default());
+    assert_eq!(w.due().await, Due::default());
     run(&mut folder.connect().await, "UPDATE live_steps SET held = 0").await;
     assert_eq!(w.due().await.ready, 1);
     assert_eq!(w.claim(worker(1), 100).await.len(), 2);
-    assert_eq!(w.states(id), [tasker_types::StepState::Running; 2]);
+    assert_eq!(w.states(id), [StepState::Running; 2]);
 }

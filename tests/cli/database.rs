@@ -1,0 +1,150 @@
+//! Databases that are missing, foreign, broken, busy, or not to be written.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use sqlx::Connection as _;
+
+use crate::world::{ORDER, World};
+
+/// Runs SQL on a file, on a connection of its own that stays open as long as what is returned.
+struct Foreign {
+    runtime: tokio::runtime::Runtime,
+    connection: Option<sqlx::SqliteConnection>,
+}
+
+impl Foreign {
+    fn open(world: &World) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(world.path("tasker.db")).create_if_missing(true);
+        let connection = runtime.block_on(sqlx::SqliteConnection::connect_with(&options)).expect("it opens");
+        Self { runtime, connection: Some(connection) }
+    }
+
+    fn execute(&mut self, sql: &'static str) {
+        let connection = self.connection.as_mut().expect("it is open");
+        self.runtime.block_on(sqlx::raw_sql(sql).execute(connection)).expect("it is done");
+    }
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            // The test is over anyway.
+            let _ = self.runtime.block_on(connection.close());
+        }
+    }
+}
+
+#[test]
+fn a_read_makes_no_database() {
+    let world = World::new();
+    for arguments in
+        [&["task", "list"][..], &["task", "show"], &["task", "watch"], &["db", "info"], &["task", "cancel", "@last"]]
+    {
+        let ran = world.run(arguments).refused(3, "E306", "there is no database at ").plain();
+        assert!(ran.err.contains("DATABASE_URL"), "{}", ran.err);
+    }
+    world.run(&["doctor"]).ended(0);
+    world.run(&["check"]).ended(0);
+    world.run(&["template", "list"]).ended(0);
+    world.run(&[]).ended(0);
+    assert!(!world.path("tasker.db").exists());
+}
+
+#[test]
+fn migrate_makes_a_database_that_only_its_owner_may_read() {
+    let world = World::new();
+    let ran = world.run(&["db", "migrate"]).ended(0);
+    assert!(ran.err.contains("was made: schema version "), "{}", ran.err);
+    let mode = std::fs::metadata(world.path("tasker.db")).expect("it was made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let again = world.run(&["db", "migrate", "-o", "json"]).ended(0).json();
+    assert_eq!(again["made"], false);
+    let info = world.run(&["db", "info"]).ended(0).plain();
+    assert!(info.out.contains("wal, synchronous FULL"), "{}", info.out);
+    world.run(&["db", "info", "-o", "id"]).ended(0);
+}
+
+#[test]
+fn the_database_is_beside_the_nearest_settings_file() {
+    let world = World::new();
+    world.write("tasker.toml", "");
+    world.write("inner/deep/file", "");
+    let mut command = world.command(&["db", "migrate"]);
+    command.current_dir(world.path("inner/deep"));
+    crate::world::finish(command).ended(0);
+    assert!(world.path("tasker.db").exists() && !world.path("inner/deep/tasker.db").exists());
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let world = World::new();
+    let text = "this is no database, and long enough not to be taken for an empty one".repeat(40);
+    world.write("tasker.db", &text);
+    world.run(&["task", "list"]).refused(5, "D009", "file is not a database");
+    world.run(&["run", "order_fulfillment", "-i", ORDER]).refused(5, "D009", "file is not a database");
+    assert_eq!(std::fs::read_to_string(world.path("tasker.db")).expect("it is there"), text);
+}
+
+#[test]
+fn a_folder_in_place_of_a_database_is_refused() {
+    let world = World::new();
+    std::fs::create_dir(world.path("tasker.db")).expect("a folder can be made");
+    world.run(&["task", "list"]).refused(5, "D009", "cannot open the database");
+    world.run(&["run", "order_fulfillment", "--db", "no/such/folder/tasker.db"]).refused(5, "D009", "no/such/folder");
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let world = World::new();
+    world.order(ORDER);
+    let mut foreign = Foreign::open(&world);
+    foreign.execute("INSERT INTO tasker_migrations SELECT 999, description, installed_on, success, checksum, execution_time FROM tasker_migrations LIMIT 1");
+    drop(foreign);
+    let ran = world.run(&["task", "list"]).refused(5, "D005", "the database's schema is at version 999");
+    assert!(ran.err.contains("a newer version of the program"), "{}", ran.err);
+}
+
+#[test]
+fn a_locked_database_is_waited_for_and_then_told() {
+    let world = World::new();
+    world.order(ORDER);
+    let mut foreign = Foreign::open(&world);
+    foreign.execute("BEGIN IMMEDIATE");
+    // Reads go on.
+    world.run(&["task", "list"]).ended(0);
+    world.run(&["run", "order_fulfillment", "-i", ORDER]).refused(5, "D001", "database is locked");
+    foreign.execute("ROLLBACK");
+    world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0);
+}
+
+#[test]
+fn a_database_that_cannot_be_written_is_refused() {
+    let world = World::new();
+    world.order(ORDER);
+    let path = world.path("tasker.db");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).expect("it is ours");
+    if std::fs::File::options().write(true).open(&path).is_ok() {
+        // The superuser may write everything: a device that takes no byte stands in below.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+        return;
+    }
+    let ran = world.run(&["run", "order_fulfillment", "-i", ORDER]);
+    assert!([5, 6].contains(&ran.code), "{ran:?}");
+}
+
+#[test]
+fn rows_that_contradict_each_other_are_found_by_the_doctor() {
+    let world = World::new();
+    world.order(ORDER);
+    let mut foreign = Foreign::open(&world);
+    foreign.execute("DELETE FROM step_results WHERE number = 1");
+    drop(foreign);
+    let ran = world.run(&["doctor"]).refused(1, "E317", "1 problem found");
+    assert!(ran.out.contains("✖ invariants") && ran.out.contains("invariant 9"), "{}", ran.out);
+    let ran = world.run(&["doctor", "-o", "json"]).ended(1);
+    assert_eq!(ran.json()["healthy"], false);
+    assert_eq!(world.run(&["doctor", "-o", "id"]).ended(1).out, "invariants\n");
+    world.run(&["doctor", "--quick"]).ended(0);
+}

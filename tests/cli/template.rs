@@ -1,0 +1,120 @@
+//! `template`, `handler` and `check`.
+
+use serde_json::json;
+
+use crate::world::{ORDER, World};
+
+const BAD: &str = "name: order\nsteps:\n  - name: validate_order\n  - name: charge\n    handler: process_payment\n    dependencies: [validate_ordr]\n";
+
+#[test]
+fn templates_are_listed_before_and_after_they_are_stored() {
+    let world = World::new();
+    let before = world.run(&["template", "list"]).ended(0).plain();
+    assert!(
+        before.out.contains("order_fulfillment  1.0.0    ecommerce  4") && before.out.contains("not yet"),
+        "{}",
+        before.out
+    );
+    world.order(ORDER);
+    let after = world.run(&["template", "list", "-o", "json"]).ended(0).json();
+    assert_eq!((&after[0]["name"], &after[0]["file"]), (&json!("order_fulfillment"), &json!("order_fulfillment.yaml")));
+    assert!(after[0]["stored_at"].is_string());
+    // The stock binary has no template of its own, and the database has this one.
+    let stock = world.stock(&["template", "list"]).ended(0);
+    assert!(stock.out.contains("only in the database"), "{}", stock.out);
+    assert_eq!(world.stock(&["template", "list", "-o", "id"]).out, "order_fulfillment\n");
+    world.stock(&["template", "show", "order_fulfillment"]).ended(0);
+}
+
+#[test]
+fn a_template_is_shown_as_a_table_and_as_json() {
+    let world = World::new();
+    let ran = world.run(&["template", "show", "order_fulfillment"]).ended(0).plain();
+    assert!(ran.out.contains("E-commerce order processing workflow") && ran.out.contains("ship_order"), "{}", ran.out);
+    let shown = world.run(&["template", "show", "order_fulfillment", "-o", "json"]).ended(0).json();
+    assert_eq!((&shown["namespace"], &shown["steps"][1]["dependencies"]), (&json!("ecommerce"), &json!([0])));
+    world.run(&["template", "show", "order_fulfillment", "--version", "9.9.9"]).refused(
+        3,
+        "E201",
+        "order_fulfillment` 9.9.9",
+    );
+}
+
+#[test]
+fn a_template_is_drawn_in_three_ways() {
+    let world = World::new();
+    let outline = world.run(&["template", "graph", "order_fulfillment"]).ended(0).plain();
+    assert!(outline.out.contains("  reserve_inventory  after validate_order\n"), "{}", outline.out);
+    let mermaid = world.run(&["template", "graph", "order_fulfillment", "--mermaid"]).ended(0);
+    assert!(mermaid.out.starts_with("flowchart LR\n") && mermaid.out.contains("s2 --> s3"), "{}", mermaid.out);
+    world.run(&["template", "graph", "order_fulfillment", "--svg", "--file", "graph.svg"]).ended(0);
+    let schema = world.run(&["template", "schema"]).ended(0);
+    assert!(schema.json()["properties"]["steps"].is_object(), "{}", schema.out);
+    let svg = std::fs::read_to_string(world.path("graph.svg")).expect("it was written");
+    assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n") && svg.matches("<rect").count() == 4, "{svg}");
+    world.run(&["template", "graph", "order_fulfillment", "--file", "no/such/folder"]).refused(
+        1,
+        "E316",
+        "cannot be written",
+    );
+}
+
+#[test]
+fn files_are_checked_with_places_and_suggestions() {
+    let world = World::new();
+    world.write("order.yaml", BAD);
+    let ran = world.run(&["template", "check", "order.yaml"]).refused(4, "E314", "1 template: 1 error").plain();
+    for words in ["error[T012]", "[order.yaml:6:20]", "did you mean `validate_order`?"] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    let ran = world.run(&["template", "check", "order.yaml", "-o", "json"]).ended(4);
+    let found = &ran.json()[0];
+    assert_eq!(
+        (&found["file"], &found["finding"]["code"], &found["finding"]["span"]["line"]),
+        (&json!("order.yaml"), &json!("T012"), &json!(6))
+    );
+    assert_eq!(world.run(&["template", "check", "order.yaml", "-o", "id"]).ended(4).out, "T012\n");
+    world.run(&["template", "check", "missing.yaml"]).refused(4, "E314", "missing.yaml cannot be read");
+    let well = world.run(&["template", "check"]).ended(0);
+    assert!(well.err.contains("✔ 1 template"), "{}", well.err);
+}
+
+#[test]
+fn a_handler_that_is_missing_is_found_at_its_place() {
+    let world = World::new();
+    world.write("order.yaml", "name: order\nsteps:\n  - name: ship\n    handler: ship_ordr\n");
+    let ran = world.run(&["template", "check", "order.yaml"]).ended(4);
+    for words in
+        ["error[E203]: step `ship` needs handler `ship_ordr`", "[order.yaml:4:14]", "did you mean `ship_order`?"]
+    {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    // The stock binary has no handlers, and checks templates of any program.
+    world.stock(&["template", "check", "order.yaml"]).ended(0);
+}
+
+#[test]
+fn check_warns_of_a_version_that_says_something_else_now() {
+    let world = World::new();
+    world.write("tasker.toml", "templates = 'more'");
+    world.write("more/t.yaml", "name: t\nsteps: [{name: x, handler: validate_order}]");
+    world.run(&["run", "t", "-i", ORDER]).ended(0);
+    let ran = world.run(&["check"]).ended(0);
+    assert!(ran.err.contains("✔ 2 templates and 4 handlers"), "{}", ran.err);
+    world.write("more/t.yaml", "name: t\nsteps: [{name: y, handler: validate_order}]");
+    let ran = world.run(&["check"]).ended(0).plain();
+    assert!(ran.err.contains("warning: more/t.yaml: version 0.1.0 of `t` says something else"), "{}", ran.err);
+}
+
+#[test]
+fn handlers_are_listed_and_shown() {
+    let world = World::new();
+    let listed = world.run(&["handler", "list", "-o", "id"]).ended(0);
+    assert_eq!(listed.out, "process_payment\nreserve_inventory\nship_order\nvalidate_order\n");
+    let table = world.run(&["handler", "list"]).ended(0).plain();
+    assert_eq!(table.out.lines().count(), 5);
+    assert_eq!(world.run(&["handler", "list", "-o", "json"]).ended(0).json()[2]["name"], "ship_order");
+    let shown = world.run(&["handler", "show", "ship_order"]).ended(0).plain();
+    assert!(shown.out.contains("order_fulfillment.ship_order"), "{}", shown.out);
+    assert_eq!(world.run(&["handler", "show", "ship_order", "-o", "json"]).ended(0).json()["name"], "ship_order");
+}

@@ -1,0 +1,72 @@
+//! What moves and what is coloured, in a real terminal.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::world::{ORDER, World};
+
+/// Runs a command whose standard streams are a terminal, and gives all that it wrote there.
+fn in_terminal(mut command: std::process::Command) -> (i32, String) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
+    grantpt(&master).expect("it is ours");
+    unlockpt(&master).expect("it is ours");
+    tcsetwinsize(&master, Winsize { ws_row: 30, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 }).expect("it has a size");
+    let name = ptsname(&master, Vec::new()).expect("it has a name");
+    let slave = || -> Stdio {
+        let name = name.to_str().expect("it is text");
+        OwnedFd::from(File::options().read(true).write(true).open(name).expect("it opens")).into()
+    };
+    command.stdin(slave()).stdout(slave()).stderr(slave()).env("TERM", "xterm-256color");
+    let mut child = command.spawn().expect("the program starts");
+    drop(command);
+    let mut written = Vec::new();
+    let mut master = File::from(master);
+    let mut buffer = [0; 4096];
+    // Reading fails when the last program has closed the terminal.
+    while let Ok(read @ 1..) = master.read(&mut buffer) {
+        written.extend_from_slice(&buffer[..read]);
+    }
+    let code = child.wait().expect("it ends").code().unwrap_or(-1);
+    (code, String::from_utf8_lossy(&written).into_owned())
+}
+
+const PACED: &str = r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "pace_ms": 300, "payment": { "timeouts": 1 } }"#;
+
+#[test]
+fn a_run_in_a_terminal_moves_and_ends_with_its_result() {
+    let world = World::new();
+    let (code, screen) = in_terminal(world.command(&["run", "order_fulfillment", "-i", PACED, "--wait"]));
+    assert_eq!(code, 0, "{screen}");
+    // A spinner beside the step that runs, which is cleared when the step is over.
+    assert!(screen.contains("\u{1b}[2K") && screen.contains('⠁'), "{screen:?}");
+    assert!(screen.contains("\u{1b}[32m✔\u{1b}[0m ship_order"), "{screen:?}");
+    let end = screen.rfind("completed").expect("it says so");
+    assert!(screen[end..].contains("\"shipping_status\": \"shipped\""), "{screen:?}");
+}
+
+#[test]
+fn colour_can_be_left_out() {
+    let world = World::new();
+    world.order(ORDER);
+    let (_, coloured) = in_terminal(world.command(&["task", "list"]));
+    assert!(coloured.contains("\u{1b}[32m"), "{coloured:?}");
+    let (_, plain) = in_terminal(world.command(&["task", "list", "--no-color"]));
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+    let mut command = world.command(&["task", "list"]);
+    command.env("NO_COLOR", "1");
+    assert!(!in_terminal(command).1.contains('\u{1b}'));
+}
+
+#[test]
+fn cancelling_asks_in_a_terminal_and_not_with_yes() {
+    let world = World::new();
+    world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0);
+    let (code, screen) = in_terminal(world.command(&["task", "cancel", "@last", "--yes"]));
+    assert_eq!((code, screen.contains("[y/N]")), (0, false), "{screen}");
+    assert_eq!(world.show("@last")["status"], "cancelled");
+}
