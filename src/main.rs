@@ -5,11 +5,11 @@ mod handlers;
 
 use std::process::ExitCode;
 
-use tasker::Demo;
+use tasker::{Demo, RustStepHandlerRegistry};
 
 fn main() -> ExitCode {
     let demo = Demo {
-        handlers: handlers::registry(),
+        handlers: RustStepHandlerRegistry::new(),
         file_name: "order_fulfillment.yaml",
         template: include_str!("../examples/order_fulfillment/templates/order_fulfillment.yaml"),
         tasks: &[

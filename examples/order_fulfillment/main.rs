@@ -7,8 +7,5 @@ mod handlers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    tasker::app()
-        .handlers(handlers::registry())
-        .template("order_fulfillment.yaml", include_str!("templates/order_fulfillment.yaml"))
-        .run()
+    tasker::app().template("order_fulfillment.yaml", include_str!("templates/order_fulfillment.yaml")).run()
 }
