@@ -5,6 +5,14 @@
 //!
 //! `cargo run --example hand_written -- run order_check -i @examples/hand_written/input.json --wait`
 
+#[allow(
+    dead_code,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "kept as the guide has it"
+)]
+mod guide;
 mod handlers;
 
 use std::process::ExitCode;

@@ -1,0 +1,12 @@
+//! Every example gives exactly what its first lines say.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod application_state;
+mod hand_written;
+mod order_fulfillment;
+mod programs;
+mod sequences;
+
+#[path = "../../examples/exact/number.rs"]
+mod number;
