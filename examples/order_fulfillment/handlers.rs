@@ -1,35 +1,29 @@
-//! The four steps of an order.
+//! The four steps of an order, as functions.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tasker::{StepFailure, TaskSequenceStep, step_handler};
-
-/// What can go wrong, and whether another try could help.
-#[derive(Debug, thiserror::Error, StepFailure)]
-pub(crate) enum OrderError {
-    #[error("Order items cannot be empty")]
-    #[step(permanent, error_type = "ValidationError")]
-    EmptyOrder,
-    #[error("the card was declined")]
-    #[step(permanent)]
-    CardDeclined,
-    #[error("the gateway did not answer")]
-    #[step(retryable, error_type = "timeout")]
-    GatewayTimeout,
-}
+use tasker::{StepContext, StepFailure, step_handler};
 
 /// A line of an order.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Item {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    product_id: Option<i64>,
-    quantity: i64,
+    product_id: i64,
+    quantity: u32,
     price: f64,
 }
 
+/// How the customer pays.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Means {
+    card: String,
+    /// How often the gateway does not answer: to see a step tried again.
+    timeouts: u32,
+}
+
 /// An order that can be fulfilled.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ValidatedOrder {
     customer_id: i64,
     validated_items: Vec<Item>,
@@ -37,27 +31,44 @@ pub(crate) struct ValidatedOrder {
     validation_status: String,
 }
 
-/// What was put aside.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// Items that are put aside.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Reservation {
     reservation_id: String,
     items_reserved: usize,
 }
 
-/// What was paid.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Payment {
+/// Money that was received.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Receipt {
     payment_id: String,
     amount: f64,
 }
 
-/// What was handed over.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A parcel on its way.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shipment {
     order_total: f64,
     payment_id: String,
     shipping_status: String,
     tracking_number: String,
+}
+
+/// Why an order is not fulfilled, and whether another try makes sense.
+#[derive(Debug, thiserror::Error, StepFailure)]
+pub(crate) enum OrderError {
+    /// Nothing was ordered.
+    #[error("Order items cannot be empty")]
+    #[step(permanent, code = "EMPTY_ORDER", error_type = "ValidationError")]
+    EmptyOrder,
+    /// The gateway said nothing.
+    #[error("the gateway did not answer")]
+    #[step(retryable, code = "GATEWAY_TIMEOUT", error_type = "timeout")]
+    GatewayTimeout,
+    /// The gateway said no.
+    #[error("the card was declined")]
+    #[step(permanent, code = "CARD_DECLINED")]
+    CardDeclined,
 }
 
 /// Adds up the order.
@@ -69,8 +80,7 @@ pub(crate) async fn validate_order(
     if items.is_empty() {
         return Err(OrderError::EmptyOrder);
     }
-    #[allow(clippy::cast_precision_loss, reason = "nobody orders that many")]
-    let order_total = items.iter().map(|item| item.price * item.quantity as f64).sum();
+    let order_total = items.iter().map(|item| item.price * f64::from(item.quantity)).sum();
     Ok(ValidatedOrder { customer_id, validated_items: items, order_total, validation_status: "complete".to_owned() })
 }
 
@@ -81,40 +91,38 @@ pub(crate) async fn reserve_inventory(
     #[input(default = 0)] pace_ms: u64,
 ) -> Reservation {
     work(pace_ms).await;
-    let reservation_id = format!("RES-{}", order.customer_id);
-    Reservation { reservation_id, items_reserved: order.validated_items.len() }
+    Reservation { reservation_id: format!("RES-{}", order.customer_id), items_reserved: order.validated_items.len() }
 }
 
 /// Charges the customer.
 #[step_handler]
 pub(crate) async fn process_payment(
     #[dependency(validate_order)] order: ValidatedOrder,
-    #[input("payment.card", default)] card: String,
-    #[input("payment.timeouts", default = 0)] timeouts: u32,
+    #[input(default = Means::default())] payment: Means,
     #[input(default = 0)] pace_ms: u64,
-    step: &TaskSequenceStep,
-) -> Result<Payment, OrderError> {
+    ctx: StepContext<'_>,
+) -> Result<Receipt, OrderError> {
     work(pace_ms).await;
-    if card == "stolen" {
+    if payment.card == "stolen" {
         return Err(OrderError::CardDeclined);
     }
-    if step.workflow_step.failures < timeouts {
+    if ctx.attempt() <= payment.timeouts {
         return Err(OrderError::GatewayTimeout);
     }
-    Ok(Payment { payment_id: format!("PAY-{}", order.customer_id), amount: order.order_total })
+    Ok(Receipt { payment_id: format!("PAY-{}", order.customer_id), amount: order.order_total })
 }
 
 /// Hands the parcel over.
 #[step_handler]
 pub(crate) async fn ship_order(
     #[dependency(validate_order)] order: ValidatedOrder,
-    #[dependency(process_payment)] payment: Payment,
+    #[dependency(process_payment)] receipt: Receipt,
     #[input(default = 0)] pace_ms: u64,
 ) -> Shipment {
     work(pace_ms).await;
     Shipment {
         order_total: order.order_total,
-        payment_id: payment.payment_id,
+        payment_id: receipt.payment_id,
         shipping_status: "shipped".to_owned(),
         tracking_number: format!("TRK-{}", order.customer_id),
     }
@@ -123,4 +131,20 @@ pub(crate) async fn ship_order(
 /// The time that a warehouse, a gateway or a carrier would take.
 async fn work(pace_ms: u64) {
     tokio::time::sleep(Duration::from_millis(pace_ms)).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_order_is_added_up() {
+        let items = vec![Item { product_id: 1, quantity: 2, price: 29.99 }];
+        assert_eq!(validate_order(123, items).await.map(|order| order.order_total).ok(), Some(59.98));
+    }
+
+    #[tokio::test]
+    async fn an_order_without_items_is_refused() {
+        assert!(matches!(validate_order(123, Vec::new()).await, Err(OrderError::EmptyOrder)));
+    }
 }

@@ -67,6 +67,7 @@ type Outcome = Result<Exit, Problem>;
 
 /// Runs the command of this process's arguments.
 pub(crate) fn main(app: App) -> ExitCode {
+    logging::keep_panics_apart();
     let program = Program::this();
     let command = Line::command().bin_name(program.name.clone());
     let command = command.mut_subcommand("demo", |demo| demo.hide(app.demo.is_none()));

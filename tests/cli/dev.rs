@@ -35,7 +35,8 @@ fn a_second_worker_is_refused() {
 fn sigterm_drains_what_runs() {
     let world = World::new();
     let worker = world.dev();
-    let input = r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "pace_ms": 1200 }"#;
+    let input =
+        r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "pace_ms": 1200 }"#;
     let task = world.run(&["run", "order_fulfillment", "-i", input]).ended(0).out.trim().to_owned();
     world.wait_for_step(&task, "reserve_inventory", "running");
     worker.signal(Signal::TERM);

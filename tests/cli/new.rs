@@ -18,19 +18,23 @@ fn a_new_project_builds_offline_and_runs() {
         .expect("it is there");
     // With the workspace's settings, what it has built already is built once.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in a folder");
-    let mut run = Command::new(env!("CARGO"));
-    run.args(["run", "--quiet", "--offline", "--", "run", "order_fulfillment", "-i", "@examples/order.json", "--wait"]);
-    run.current_dir(&folder)
-        .env("CARGO_TARGET_DIR", target)
-        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
-        .env_remove("DATABASE_URL");
-    let output = run.output().expect("cargo starts");
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{err}");
-    assert!(!err.contains("--> src/"), "{err}");
+    let cargo = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO"));
+        command.args(arguments).current_dir(&folder).env("CARGO_TARGET_DIR", target);
+        command.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only").env_remove("DATABASE_URL");
+        let output = command.output().expect("cargo starts");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{err}");
+        assert!(!err.contains("--> src/"), "{err}");
+        output
+    };
+    let output =
+        cargo(&["run", "-q", "--offline", "--", "run", "order_fulfillment", "-i", "@examples/order.json", "--wait"]);
     let result: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
     assert_eq!(result["order_total"], 59.98);
     assert!(folder.join("tasker.db").exists());
+    let tests = cargo(&["test", "-q", "--offline"]);
+    assert!(String::from_utf8_lossy(&tests.stdout).contains("2 passed"), "{tests:?}");
 }
 
 #[test]

@@ -8,12 +8,13 @@ use crate::world::{ORDER, World};
 fn the_bare_command_says_where_things_stand_and_what_to_type() {
     let world = World::new();
     let ran = world.run(&[]).ended(0).plain();
-    for words in ["order_fulfillment 0.1.0", "none yet; it will be ", "handlers  4", " run order_fulfillment ", " dev "]
+    for words in
+        ["order_fulfillment 0.1.0", "none yet; it will be ", "handlers  4", " run order_fulfillment ", " dev\n"]
     {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
     let stock = world.stock(&[]).ended(0);
-    assert!(stock.out.contains(" demo ") && stock.out.contains(" new my-app"), "{}", stock.out);
+    assert!(stock.out.contains(" demo\n") && stock.out.contains(" new my-app\n"), "{}", stock.out);
     world.order(ORDER);
     let ran = world.run(&["-o", "json"]).ended(0).json();
     assert_eq!((&ran["handlers"], &ran["database"]["open_tasks"]), (&json!(4), &json!(0)));

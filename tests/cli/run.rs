@@ -90,8 +90,7 @@ fn a_failed_task_ends_with_8_and_says_why_and_what_to_do() {
 #[test]
 fn a_failed_attempt_is_told_and_tried_again() {
     let world = World::new();
-    let input =
-        r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "payment": { "timeouts": 1 } }"#;
+    let input = r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "payment": { "timeouts": 1 } }"#;
     let ran = world.run(&["run", "order_fulfillment", "-i", input, "--wait"]).ended(0);
     assert!(ran.err.contains("attempt 1/3  timeout: the gateway did not answer  again in "), "{}", ran.err);
     assert!(ran.err.contains("✔ process_payment    attempt 2/3"), "{}", ran.err);
@@ -170,7 +169,8 @@ fn a_run_beside_a_worker_is_run_by_that_worker() {
 fn a_run_takes_over_where_the_worker_beside_it_dies() {
     let world = World::new();
     let worker = world.dev();
-    let input = r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "pace_ms": 1000 }"#;
+    let input =
+        r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "pace_ms": 1000 }"#;
     let mut command = world.command(&["run", "order_fulfillment", "-i", input, "--wait"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     eventually("the step runs", || {

@@ -34,7 +34,7 @@ fn a_list_is_cut_filtered_and_continued() {
         all.extend(arguments);
         world.run(&all).ended(0).out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(ids(&["--state", "failed"]), [second.clone()]);
+    assert_eq!(ids(&["--state", "failed"]), vec![second.clone()]);
     assert_eq!(ids(&["-s", "failed", "-s", "completed", "--limit", "2"]), [third.clone(), second.clone()]);
     assert_eq!(ids(&["--before", &second]), [first]);
     assert_eq!(ids(&["--template", "other"]), Vec::<String>::new());
@@ -99,7 +99,7 @@ fn a_task_is_shown_with_its_steps_and_what_it_was_given() {
 fn a_step_is_shown_with_its_attempts() {
     let world = World::new();
     world.order(
-        r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "payment": { "timeouts": 2 } }"#,
+        r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "payment": { "timeouts": 2 } }"#,
     );
     let ran = world.run(&["step", "show", "@last", "process_payment"]).ended(0).plain();
     for words in [

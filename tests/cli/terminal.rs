@@ -1,7 +1,7 @@
 //! What moves and what is coloured, in a real terminal.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
@@ -11,7 +11,12 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::world::{ORDER, World};
 
 /// Runs a command whose standard streams are a terminal, and gives all that it wrote there.
-fn in_terminal(mut command: std::process::Command) -> (i32, String) {
+fn in_terminal(command: std::process::Command) -> (i32, String) {
+    typed_in_terminal(command, "")
+}
+
+/// The same, with something typed.
+fn typed_in_terminal(mut command: std::process::Command, typed: &str) -> (i32, String) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("there are terminals");
     grantpt(&master).expect("it is ours");
     unlockpt(&master).expect("it is ours");
@@ -26,6 +31,7 @@ fn in_terminal(mut command: std::process::Command) -> (i32, String) {
     drop(command);
     let mut written = Vec::new();
     let mut master = File::from(master);
+    master.write_all(typed.as_bytes()).expect("it takes what is typed");
     let mut buffer = [0; 4096];
     // Reading fails when the last program has closed the terminal.
     while let Ok(read @ 1..) = master.read(&mut buffer) {
@@ -35,7 +41,7 @@ fn in_terminal(mut command: std::process::Command) -> (i32, String) {
     (code, String::from_utf8_lossy(&written).into_owned())
 }
 
-const PACED: &str = r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "pace_ms": 300, "payment": { "timeouts": 1 } }"#;
+const PACED: &str = r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "pace_ms": 300, "payment": { "timeouts": 1 } }"#;
 
 #[test]
 fn a_run_in_a_terminal_moves_and_ends_with_its_result() {
@@ -65,8 +71,16 @@ fn colour_can_be_left_out() {
 #[test]
 fn cancelling_asks_in_a_terminal_and_not_with_yes() {
     let world = World::new();
-    world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0);
-    let (code, screen) = in_terminal(world.command(&["task", "cancel", "@last", "--yes"]));
-    assert_eq!((code, screen.contains("[y/N]")), (0, false), "{screen}");
-    assert_eq!(world.show("@last")["status"], "cancelled");
+    let cancel = |more: &[&str], typed: &str| {
+        world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0);
+        let mut arguments = vec!["task", "cancel", "@last"];
+        arguments.extend(more);
+        let (code, screen) = typed_in_terminal(world.command(&arguments), typed);
+        assert_eq!(code, 0, "{screen}");
+        (screen.contains("[y/N]"), world.show("@last")["status"].as_str().map(str::to_owned))
+    };
+    assert_eq!(cancel(&[], "n\n"), (true, Some("pending".to_owned())));
+    assert_eq!(cancel(&[], "\n"), (true, Some("pending".to_owned())));
+    assert_eq!(cancel(&[], "y\n"), (true, Some("cancelled".to_owned())));
+    assert_eq!(cancel(&["--yes"], ""), (false, Some("cancelled".to_owned())));
 }

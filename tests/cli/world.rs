@@ -16,11 +16,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 pub(crate) const ORDER: &str =
     r#"{ "customer": { "id": 123 }, "items": [{ "product_id": 1, "quantity": 2, "price": 29.99 }] }"#;
 /// An order whose payment fails for good.
-pub(crate) const STOLEN: &str =
-    r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "payment": { "card": "stolen" } }"#;
+pub(crate) const STOLEN: &str = r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "payment": { "card": "stolen" } }"#;
 /// An order of which a step takes a minute.
 pub(crate) const SLOW: &str =
-    r#"{ "customer": { "id": 1 }, "items": [{ "quantity": 1, "price": 1 }], "pace_ms": 60000 }"#;
+    r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "pace_ms": 60000 }"#;
 
 /// A folder.
 pub(crate) struct World {

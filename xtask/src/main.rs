@@ -1,6 +1,7 @@
 //! What a developer runs: `cargo xtask lint | test | bless | bench`. It needs nothing installed beside Rust itself.
 
 mod budget;
+mod build_cost;
 mod run;
 mod tidy;
 
@@ -12,7 +13,8 @@ const HELP: &str = "\
 cargo xtask lint            fmt, clippy, docs, tidy, budgets
 cargo xtask test            every test
 cargo xtask bless           write down anew what the compile-fail tests print
-cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]";
+cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
+cargo xtask bench build     measure what `#[step_handler]` costs to build";
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -22,6 +24,7 @@ fn main() -> Result<()> {
         "lint" => lint(),
         "test" => test(),
         "bless" => bless(),
+        "bench" if rest == ["build"] => build_cost::measure(),
         "bench" => bench(&rest),
         "" | "help" | "--help" | "-h" => run::say(HELP),
         other => bail!("there is no `{other}`\n\n{HELP}"),

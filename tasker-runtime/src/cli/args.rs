@@ -113,6 +113,7 @@ pub(crate) struct Dev {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("waits").args(["wait", "watch"]).multiple(true))]
 pub(crate) struct Run {
     /// The template's name
     pub(crate) template: String,
@@ -138,7 +139,7 @@ pub(crate) struct Run {
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
     /// Wait at most so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "waits")]
     pub(crate) timeout: Option<f64>,
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn read(store: &SqliteStore) -> Result<Info, super::Problem> {
     Ok(Info {
         path: path.display().to_string(),
         bytes: beside("") + beside("-wal"),
-        worker_runs: WorkerLock::try_take(path)?.is_none(),
+        worker_runs: WorkerLock::is_held(path)?,
         facts: store.facts().await?,
         counts: store.counts().await?,
         templates: store.list_templates().await?.len(),

@@ -32,7 +32,7 @@ pub(crate) async fn run(mut context: Context, args: Dev) -> Outcome {
     let templates = startup::check(&context)?;
     let store = open_store(&context, Missing::Make).await?;
     let mut session = Session::on(&context, store, Role::Worker, context.settings.options.clone())?;
-    if !session.take_lock()? {
+    if !session.take_lock_patiently().await? {
         return Err(StoreError::Locked(context.settings.database.display().to_string()).into());
     }
     let signals = signals::listen();
@@ -49,7 +49,10 @@ pub(crate) async fn run(mut context: Context, args: Dev) -> Outcome {
             end = ends.recv(), if context.screen.tells() => match end {
                 Ok((task, state)) if told < TOLD_AT_ONCE => {
                     told += 1;
-                    tell_end(&context, &session, task, state).await?;
+                    // What cannot be told does not stop the worker.
+                    if let Err(problem) = tell_end(&context, &session, task, state).await {
+                        tracing::warn!(%task, "{}", problem.message);
+                    }
                 }
                 Ok((_, state)) => more.add(state),
                 Err(RecvError::Lagged(missed)) => more.unseen += missed,

@@ -7,6 +7,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::live;
 use super::problem::Problem;
+use crate::engine::HandlerThreads;
 
 /// Starts to log: what `-v` asks for, else what the setting says, else warnings.
 pub(crate) fn start(verbose: u8, setting: Option<&str>) -> Result<(), Problem> {
@@ -25,6 +26,19 @@ pub(crate) fn start(verbose: u8, setting: Option<&str>) -> Result<(), Problem> {
     // A program that has set a subscriber of its own keeps it.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(())
+}
+
+/// What a panicking handler prints goes above what moves, too.
+pub(crate) fn keep_panics_apart() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // Elsewhere a panic may come from within what writes, which cannot be entered twice.
+        if std::thread::current().name() == Some(HandlerThreads::NAME) {
+            live::aside(|| print(panic));
+        } else {
+            print(panic);
+        }
+    }));
 }
 
 struct Above;

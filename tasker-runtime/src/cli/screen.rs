@@ -19,6 +19,9 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const HELP: Style = AnsiColor::Cyan.on_default().bold();
 
+/// The columns that every terminal has.
+const WIDTH: usize = 80;
+
 /// How output is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
@@ -91,10 +94,17 @@ impl Screen {
         }
     }
 
-    /// Commands to type, each with what it does.
+    /// Commands to type, each with what it does: beside it, or above it where that would not fit into a line.
     pub(crate) fn commands(self, commands: &[(String, &str)]) -> String {
         let width = commands.iter().map(|(command, _)| command.chars().count()).max().unwrap_or(0);
-        let line = |(command, what): &(String, &str)| format!("  {command:width$}   {DIM}{what}{DIM:#}");
+        let fits = commands.iter().all(|(_, what)| width + what.len() + 5 <= WIDTH);
+        let line = |(command, what): &(String, &str)| {
+            if fits {
+                format!("  {command:width$}   {DIM}{what}{DIM:#}")
+            } else {
+                format!("  {DIM}# {what}{DIM:#}\n  {command}")
+            }
+        };
         commands.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 

@@ -13,6 +13,9 @@ use crate::store::sqlite::{SqliteStore, WorkerLock};
 
 /// Threads of the runtime that the engine's loop and the store run on; handlers never do.
 const ENGINE_THREADS: usize = 2;
+/// How often, and how long apart, the lock is tried before it is taken for held.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// How long the process waits at its end for what still runs in the background.
 const LINGER: Duration = Duration::from_millis(100);
 
@@ -115,9 +118,20 @@ impl Session {
         Ok(self.lock.is_some())
     }
 
+    /// The same, for a moment longer than it takes others to look whether the lock is held.
+    pub(crate) async fn take_lock_patiently(&mut self) -> Result<bool, Problem> {
+        for _ in 0..LOCK_TRIES {
+            if self.take_lock()? {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+        self.take_lock()
+    }
+
     /// Whether another process runs a worker on this database.
     pub(crate) fn has_worker(&self) -> Result<bool, Problem> {
-        Ok(self.lock.is_none() && WorkerLock::try_take(self.store.path())?.is_none())
+        Ok(self.lock.is_none() && WorkerLock::is_held(self.store.path())?)
     }
 
     /// Drains the worker and closes the database. What was acknowledged is safe whether or not this succeeds.

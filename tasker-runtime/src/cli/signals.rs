@@ -10,35 +10,50 @@ use super::live;
 pub(crate) fn listen() -> CancellationToken {
     let token = CancellationToken::new();
     let asked = token.clone();
+    // Made here and once: a signal between the first and the second must not be missed.
+    let mut signals = Signals::new();
     tokio::spawn(async move {
-        next().await;
+        signals.next().await;
         asked.cancel();
-        next().await;
+        signals.next().await;
         live::set(None);
         std::process::exit(Exit::Interrupted as i32);
     });
     token
 }
 
+/// The signals that ask to stop: those of them that can be listened to.
 #[cfg(unix)]
-async fn next() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    match kinds.map(signal) {
-        [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] => {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
-        }
-        _ => std::future::pending().await,
+struct Signals([Option<tokio::signal::unix::Signal>; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        Self([SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| signal(kind).ok()))
+    }
+
+    async fn next(&mut self) {
+        std::future::poll_fn(|cx| {
+            let came = self.0.iter_mut().flatten().any(|signal| signal.poll_recv(cx).is_ready());
+            if came { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
     }
 }
 
 #[cfg(not(unix))]
-async fn next() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -98,7 +98,12 @@ async fn watch_one(context: &Context, args: &args::Watch) -> Outcome {
     let task = ids::find(&*session.store, &args.task).await?;
     let short = ids::short(&*session.store, task).await?;
     let bounds = Bounds { timeout: args.timeout.map(Duration::from_secs_f64), signals: signals::listen() };
-    let mut progress = Progress::begin(context.screen, &view(&session, task).await?, &short);
+    let seen = view(&session, task).await?;
+    let mut progress = Progress::begin(context.screen, &seen, &short);
+    if !seen.row.state.is_over() && !session.has_worker()? {
+        let dev = context.program.command("dev");
+        context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
+    }
     let watched = watch(context, &mut session, task, &mut progress, &bounds, Role::Client).await?;
     let seen = view(&session, task).await?;
     match watched {

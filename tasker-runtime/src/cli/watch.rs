@@ -70,7 +70,10 @@ pub(crate) async fn watch(
             }
             () = tokio::time::sleep(look), if context.screen.tells() => {
                 let began = Instant::now();
-                progress.show(&view(session, task).await?, session.engine.clock().now());
+                // What cannot be read now is shown at the next look.
+                if let Ok(seen) = view(session, task).await {
+                    progress.show(&seen, session.engine.clock().now());
+                }
                 look = LOOK.max(began.elapsed() * LOOK_SHARE);
             }
         }

@@ -1,5 +1,6 @@
 //! What time it is: the system's, or a virtual clock that moves with Tokio's paused time.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tasker_types::Timestamp;
@@ -8,7 +9,8 @@ use tokio::time::Instant;
 /// Where the engine takes the time from.
 #[derive(Debug, Clone)]
 pub enum Clock {
-    /// The system's clock.
+    /// The system's clock. Where that is set back, this one goes on at the pace of the monotonic clock: what was ready
+    /// stays ready.
     System,
     /// A clock that began at `base` and moves with Tokio's own: in a paused runtime, as fast as nothing is left to do.
     Tokio {
@@ -30,10 +32,7 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::System => {
-                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-                Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-            }
+            Self::System => system_now(),
             Self::Tokio { base, origin } => *base + origin.elapsed(),
         }
     }
@@ -48,5 +47,42 @@ impl Clock {
             }
             tokio::time::sleep(left).await;
         }
+    }
+}
+
+/// The latest time that was told, and when that was.
+static TOLD: Mutex<Option<(Timestamp, std::time::Instant)>> = Mutex::new(None);
+
+fn system_now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let wall = Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = latest(*told, wall, std::time::Instant::now());
+    *told = Some(now);
+    now.0
+}
+
+fn latest(
+    told: Option<(Timestamp, std::time::Instant)>,
+    wall: Timestamp,
+    at: std::time::Instant,
+) -> (Timestamp, std::time::Instant) {
+    let steady = told.map_or(wall, |(last, when)| last + at.saturating_duration_since(when));
+    (wall.max(steady), at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on() {
+        let (start, wall) = (std::time::Instant::now(), Timestamp::from_micros(1_000_000_000));
+        let told = latest(None, wall, start);
+        let later = start + Duration::from_secs(2);
+        let back = wall.before(Duration::from_secs(600));
+        assert_eq!(latest(Some(told), back, later).0, wall + Duration::from_secs(2));
+        let ahead = wall + Duration::from_secs(600);
+        assert_eq!(latest(Some(told), ahead, later).0, ahead);
     }
 }

@@ -170,7 +170,11 @@ impl Dispatcher {
                 self.counters.batch(shipment.commands.len(), committed.claimed.len());
                 self.deliver(shipment, committed);
             }
-            Err(error) if error.is_passing() => self.postpone(shipment, &error),
+            // Where it is not known whether the batch was written, outcomes are offered again: what was recorded is then
+            // refused as stale, by its fence.
+            Err(error) if error.is_passing() || matches!(error, StoreError::Unknown(_)) => {
+                self.postpone(shipment, &error)
+            }
             Err(error) => {
                 let commands = shipment.commands.iter().cloned();
                 let mut entries: Vec<Entry> =

@@ -25,6 +25,9 @@ struct Own {
 }
 
 impl HandlerThreads {
+    /// The name of the threads, as tools and panics show it.
+    pub const NAME: &str = "tasker-handler";
+
     /// On the current runtime: for tests, where one thread does everything.
     ///
     /// # Panics
@@ -96,5 +99,5 @@ impl Drop for Own {
 }
 
 fn start(threads: usize) -> std::io::Result<Runtime> {
-    Builder::new_multi_thread().worker_threads(threads).thread_name("tasker-handler").enable_all().build()
+    Builder::new_multi_thread().worker_threads(threads).thread_name(HandlerThreads::NAME).enable_all().build()
 }

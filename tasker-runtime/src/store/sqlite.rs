@@ -127,7 +127,7 @@ impl SqliteStore {
             .max_connections(READERS_MAX)
             .min_connections(0)
             .connect_lazy_with(reads.read_only(true));
-        Ok(Self { path, writer: Writer::start(connection, templates.clone()), readers, templates })
+        Ok(Self { path, writer: Writer::start(connection, templates.clone())?, readers, templates })
     }
 
     /// The file.

@@ -30,6 +30,25 @@ impl WorkerLock {
         }
     }
 
+    /// Whether a process holds the lock. Looking leaves no trace, and stands in nobody's way but for a moment.
+    ///
+    /// # Errors
+    /// The lock's file can't be read.
+    pub fn is_held(path: &Path) -> Result<bool, StoreError> {
+        let beside = Self::file(path);
+        let failed = |error: std::io::Error| StoreError::Open(format!("{}: {error}", beside.display()));
+        let file = match File::open(&beside) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
     fn file(path: &Path) -> PathBuf {
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");

@@ -1,4 +1,5 @@
-//! The one connection that writes: owned by a task of its own, so that a caller who goes away leaves nothing half-done.
+//! The one connection that writes: owned by a thread of its own. A caller who goes away leaves nothing half-done, and
+//! between two statements SQLite never waits for a thread that does something else.
 
 use std::sync::Arc;
 
@@ -36,10 +37,14 @@ pub(super) enum Job {
 pub(super) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, templates: Arc<Templates>) -> Self {
+    pub(super) fn start(connection: SqliteConnection, templates: Arc<Templates>) -> Result<Self, StoreError> {
         let (sender, jobs) = mpsc::channel(QUEUE_LENGTH);
-        tokio::spawn(run(connection, templates, jobs));
-        Self(sender)
+        let failed =
+            |error: std::io::Error| StoreError::Open(format!("the writer's thread cannot be started: {error}"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let thread = std::thread::Builder::new().name("tasker-writer".to_owned());
+        thread.spawn(move || runtime.block_on(run(connection, templates, jobs))).map_err(failed)?;
+        Ok(Self(sender))
     }
 
     pub(super) async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
