@@ -3,6 +3,9 @@
 //! Every figure is taken with durability on. The machine's fsync rate is probed in the same run; compare only runs that
 //! were interleaved.
 
+#![allow(clippy::cast_precision_loss, reason = "figures are rounded for people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints its report")]
+
 mod ceiling;
 mod load;
 mod machine;

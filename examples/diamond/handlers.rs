@@ -16,7 +16,7 @@ pub(crate) enum DiamondError {
 /// Squares the task's number.
 #[step_handler]
 pub(crate) async fn diamond_start(#[input] even_number: u64) -> Result<u64, DiamondError> {
-    if even_number % 2 != 0 {
+    if !even_number.is_multiple_of(2) {
         return Err(DiamondError::Odd(even_number));
     }
     square(even_number)

@@ -32,7 +32,7 @@ impl LinearStep1Handler {
                 Some("VALIDATION_ERROR".to_string()),
                 Some("ValidationError".to_string()),
                 false, // Not retryable
-                start_time.elapsed().as_millis() as i64,
+                milliseconds_since(start_time),
                 None,
             ));
         }
@@ -43,7 +43,7 @@ impl LinearStep1Handler {
             ("step_type".to_string(), json!("initial")),
             ("input_refs".to_string(), json!({ "even_number": "task.context.even_number" })),
         ]);
-        Ok(success_result(step_uuid, json!(result), start_time.elapsed().as_millis() as i64, Some(metadata)))
+        Ok(success_result(step_uuid, json!(result), milliseconds_since(start_time), Some(metadata)))
     }
 }
 
@@ -99,4 +99,8 @@ fn done(step: &TaskSequenceStep, result: i64, operation: &str, step_type: &str, 
     metadata.insert("operation".to_string(), json!(operation));
     metadata.insert("step_type".to_string(), json!(step_type));
     StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(result), Some(metadata))
+}
+
+fn milliseconds_since(start: Instant) -> i64 {
+    i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX)
 }

@@ -51,10 +51,10 @@ fn expand_function(mut function: Function, options: &Options, mut errors: Errors
     let rust_name = syn::ext::IdentExt::unraw(&ident).to_string();
     let name = options.name_or(&rust_name, ident.span(), "fn's", &mut errors);
     check_signature(&function.signature, options, &mut errors);
-    let receiver = function.signature.receiver().map(Spanned::span);
-    if let Some(span) = receiver {
+    let receiver = function.signature.receiver().map(ToTokens::to_token_stream);
+    if let Some(receiver) = &receiver {
         let sentence = "a step handler fn takes no `self`; for a handler with fields put `#[step_handler(...)]` on its `impl` block";
-        errors.at_span(span, sentence);
+        errors.at(receiver, sentence);
     }
     let arguments = read_arguments(&mut function.signature, &mut errors);
     let facade = options.facade();
@@ -71,6 +71,10 @@ fn expand_function(mut function: Function, options: &Options, mut errors: Errors
     };
     if !errors.is_empty() {
         let errors = errors.into_tokens();
+        if receiver.is_some() {
+            // In an `impl` block nothing but the method may stand.
+            return quote!(#function #errors);
+        }
         let stub = shim::stub(&facade, &conditions, &ident.to_token_stream(), &name);
         return quote!(#function #marker #stub #errors);
     }
@@ -100,7 +104,7 @@ fn expand_block(mut block: Block, options: &Options, mut errors: Errors) -> Toke
     let rust_name = type_ident.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = options.name_or(&to_snake_case(&rust_name), block.self_type.span(), "type's", &mut errors);
     let docs = docs_of(&block.attributes);
-    let new_takes_config = check_new(&mut block, &mut errors);
+    let (new_takes_config, new_span) = check_new(&mut block, &mut errors);
     let mut arguments = Vec::new();
     let mut call_parts = None;
     if let Some(call) = block.function("call") {
@@ -130,7 +134,7 @@ fn expand_block(mut block: Block, options: &Options, mut errors: Errors) -> Toke
                 docs: &docs,
                 marker: &self_type,
                 span,
-                made: Made::Type { takes_config: new_takes_config },
+                made: Made::Type { takes_config: new_takes_config, span: new_span },
                 asynchronous,
                 output,
                 output_span,
@@ -194,36 +198,36 @@ fn check_receiver(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// Whether `new` takes the configuration.
-fn check_new(block: &mut Block, errors: &mut Errors) -> bool {
+/// Whether `new` takes the configuration, and where it says what it returns.
+fn check_new(block: &mut Block, errors: &mut Errors) -> (bool, Span) {
     let self_type = block.self_type.clone();
     let Some(new) = block.function("new") else {
-        errors.at(
-            self_type,
-            "this `impl` block has no `fn new(config: StepHandlerConfig) -> Self`, which makes the handler",
-        );
-        return false;
+        let sentence = "this `impl` block has no `fn new(config: StepHandlerConfig) -> Self`, which makes the handler";
+        errors.at(&self_type, sentence);
+        return (false, self_type.span());
     };
     let signature = &new.signature;
     if let Some(asyncness) = &signature.asyncness {
-        errors.at(
-            asyncness,
-            "`new` of a step handler cannot be `async`: it runs when a worker starts; do in `call` what must wait",
-        );
+        let sentence =
+            "`new` of a step handler cannot be `async`: it runs when a worker starts; do in `call` what must wait";
+        errors.at(asyncness, sentence);
     }
     check_generics(&signature.generics, errors);
-    match signature.inputs.iter().collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [FnArg::Typed(_)] => true,
-        [FnArg::Receiver(receiver), ..] => {
+    let mut inputs = signature.inputs.iter();
+    let takes_config = match (inputs.next(), inputs.next()) {
+        (None, _) => false,
+        (Some(FnArg::Receiver(receiver)), _) => {
             errors.at(receiver, "`new` of a step handler makes it, so it takes no `self`");
             false
         }
-        [_, second, ..] => {
-            errors.at(second, "`new` of a step handler takes at most its `StepHandlerConfig`; what the application shares goes to `call` as `#[state]`");
-            false
+        (Some(FnArg::Typed(_)), None) => true,
+        (Some(FnArg::Typed(_)), Some(second)) => {
+            let sentence = "`new` of a step handler takes at most its `StepHandlerConfig`; what the application shares goes to `call` as `#[state]`";
+            errors.at(second, sentence);
+            true
         }
-    }
+    };
+    (takes_config, return_span(signature))
 }
 
 fn read_arguments(signature: &mut Signature, errors: &mut Errors) -> Vec<Argument> {

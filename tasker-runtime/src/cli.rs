@@ -102,6 +102,7 @@ fn context(mut app: App, program: Program, screen: Screen, line: &Line) -> Resul
         std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
     let settings = Settings::read(defaults, &folder, variables, line.global.db.as_deref())?;
     let names_database = line.global.db.is_some();
+    let program = if names_database { program.on_database(&settings.database) } else { program };
     logging::start(line.global.verbose, settings.log.as_deref())?;
     // The default registry is empty; a new one holds what is linked in.
     let registry = match app.registry.take() {

@@ -15,15 +15,29 @@ pub const MAX_HANDLER_NAME_BYTES: usize = 255;
 /// # Errors
 /// What is wrong with the name, and a name that would do where one can be guessed.
 pub fn check_handler_name(name: &str) -> Result<(), String> {
-    let Some(reason) = why_unusable(name) else {
-        return Ok(());
-    };
-    let suggestion = to_snake_case(name);
-    if suggestion != name && why_unusable(&suggestion).is_none() {
-        Err(format!("{reason}; did you mean \"{suggestion}\"?"))
-    } else {
-        Err(reason)
+    match handler_name_fault(name) {
+        None => Ok(()),
+        Some(Fault { reason, suggestion: Some(better) }) => Err(format!("{reason}; did you mean \"{better}\"?")),
+        Some(Fault { reason, suggestion: None }) => Err(reason),
     }
+}
+
+/// What is wrong with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong with it.
+    pub reason: String,
+    /// A name that would do.
+    pub suggestion: Option<String>,
+}
+
+/// What is wrong with the name of a handler, in two parts; `None` where it is right.
+#[must_use]
+pub fn handler_name_fault(name: &str) -> Option<Fault> {
+    let reason = why_unusable(name)?;
+    let better = to_snake_case(name);
+    let suggestion = (better != name && why_unusable(&better).is_none()).then_some(better);
+    Some(Fault { reason, suggestion })
 }
 
 /// Checks a further name of a handler, which may also be a path such as `rust::orders::ValidateOrder`.

@@ -9,7 +9,7 @@ fn the_bare_command_says_where_things_stand_and_what_to_type() {
     let world = World::new();
     let ran = world.run(&[]).ended(0).plain();
     for words in
-        ["order_fulfillment 0.1.0", "none yet; it will be ", "handlers  4", " run order_fulfillment ", " dev\n"]
+        ["order_fulfillment 0.1.0", "none yet; it will be ", "handlers    4", " run order_fulfillment ", " dev\n"]
     {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }

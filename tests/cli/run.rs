@@ -88,6 +88,15 @@ fn a_failed_task_ends_with_8_and_says_why_and_what_to_do() {
 }
 
 #[test]
+fn what_is_told_to_type_means_the_same_database() {
+    let world = World::new();
+    let ran = world.run(&["run", "order_fulfillment", "-i", STOLEN, "--wait", "--db", "other.db"]).ended(8);
+    let hint = ran.err.split('`').find(|part| part.contains(" task retry ")).expect("it says what to type");
+    let words: Vec<&str> = hint.split(' ').skip(1).collect();
+    world.run(&words).ended(0);
+}
+
+#[test]
 fn a_failed_attempt_is_told_and_tried_again() {
     let world = World::new();
     let input = r#"{ "customer": { "id": 1 }, "items": [{ "product_id": 1, "quantity": 1, "price": 1 }], "payment": { "timeouts": 1 } }"#;

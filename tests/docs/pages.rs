@@ -8,8 +8,7 @@ const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 const SEMANTICS: &str = include_str!("../../docs/semantics.md");
 const RELIABILITY: &str = include_str!("../../docs/reliability.md");
 const ARCHITECTURE_LINES_MAX: usize = 500;
-const PAGES: &[&str] =
-    &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/semantics.md", "docs/reliability.md"];
+const PAGES: &[&str] = &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/semantics.md", "docs/reliability.md"];
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -90,9 +89,8 @@ fn every_module_is_on_the_map_and_every_place_on_it_exists() {
             }
         }
     }
-    let is_module = |path: &&String| {
-        path.contains("/src/") && !path.contains("/tests/") && !path.ends_with("/tests.rs")
-    };
+    let is_module =
+        |path: &&String| path.contains("/src/") && !path.contains("/tests/") && !path.ends_with("/tests.rs");
     let all = sources();
     let on_map = |path: &&String| {
         let folder = Path::new(path.as_str()).ancestors().skip(1).map(|folder| format!("{}/", folder.display()));
@@ -105,9 +103,20 @@ fn every_module_is_on_the_map_and_every_place_on_it_exists() {
 #[test]
 fn every_dependency_has_a_reason() {
     let reasons = ARCHITECTURE.split("\n## ").find(|part| part.starts_with("Dependencies")).expect("there is a list");
-    let given: BTreeSet<&str> = reasons.lines().filter(|line| line.starts_with("| `")).flat_map(|line| quoted(line.split(" | ").next().unwrap_or_default())).collect();
+    let given: BTreeSet<&str> = reasons
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| quoted(line.split(" | ").next().unwrap_or_default()))
+        .collect();
     let mut used = BTreeSet::new();
-    for manifest in ["Cargo.toml", "tasker-types/Cargo.toml", "tasker-macros/Cargo.toml", "tasker-runtime/Cargo.toml", "tests/ui/Cargo.toml", "xtask/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "tasker-types/Cargo.toml",
+        "tasker-macros/Cargo.toml",
+        "tasker-runtime/Cargo.toml",
+        "tests/ui/Cargo.toml",
+        "xtask/Cargo.toml",
+    ] {
         let text = read(&Path::new(ROOT).join(manifest));
         let mut listed = false;
         for line in text.lines() {

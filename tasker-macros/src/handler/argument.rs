@@ -100,6 +100,9 @@ impl Argument {
             // Without an attribute a reference is a type of its own: `&TaskSequenceStep`.
             return Some(Self { source, owned: written.clone(), written, form: Form::Owned, span });
         }
+        if !matches!(source, Source::State) {
+            types::check_owned(&owned, errors);
+        }
         Some(Self { source, owned, written, form, span })
     }
 }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
 use syn::{LitStr, Path, Token, Type};
 use tasker_types::Backoff;
-use tasker_types::name::{check_handler_alias, check_handler_name};
+use tasker_types::name::{check_handler_alias, check_handler_name, handler_name_fault};
 use tasker_types::suggest::nearest;
 
 use crate::errors::Errors;
@@ -126,9 +126,11 @@ impl Options {
         if let Some(name) = &self.name {
             return name.clone();
         }
-        if let Err(why) = check_handler_name(default) {
+        if let Some(bad) = handler_name_fault(default) {
+            let better = bad.suggestion.as_deref().unwrap_or("...");
             let sentence = format!(
-                "the {what} name cannot serve as the step handler's: {why}; give one with `#[step_handler(name = \"...\")]`"
+                "the {what} name cannot serve as the step handler's: {}; give one with `#[step_handler(name = \"{better}\")]`",
+                bad.reason
             );
             errors.at_span(span, sentence);
         }

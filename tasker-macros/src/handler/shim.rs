@@ -40,6 +40,8 @@ pub(crate) enum Made<'a> {
     Type {
         /// Whether `new` takes the configuration.
         takes_config: bool,
+        /// Where mistakes of what `new` returns are shown.
+        span: Span,
     },
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn stub(
         #(#conditions)*
         const _: () = {
             use #facade::__private as __p;
-            impl __p::Produces<__p::Untyped> for #marker {
+            impl __p::Produces<__p::Untyped, true> for #marker {
                 const NAME: &'static __p::str = #name;
             }
         };
@@ -94,7 +96,7 @@ impl Shim<'_> {
                     __p::IsRawResult::<__Ret>::YES,
                 );
                 type __Out = #returned;
-                impl __p::Produces<<__Out as __p::Mark<{ __p::IsJson::<__Out>::YES }>>::As> for #marker {
+                    impl __p::Produces<__Out, { __p::IsJson::<__Out>::YES }> for #marker {
                     const NAME: &'static __p::str = #name;
                 }
                 #checks
@@ -111,16 +113,16 @@ impl Shim<'_> {
         let marker = self.marker;
         match &argument.source {
             Source::Dependency { step: StepRef::Path(path), partial } => {
-                let alias = format_ident!("__Dep{index}");
-                let edge = format_ident!("__EDGE{index}");
                 let path_span = here(path.span());
+                let alias = format_ident!("__Dep{index}", span = path_span);
+                let edge = format_ident!("__EDGE{index}");
                 let producer = local("__producer");
-                let made = quote_spanned!(path_span=> __p::producer::<#alias, _>());
+                let made = quote_spanned!(path_span=> __p::producer::<#alias, _, _>());
                 let fits = if *partial {
                     TokenStream::new()
                 } else {
                     quote_spanned! {span=>
-                        __p::check_edge::<#owned, #marker, _, _, { __p::IsJson::<#owned>::YES }>(&#producer);
+                        __p::check_edge::<#owned, #marker, _, _, { __p::IsJson::<#owned>::YES }, _>(&#producer);
                     }
                 };
                 quote! {
@@ -148,9 +150,9 @@ impl Shim<'_> {
         let body = if self.options.blocking { self.blocking_body() } else { self.async_body() };
         let (handler, definition, new) = match self.made {
             Made::Function(_) => (marker.clone(), TokenStream::new(), quote!(Self { config: #config })),
-            Made::Type { takes_config } => {
+            Made::Type { takes_config, span } => {
                 let argument = takes_config.then(|| quote!(__p::Clone::clone(&#config)));
-                let new = quote_spanned!(here(self.span)=> __p::inner::<#marker, _>(<#marker>::new(#argument)));
+                let new = quote_spanned!(here(span)=> __p::inner::<#marker, _>(<#marker>::new(#argument)));
                 let definition = quote! {
                     struct __Handler {
                         inner: __p::Inner<#marker>,
@@ -256,7 +258,10 @@ impl Shim<'_> {
             let value = argument_local(index);
             let (read, found) = (read(index, argument), local("__found"));
             let kept = match (&argument.source, argument.form) {
-                (Source::State, Form::Owned) => quote_spanned!(here(argument.span)=> __p::Clone::clone(#found)),
+                (Source::State, Form::Owned) => {
+                    let found = Ident::new("__found", here(argument.span));
+                    quote_spanned!(here(argument.span)=> __p::Clone::clone(#found))
+                }
                 _ => quote!(#found),
             };
             quote! {
@@ -279,10 +284,11 @@ impl Shim<'_> {
             }
         });
         match self.made {
-            Made::Function(name) => quote!(#name(#(#arguments),*)),
+            // One span for the whole call: the compiler looks at it twice, and tells one mistake once.
+            Made::Function(name) => quote_spanned!(here(self.span)=> #name(#(#arguments),*)),
             Made::Type { .. } => {
                 let (marker, inner) = (self.marker, local("__inner"));
-                quote!(<#marker>::call(#inner, #(#arguments),*))
+                quote_spanned!(here(self.span)=> <#marker>::call(#inner, #(#arguments),*))
             }
         }
     }

@@ -3,7 +3,7 @@
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ReturnType, Type};
+use syn::{ReturnType, Type, TypePath};
 
 use crate::errors::Errors;
 
@@ -52,7 +52,7 @@ pub(crate) fn owned_form_of(ty: &Type) -> TokenStream {
     match ty {
         Type::Group(group) => owned_form_of(&group.elem),
         Type::Paren(paren) => owned_form_of(&paren.elem),
-        Type::Path(path) if path.qself.is_none() && path.path.is_ident("str") => quote_spanned!(span=> __p::String),
+        Type::Path(path) if is_str(path) => quote_spanned!(span=> __p::String),
         Type::Slice(slice) => {
             let element = &slice.elem;
             quote_spanned!(span=> __p::Vec<#element>)
@@ -61,44 +61,66 @@ pub(crate) fn owned_form_of(ty: &Type) -> TokenStream {
     }
 }
 
+/// `str`, or `core::primitive::str`.
+fn is_str(ty: &TypePath) -> bool {
+    let mut segments = ty.path.segments.iter().rev();
+    ty.qself.is_none()
+        && segments.next().is_some_and(|segment| segment.ident == "str")
+        && segments.next().is_none_or(|segment| segment.ident == "primitive")
+}
+
 /// Tells what a handler cannot return, as far as it can be seen.
 pub(crate) fn check_return(output: &ReturnType, errors: &mut Errors) {
-    if let ReturnType::Type(_, ty) = output {
-        check_tokens(ty.to_token_stream(), &mut false, errors);
+    let ReturnType::Type(_, ty) = output else { return };
+    let tokens = ty.to_token_stream();
+    if let Some(word) = find_impl(tokens.clone()) {
+        let sentence = "name the return type: others take a step's result by its type, and `impl Trait` has no name";
+        errors.at(word, sentence);
+    }
+    if let Some(borrow) = find_borrow(tokens) {
+        errors.at(borrow, "a step's result must own its data: it is stored when the handler is long gone");
     }
 }
 
-fn check_tokens(tokens: TokenStream, borrows: &mut bool, errors: &mut Errors) {
+/// Tells what cannot be read from JSON because it borrows inside; a reference to the whole is taken off already.
+pub(crate) fn check_owned(owned: &TokenStream, errors: &mut Errors) {
+    if let Some(borrow) = find_borrow(owned.clone()) {
+        let sentence = "what a step handler reads must own its data inside: `String` for `&str`, `Vec<T>` for `&[T]`; only the whole can be lent";
+        errors.at(borrow, sentence);
+    }
+}
+
+fn find_impl(tokens: TokenStream) -> Option<TokenTree> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ref word) if word == "impl" => Some(token),
+        TokenTree::Group(group) => find_impl(group.stream()),
+        _ => None,
+    })
+}
+
+/// The first reference or lifetime that is not `'static`.
+fn find_borrow(tokens: TokenStream) -> Option<TokenStream> {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match &token {
-            TokenTree::Ident(word) if word == "impl" => {
-                let sentence =
-                    "name the return type: others take a step's result by its type, and `impl Trait` has no name";
-                errors.at(word, sentence);
-            }
-            // A reference without a lifetime; one that has it is told at the lifetime.
-            TokenTree::Punct(mark) if mark.as_char() == '&' && !is_quote(tokens.peek()) => {
-                tell_borrow(&token, borrows, errors);
-            }
+            // A reference without a lifetime; one that has it is found at the lifetime.
+            TokenTree::Punct(mark) if mark.as_char() == '&' && !is_quote(tokens.peek()) => return Some(token.into()),
             TokenTree::Punct(mark) if mark.as_char() == '\'' => match tokens.next() {
                 Some(TokenTree::Ident(lifetime)) if lifetime == "static" => {}
-                Some(lifetime) => tell_borrow(&[token, lifetime].into_iter().collect::<TokenStream>(), borrows, errors),
+                Some(lifetime) => return Some([token, lifetime].into_iter().collect()),
                 None => {}
             },
-            TokenTree::Group(group) => check_tokens(group.stream(), borrows, errors),
+            TokenTree::Group(group) => {
+                if let Some(found) = find_borrow(group.stream()) {
+                    return Some(found);
+                }
+            }
             _ => {}
         }
     }
+    None
 }
 
 fn is_quote(token: Option<&TokenTree>) -> bool {
     matches!(token, Some(TokenTree::Punct(mark)) if mark.as_char() == '\'')
-}
-
-/// Once for a type is enough.
-fn tell_borrow(tokens: &impl ToTokens, borrows: &mut bool, errors: &mut Errors) {
-    if !std::mem::replace(borrows, true) {
-        errors.at(tokens, "a step's result must own its data: it is stored when the handler is long gone");
-    }
 }

@@ -105,7 +105,7 @@ impl Tally {
 /// Says what this worker has.
 async fn introduce(context: &Context, session: &Session, templates: &Templates) -> Result<(), Problem> {
     let screen = context.screen;
-    let line = |name: &str, value: &str| screen.status(format!("  {DIM}{name:10}{DIM:#}{value}"));
+    let line = |name: &str, value: &str| screen.status(format!("  {DIM}{name:12}{DIM:#}{value}"));
     screen.status(format!("{BOLD}{} {}{BOLD:#}", context.program.name, env!("CARGO_PKG_VERSION")));
     let counts = session.store.counts().await?;
     let path = context.settings.database.display();

@@ -41,7 +41,7 @@ pub(crate) async fn run(context: Context) -> Outcome {
         }
     }
     let mut out = format!("{BOLD}{} {}{BOLD:#}  durable workflows\n", context.program.name, env!("CARGO_PKG_VERSION"));
-    let mut fact = |name: &str, value: String| _ = writeln!(out, "  {DIM}{name:10}{DIM:#}{value}");
+    let mut fact = |name: &str, value: String| _ = writeln!(out, "  {DIM}{name:12}{DIM:#}{value}");
     match &info {
         None => fact("database", format!("none yet; it will be {path}")),
         Some(info) => {

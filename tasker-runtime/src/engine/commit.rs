@@ -173,7 +173,7 @@ impl Dispatcher {
             // Where it is not known whether the batch was written, outcomes are offered again: what was recorded is then
             // refused as stale, by its fence.
             Err(error) if error.is_passing() || matches!(error, StoreError::Unknown(_)) => {
-                self.postpone(shipment, &error)
+                self.postpone(shipment, &error);
             }
             Err(error) => {
                 let commands = shipment.commands.iter().cloned();

@@ -24,11 +24,13 @@ pub use anyhow;
 pub use inventory;
 pub use tasker_types::{Backoff, RetrySpec, StepError, StepExecutionResult};
 
-pub use super::edges::{Mark, Produces, check_edge, producer};
+pub use super::edges::{IsOutput, Producer, Produces, check_edge, producer};
 pub use super::extract::{
-    config, config_key, config_key_or, context, dependencies, dependency, from_step, input, input_or, state,
+    StepInput, config, config_key, config_key_or, context, dependencies, dependency, from_step, input, input_or, state,
 };
-pub use super::returns::{IsJson, IsOption, IsRaw, IsRawResult, IsResult, No, Shape, Untyped, finish, kind, reject};
+pub use super::returns::{
+    IsJson, IsOption, IsRaw, IsRawResult, IsResult, No, Shape, StepOutput, StepReturn, Untyped, finish, kind, reject,
+};
 pub use super::{DependencySpec, HandlerEntry, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
 pub use tasker_types::TaskSequenceStep as Step;
 

@@ -1,5 +1,7 @@
 //! The engine on the store in memory, in virtual time where nothing else is said.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod failure;
 mod flow;
 mod stop;

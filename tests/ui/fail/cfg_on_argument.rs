@@ -1,0 +1,8 @@
+use tasker::step_handler;
+
+#[step_handler]
+async fn validate_order(#[cfg(unix)] #[input] limit: i64) -> i64 {
+    limit
+}
+
+fn main() {}

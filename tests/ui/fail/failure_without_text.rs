@@ -1,0 +1,7 @@
+use tasker::StepFailure;
+
+#[derive(StepFailure)]
+#[step(retryable)]
+struct Busy;
+
+fn main() {}

@@ -1,0 +1,12 @@
+use tasker::step_handler;
+
+struct ChargeCard;
+
+#[step_handler]
+impl ChargeCard {
+    fn new() -> Self {
+        Self
+    }
+}
+
+fn main() {}

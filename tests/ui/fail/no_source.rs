@@ -1,0 +1,11 @@
+use tasker::step_handler;
+
+struct Customer;
+
+#[step_handler]
+async fn validate_order(customer: Customer) -> i64 {
+    let _ = customer;
+    1
+}
+
+fn main() {}

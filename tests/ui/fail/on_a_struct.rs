@@ -1,0 +1,6 @@
+use tasker::step_handler;
+
+#[step_handler]
+struct ValidateOrder;
+
+fn main() {}
