@@ -1,8 +1,13 @@
 //! Handlers written by hand, beside an annotated one.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 use tasker::testing::{TestApp, create_test_step_data};
-use tasker::{RustStepHandler as _, StepHandlerConfig};
+use tasker::{
+    RustStepHandler as _, RustStepHandlerRegistry, StepExecutionResult, StepHandlerConfig, error_result, error_types,
+    success_result,
+};
 
 #[path = "../../examples/hand_written/guide.rs"]
 #[allow(
@@ -91,4 +96,48 @@ fn the_registry_knows_both_kinds() {
     assert_eq!(registry.get_handler("validate_order").expect("it is there").name(), "validate_order");
     assert!(registry.list_handlers().contains(&"validate_order".to_owned()));
     assert!(registry.resolve("nobody").is_none());
+}
+
+#[tokio::test]
+async fn every_linked_handler_can_be_made() {
+    RustStepHandlerRegistry::register_all_handlers().await.expect("they can");
+}
+
+#[test]
+fn results_and_error_types_read_as_the_documents_show() {
+    let step_uuid = create_test_step_data(json!({})).workflow_step.workflow_step_uuid;
+    let metadata = HashMap::from([("handler".to_string(), json!("my_handler"))]);
+
+    let result = StepExecutionResult::success(
+        step_uuid,
+        json!({ "processed": true, "count": 42 }),
+        Some(metadata.clone()),
+    );
+    assert!(result.success);
+    assert_eq!((result.result["count"].as_i64(), &result.metadata.custom), (Some(42), &metadata));
+    let result = success_result(step_uuid, json!({ "output": "value" }), 12, Some(metadata.clone()));
+    assert_eq!(result.metadata.execution_time_ms, 12);
+
+    let result = StepExecutionResult::failure(step_uuid, "Payment gateway timeout", error_types::TIMEOUT, true)
+        .with_error_code("GATEWAY_TIMEOUT");
+    assert_eq!((result.error_code(), result.error_type()), (Some("GATEWAY_TIMEOUT"), Some("timeout")));
+    let result = result.with_error_type(error_types::PERMANENT_ERROR);
+    assert_eq!(result.error_type(), Some("permanent_error"));
+    let result = error_result(
+        step_uuid,
+        "Validation failed".to_string(),
+        Some("VALIDATION_001".to_string()),
+        Some(error_types::VALIDATION_ERROR.to_string()),
+        false, // not retryable
+        7,
+        Some(metadata),
+    );
+    assert_eq!((result.error_code(), result.metadata.retryable), (Some("VALIDATION_001"), false));
+
+    let standard = ["permanent_error", "retryable_error", "validation_error", "timeout", "handler_error"];
+    assert_eq!(error_types::ALL, standard);
+    assert!(standard.into_iter().all(error_types::is_standard));
+    assert!(!error_types::is_standard("ValidationError"));
+    let retryable: Vec<&str> = standard.into_iter().filter(|kind| error_types::is_typically_retryable(kind)).collect();
+    assert_eq!(retryable, ["retryable_error", "timeout"]);
 }
