@@ -19,7 +19,6 @@ use self::shim::{Made, Shim};
 use crate::errors::Errors;
 
 /// The expansion of `#[step_handler(attribute)] item`. Whatever is wrong, the user's item is in it.
-#[allow(clippy::needless_pass_by_value, reason = "the shape of an attribute macro")]
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(attribute, &mut errors);

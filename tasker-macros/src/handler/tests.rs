@@ -10,7 +10,7 @@ fn messages(expanded: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     let mut tokens = expanded.into_iter().peekable();
     let mut after_compile_error = false;
-    while let Some(token) = tokens.next() {
+    for token in tokens.by_ref() {
         match token {
             TokenTree::Ident(word) => after_compile_error = word == "compile_error",
             TokenTree::Group(group) if after_compile_error => {
