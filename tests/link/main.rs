@@ -30,6 +30,8 @@ lto = "fat"
 codegen-units = 1
 opt-level = 1
 strip = true
+[profile.release.package."*"]
+opt-level = 0
 "#;
 
 const LIBRARY_MANIFEST: &str = r#"
