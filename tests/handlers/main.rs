@@ -1,6 +1,6 @@
 //! What handlers written with the macros do at run time: one attempt each, without an engine.
 
-#![allow(missing_docs, unreachable_pub)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may stop where it stands")]
 
 mod arguments;
 mod blocking;

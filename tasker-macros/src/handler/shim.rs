@@ -38,11 +38,22 @@ pub(crate) enum Made<'a> {
     Function(&'a Ident),
     /// A type with `new` and `call`.
     Type {
-        /// Whether `new` takes the configuration.
-        takes_config: bool,
+        /// What `new` takes.
+        takes: Takes,
         /// Where mistakes of what `new` returns are shown.
         span: Span,
     },
+}
+
+/// How `new` takes the configuration.
+#[derive(Clone, Copy)]
+pub(crate) enum Takes {
+    /// Not at all.
+    Nothing,
+    /// By value.
+    Value,
+    /// By reference.
+    Reference,
 }
 
 /// What stands for a handler that could not be generated, so that others that name it are not told off as well.
@@ -150,8 +161,12 @@ impl Shim<'_> {
         let body = if self.options.blocking { self.blocking_body() } else { self.async_body() };
         let (handler, definition, new) = match self.made {
             Made::Function(_) => (marker.clone(), TokenStream::new(), quote!(Self { config: #config })),
-            Made::Type { takes_config, span } => {
-                let argument = takes_config.then(|| quote!(__p::Clone::clone(&#config)));
+            Made::Type { takes, span } => {
+                let argument = match takes {
+                    Takes::Nothing => TokenStream::new(),
+                    Takes::Value => quote!(__p::Clone::clone(&#config)),
+                    Takes::Reference => quote!(&#config),
+                };
                 let new = quote_spanned!(here(span)=> __p::inner::<#marker, _>(<#marker>::new(#argument)));
                 let definition = quote! {
                     struct __Handler {
