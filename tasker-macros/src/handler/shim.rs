@@ -91,6 +91,9 @@ impl Shim<'_> {
             Some(returns) => quote!(#returns),
             None => quote!(<__Ret as __p::Shape<{ __KIND }>>::Output),
         };
+        let check_returns = self.options.returns.as_ref().map(
+            |returns| quote_spanned!(here(returns.span())=> const _: () = __p::check_returns::<{ __KIND }, __Ret>();),
+        );
         let checks: TokenStream =
             self.arguments.iter().enumerate().map(|(index, argument)| self.check(index, argument)).collect();
         let handler = self.handler();
@@ -106,6 +109,7 @@ impl Shim<'_> {
                     __p::IsRaw::<__Ret>::YES,
                     __p::IsRawResult::<__Ret>::YES,
                 );
+                #check_returns
                 type __Out = #returned;
                     impl __p::Produces<__Out, { __p::IsJson::<__Out>::YES }> for #marker {
                     const NAME: &'static __p::str = #name;
