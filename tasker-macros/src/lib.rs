@@ -56,7 +56,7 @@
 //!
 //! #[step_handler(name = "process_payment")]
 //! impl ChargeCard {
-//!     fn new(config: StepHandlerConfig) -> anyhow::Result<Self> {
+//!     fn new(config: &StepHandlerConfig) -> anyhow::Result<Self> {
 //!         Ok(Self { url: config.get("url")? })
 //!     }
 //!
@@ -117,6 +117,12 @@ mod values;
 ///
 /// Whatever is read can also be lent: `&str` for a `String`, `&[T]` for a `Vec<T>`, `&T` for a `T`. An argument that is
 /// missing or has another shape fails the attempt with a `validation_error` that names the place and is not tried again.
+///
+/// # On an `impl` block
+///
+/// `fn new` makes the handler, once for each step of a template that names it: it takes the `StepHandlerConfig`, by value
+/// or by reference, or nothing, and returns `Self` or `anyhow::Result<Self>`. `async fn call(&self, ..)` runs an attempt
+/// and takes arguments as above. Other members of the block are left alone.
 ///
 /// # What it returns
 ///

@@ -76,7 +76,7 @@ struct Scale {
 
 #[step_handler(name = "scale", blocking)]
 impl Scale {
-    fn new(config: StepHandlerConfig) -> Self {
+    fn new(config: &StepHandlerConfig) -> Self {
         Self { by: config.get_or("by", 1) }
     }
 

@@ -1,6 +1,12 @@
 //! The handlers of the user's documents, as they stand there but for their `use` lines.
 
-#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, dead_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    dead_code,
+    unreachable_pub,
+    reason = "they stay as they are"
+)]
 
 use std::collections::HashMap;
 use std::time::Instant;

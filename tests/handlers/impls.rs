@@ -18,11 +18,11 @@ struct ChargeCard {
 impl ChargeCard {
     const LIMIT: f64 = 1_000.0;
 
-    fn new(config: StepHandlerConfig) -> anyhow::Result<Self> {
+    fn new(config: &StepHandlerConfig) -> anyhow::Result<Self> {
         Ok(Self { url: config.get("url")?, charged: AtomicU32::new(0) })
     }
 
-    async fn call(&self, #[input] amount: f64, #[state] currency: &String) -> Result<String, StepError> {
+    async fn call(&self, #[input] amount: f64, #[state] currency: &str) -> Result<String, StepError> {
         if amount > Self::LIMIT {
             return Err(StepError::permanent("over the limit"));
         }
@@ -63,8 +63,8 @@ fn what_new_refuses_is_told_when_the_handler_is_made() {
 
 #[tokio::test]
 async fn it_can_be_tested_without_the_engine() {
-    let charge = ChargeCard::new(json!({ "url": "u" }).into()).expect("it can be made");
-    assert_eq!(charge.call(1.0, &"EUR".to_owned()).await.expect("it runs"), "u/0: 1 EUR");
+    let charge = ChargeCard::new(&json!({ "url": "u" }).into()).expect("it can be made");
+    assert_eq!(charge.call(1.0, "EUR").await.expect("it runs"), "u/0: 1 EUR");
 }
 
 struct Plain;

@@ -40,7 +40,7 @@ struct NeedsConfig;
 
 #[step_handler]
 impl NeedsConfig {
-    fn new(config: StepHandlerConfig) -> anyhow::Result<Self> {
+    fn new(config: &StepHandlerConfig) -> anyhow::Result<Self> {
         config.get::<String>("url")?;
         Ok(Self)
     }

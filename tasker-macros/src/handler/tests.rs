@@ -1,5 +1,7 @@
 //! The wording of every message, on any compiler: what `tests/ui` holds to its place, this holds to its words.
 
+#![allow(clippy::needless_pass_by_value, reason = "tables of `quote!`s read better without `&`")]
+
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
 
@@ -8,9 +10,12 @@ use super::expand;
 /// The messages of the expansion's `compile_error!`s.
 fn messages(expanded: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
-    let mut tokens = expanded.into_iter().peekable();
     let mut after_compile_error = false;
+<<<<<<< HEAD
     for token in tokens.by_ref() {
+=======
+    for token in expanded {
+>>>>>>> macros
         match token {
             TokenTree::Ident(word) => after_compile_error = word == "compile_error",
             TokenTree::Group(group) if after_compile_error => {
