@@ -108,11 +108,8 @@ fn results_and_error_types_read_as_the_documents_show() {
     let step_uuid = create_test_step_data(json!({})).workflow_step.workflow_step_uuid;
     let metadata = HashMap::from([("handler".to_string(), json!("my_handler"))]);
 
-    let result = StepExecutionResult::success(
-        step_uuid,
-        json!({ "processed": true, "count": 42 }),
-        Some(metadata.clone()),
-    );
+    let result =
+        StepExecutionResult::success(step_uuid, json!({ "processed": true, "count": 42 }), Some(metadata.clone()));
     assert!(result.success);
     assert_eq!((result.result["count"].as_i64(), &result.metadata.custom), (Some(42), &metadata));
     let result = success_result(step_uuid, json!({ "output": "value" }), 12, Some(metadata.clone()));
