@@ -9,17 +9,16 @@ mod types;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
-use syn::{FnArg, GenericParam, Generics, ReceiverKind, Safety, Signature};
+use syn::{FnArg, GenericParam, Generics, ReceiverKind, Safety, Signature, Type};
 use tasker_types::name::to_snake_case;
 
 use self::argument::{Argument, Source};
 use self::item::{Block, Function, Item, conditions_of, docs_of, type_name};
 use self::options::Options;
-use self::shim::{Made, Shim};
+use self::shim::{Made, Shim, Takes};
 use crate::errors::Errors;
 
 /// The expansion of `#[step_handler(attribute)] item`. Whatever is wrong, the user's item is in it.
-#[allow(clippy::needless_pass_by_value, reason = "the shape of an attribute macro")]
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let options = Options::parse(attribute, &mut errors);
@@ -104,7 +103,7 @@ fn expand_block(mut block: Block, options: &Options, mut errors: Errors) -> Toke
     let rust_name = type_ident.as_ref().map(ToString::to_string).unwrap_or_default();
     let name = options.name_or(&to_snake_case(&rust_name), block.self_type.span(), "type's", &mut errors);
     let docs = docs_of(&block.attributes);
-    let (new_takes_config, new_span) = check_new(&mut block, &mut errors);
+    let (new_takes, new_span) = check_new(&mut block, &mut errors);
     let mut arguments = Vec::new();
     let mut call_parts = None;
     if let Some(call) = block.function("call") {
@@ -134,7 +133,7 @@ fn expand_block(mut block: Block, options: &Options, mut errors: Errors) -> Toke
                 docs: &docs,
                 marker: &self_type,
                 span,
-                made: Made::Type { takes_config: new_takes_config, span: new_span },
+                made: Made::Type { takes: new_takes, span: new_span },
                 asynchronous,
                 output,
                 output_span,
@@ -198,13 +197,13 @@ fn check_receiver(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// Whether `new` takes the configuration, and where it says what it returns.
-fn check_new(block: &mut Block, errors: &mut Errors) -> (bool, Span) {
+/// Whether `new` takes the configuration and how, and where it says what it returns.
+fn check_new(block: &mut Block, errors: &mut Errors) -> (Takes, Span) {
     let self_type = block.self_type.clone();
     let Some(new) = block.function("new") else {
         let sentence = "this `impl` block has no `fn new(config: StepHandlerConfig) -> Self`, which makes the handler";
         errors.at(&self_type, sentence);
-        return (false, self_type.span());
+        return (Takes::Nothing, self_type.span());
     };
     let signature = &new.signature;
     if let Some(asyncness) = &signature.asyncness {
@@ -214,20 +213,21 @@ fn check_new(block: &mut Block, errors: &mut Errors) -> (bool, Span) {
     }
     check_generics(&signature.generics, errors);
     let mut inputs = signature.inputs.iter();
-    let takes_config = match (inputs.next(), inputs.next()) {
-        (None, _) => false,
+    let takes = match (inputs.next(), inputs.next()) {
+        (None, _) => Takes::Nothing,
         (Some(FnArg::Receiver(receiver)), _) => {
             errors.at(receiver, "`new` of a step handler makes it, so it takes no `self`");
-            false
+            Takes::Nothing
         }
-        (Some(FnArg::Typed(_)), None) => true,
+        (Some(FnArg::Typed(argument)), None) if matches!(*argument.ty, Type::Reference(_)) => Takes::Reference,
+        (Some(FnArg::Typed(_)), None) => Takes::Value,
         (Some(FnArg::Typed(_)), Some(second)) => {
             let sentence = "`new` of a step handler takes at most its `StepHandlerConfig`; what the application shares goes to `call` as `#[state]`";
             errors.at(second, sentence);
-            true
+            Takes::Value
         }
     };
-    (takes_config, return_span(signature))
+    (takes, return_span(signature))
 }
 
 fn read_arguments(signature: &mut Signature, errors: &mut Errors) -> Vec<Argument> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -225,22 +225,39 @@ pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// The example's program. Cargo builds it with all targets, and not for `--test cli` alone.
+/// The example's program. Cargo builds it with all targets, and not with the tests alone.
 fn example() -> &'static Path {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLE.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_BIN_EXE_tasker")).parent().expect("it is in a folder");
-        let profile = match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(profile) => profile,
-        };
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--offline", "--example", "order_fulfillment", "--profile", profile]);
-        build
-            .arg("--target-dir")
-            .arg(folder.parent().expect("it is in a folder"))
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(build.status().expect("cargo starts").success(), "the example does not build");
-        folder.join("examples/order_fulfillment")
+        let stock = Path::new(env!("CARGO_BIN_EXE_tasker"));
+        let folder = stock.parent().expect("it is in a folder");
+        let example = folder.join("examples/order_fulfillment");
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/order_fulfillment");
+        let newer = |than: &Path| age(than).zip(age(&example)).is_some_and(|(than, example)| than <= example);
+        // Where each test is a process of its own, asking Cargo each time would take longer than the tests.
+        let files = ["main.rs", "handlers.rs", "templates/order_fulfillment.yaml"];
+        if !newer(stock) || !files.iter().all(|file| newer(&sources.join(file))) {
+            build(folder);
+        }
+        example
     })
+}
+
+fn age(file: &Path) -> Option<SystemTime> {
+    std::fs::metadata(file).and_then(|found| found.modified()).ok()
+}
+
+fn build(folder: &Path) {
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--offline", "--example", "order_fulfillment", "--profile", profile]);
+    if cfg!(feature = "testing") {
+        // What the tests were built with is there already.
+        build.args(["--features", "testing"]);
+    }
+    build.arg("--target-dir").arg(folder.parent().expect("it is in a folder")).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert!(build.status().expect("cargo starts").success(), "the example does not build");
 }

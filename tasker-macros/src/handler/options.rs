@@ -182,16 +182,16 @@ impl Retry {
             ("backoff_base_ms", base_ms.map(|value| quote!(#value))),
             ("max_backoff_ms", max_ms.map(|value| quote!(#value))),
         ];
-        let given = fields.into_iter().filter_map(|(field, value)| {
-            let field = syn::Ident::new(field, Span::mixed_site());
-            value.map(|value| quote!(#field: __p::Some(#value),))
-        });
-        let given: TokenStream = given.collect();
-        if given.is_empty() {
-            quote!(__p::RetrySpec::NONE)
-        } else {
-            quote!(__p::RetrySpec { #given ..__p::RetrySpec::NONE })
+        if fields.iter().all(|(_, value)| value.is_none()) {
+            return quote!(__p::RetrySpec::NONE);
         }
+        // Every field, also the ones that say nothing: clippy tells off `..` where none is left.
+        let fields = fields.into_iter().map(|(field, value)| {
+            let field = syn::Ident::new(field, Span::mixed_site());
+            let value = value.map_or_else(|| quote!(__p::None), |value| quote!(__p::Some(#value)));
+            quote!(#field: #value)
+        });
+        quote!(__p::RetrySpec { #(#fields),* })
     }
 }
 

@@ -38,11 +38,22 @@ pub(crate) enum Made<'a> {
     Function(&'a Ident),
     /// A type with `new` and `call`.
     Type {
-        /// Whether `new` takes the configuration.
-        takes_config: bool,
+        /// What `new` takes.
+        takes: Takes,
         /// Where mistakes of what `new` returns are shown.
         span: Span,
     },
+}
+
+/// How `new` takes the configuration.
+#[derive(Clone, Copy)]
+pub(crate) enum Takes {
+    /// Not at all.
+    Nothing,
+    /// By value.
+    Value,
+    /// By reference.
+    Reference,
 }
 
 /// What stands for a handler that could not be generated, so that others that name it are not told off as well.
@@ -80,6 +91,9 @@ impl Shim<'_> {
             Some(returns) => quote!(#returns),
             None => quote!(<__Ret as __p::Shape<{ __KIND }>>::Output),
         };
+        let check_returns = self.options.returns.as_ref().map(
+            |returns| quote_spanned!(here(returns.span())=> const _: () = __p::check_returns::<{ __KIND }, __Ret>();),
+        );
         let checks: TokenStream =
             self.arguments.iter().enumerate().map(|(index, argument)| self.check(index, argument)).collect();
         let handler = self.handler();
@@ -95,6 +109,7 @@ impl Shim<'_> {
                     __p::IsRaw::<__Ret>::YES,
                     __p::IsRawResult::<__Ret>::YES,
                 );
+                #check_returns
                 type __Out = #returned;
                     impl __p::Produces<__Out, { __p::IsJson::<__Out>::YES }> for #marker {
                     const NAME: &'static __p::str = #name;
@@ -150,8 +165,12 @@ impl Shim<'_> {
         let body = if self.options.blocking { self.blocking_body() } else { self.async_body() };
         let (handler, definition, new) = match self.made {
             Made::Function(_) => (marker.clone(), TokenStream::new(), quote!(Self { config: #config })),
-            Made::Type { takes_config, span } => {
-                let argument = takes_config.then(|| quote!(__p::Clone::clone(&#config)));
+            Made::Type { takes, span } => {
+                let argument = match takes {
+                    Takes::Nothing => TokenStream::new(),
+                    Takes::Value => quote!(__p::Clone::clone(&#config)),
+                    Takes::Reference => quote!(&#config),
+                };
                 let new = quote_spanned!(here(span)=> __p::inner::<#marker, _>(<#marker>::new(#argument)));
                 let definition = quote! {
                     struct __Handler {

@@ -84,6 +84,13 @@ pub(super) async fn wait_for(
     }
 }
 
+/// A store that is away for a moment does not end the wait: the task goes on.
 async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
-    engine.store().task_state(task).await?.ok_or_else(|| Error::NoTask(task.to_string()))
+    loop {
+        match engine.store().task_state(task).await {
+            Ok(state) => return state.ok_or_else(|| Error::NoTask(task.to_string())),
+            Err(error) if error.is_passing() => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

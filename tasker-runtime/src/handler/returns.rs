@@ -120,6 +120,19 @@ impl<T: Serialize> StepOutput for T {
     }
 }
 
+/// A return type with a finished result of a step, whose value only the attribute's `returns` can give a type.
+#[diagnostic::on_unimplemented(
+    message = "`returns` is for a handler that builds its `StepExecutionResult` itself",
+    label = "this handler returns `{Self}`, so the type of its result is known: leave `returns` out"
+)]
+pub trait BuildsResult<const KIND: u8> {}
+
+impl BuildsResult<RAW> for StepExecutionResult {}
+impl<E> BuildsResult<RAW_RESULT> for Result<StepExecutionResult, E> {}
+
+/// Checks that `returns` has something to say.
+pub const fn check_returns<const KIND: u8, R: BuildsResult<KIND>>() {}
+
 /// A return type of one of the four kinds.
 pub trait StepReturn<const KIND: u8> {
     /// The result of the step.

@@ -3,7 +3,6 @@
 use crate::store::StoreError;
 
 /// Sorts an error of SQLite, or of the driver, by what can be done about it.
-#[expect(clippy::needless_pass_by_value, reason = "it is the argument of `map_err`")]
 pub(super) fn translate(error: sqlx::Error) -> StoreError {
     let text = error.to_string();
     match (primary_code(&error), &error) {
