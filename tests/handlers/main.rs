@@ -1,15 +1,6 @@
 //! What handlers written with the macros do at run time: one attempt each, without an engine.
 
-<<<<<<< HEAD
-#![allow(missing_docs, unreachable_pub)]
-#![allow(
-    clippy::expect_used,
-    clippy::ptr_arg,
-    reason = "helpers of tests fail as tests do, and state is taken as it is kept"
-)]
-=======
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may stop where it stands")]
->>>>>>> macros
 
 mod arguments;
 mod blocking;

@@ -3,11 +3,7 @@
 //! Inventory finds what is linked, and the linker takes only crates that are named. This builds such binaries as users
 //! do, as a release with fat LTO, where a dropped crate would be dropped first.
 
-<<<<<<< HEAD
-#![allow(clippy::expect_used, reason = "helpers of tests fail as tests do")]
-=======
 #![allow(clippy::expect_used, reason = "a test may stop where it stands")]
->>>>>>> macros
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -16,9 +16,6 @@ cargo xtask bless           write down anew what the compile-fail tests print
 cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
 cargo xtask bench build     measure what `#[step_handler]` costs to build";
 
-/// The package of the compile-fail tests: alone, so that nothing else's features are in its cases.
-const UI: &str = "tasker-ui-tests";
-
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next().unwrap_or_default();
@@ -49,21 +46,6 @@ fn lint() -> Result<()> {
 
 fn test() -> Result<()> {
     section("tests")?;
-<<<<<<< HEAD
-    if has_nextest() {
-        cargo(
-            &["nextest", "run", "--workspace", "--exclude", UI, "--all-features", "--locked", "--no-fail-fast"],
-            &[],
-        )?;
-    } else {
-        cargo(
-            &["test", "--workspace", "--all-features", "--locked", "--no-fail-fast", "--lib", "--bins", "--tests"],
-            &[],
-        )?;
-    }
-    section("what misuse of the macros gets")?;
-    cargo(&["test", "--package", UI, "--locked"], &[])?;
-=======
     // Cases of the compiler are a package of their own, and run below.
     let tests = if has_nextest() { "nextest run" } else { "test --lib --bins --tests" };
     let which = "--workspace --exclude tasker-ui-tests --all-features --locked --no-fail-fast";
@@ -71,17 +53,12 @@ fn test() -> Result<()> {
     cargo(&arguments, &[])?;
     section("what misuse of the macros gets")?;
     cargo(&["test", "--package", "tasker-ui-tests", "--locked", "--test", "ui"], &[])?;
->>>>>>> macros
     section("examples in the docs")?;
     cargo(&["test", "--workspace", "--all-features", "--locked", "--doc"], &[])
 }
 
 fn bless() -> Result<()> {
-<<<<<<< HEAD
-    cargo(&["test", "--package", UI], &[("TRYBUILD", "overwrite")])
-=======
     cargo(&["test", "--package", "tasker-ui-tests", "--test", "ui"], &[("TRYBUILD", "overwrite")])
->>>>>>> macros
 }
 
 fn bench(arguments: &[String]) -> Result<()> {

@@ -11,11 +11,7 @@ use super::expand;
 fn messages(expanded: TokenStream) -> Vec<String> {
     let mut found = Vec::new();
     let mut after_compile_error = false;
-<<<<<<< HEAD
-    for token in tokens.by_ref() {
-=======
     for token in expanded {
->>>>>>> macros
         match token {
             TokenTree::Ident(word) => after_compile_error = word == "compile_error",
             TokenTree::Group(group) if after_compile_error => {
