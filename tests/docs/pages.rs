@@ -38,12 +38,15 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// What a page calls a test: words of a sentence joined by underscores.
+/// The tests that a page names: sentences joined by underscores, in the last column of a table or after "Shown by".
 fn test_names(page: &str) -> BTreeSet<&str> {
     let is_sentence = |word: &&str| {
         word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
-    quoted(page).filter(is_sentence).collect()
+    let place = |line: &'_ str| line.starts_with("| ") || line.starts_with("Shown by");
+    let lines =
+        page.lines().filter(|line| place(line)).filter_map(|line| line.trim_end_matches(" |").rsplit(" | ").next());
+    lines.flat_map(quoted).filter(is_sentence).collect()
 }
 
 #[test]

@@ -13,6 +13,8 @@ use crate::blocks::{Step, first_missing};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The longest time that a command may take; it may have to build something.
 const DEADLINE: Duration = Duration::from_secs(600);
+/// The longest time until one that runs until it is stopped has printed what it should.
+const SERVES_DEADLINE: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Stands for `cargo` in the document's commands: what the tests have built is not built again, and nothing is fetched.
 const CARGO: &str = r#"#!/bin/sh
@@ -97,7 +99,7 @@ impl Shell {
                 rustix::process::kill_process_group(group, rustix::process::Signal::INT).expect("it is there");
                 stopped = true;
             }
-            if began.elapsed() > DEADLINE {
+            if began.elapsed() > if serves { SERVES_DEADLINE } else { DEADLINE } {
                 let group = rustix::process::Pid::from_child(&child);
                 let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
                 panic!("`{}` takes too long:\n{}", step.command, printed());
