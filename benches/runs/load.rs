@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Options, Parts};
 use tasker_runtime::handler::RustStepHandlerRegistry;
+use tasker_runtime::store::MemoryStore;
 use tasker_runtime::store::sqlite::{Durability, SqliteStore};
 use tasker_runtime::testing::MockHandler;
 use tasker_types::{TaskRequest, TaskState, template};
@@ -148,6 +149,25 @@ pub(crate) async fn chains(tasks: usize) -> anyhow::Result<Vec<Row>> {
         "steps/s",
         "must 40,000, goal 80,000",
     )])
+}
+
+/// The same without a database: what the engine itself can do.
+pub(crate) async fn chains_in_memory(tasks: usize) -> anyhow::Result<Vec<Row>> {
+    let engine = Engine::start(Parts {
+        store: Arc::new(MemoryStore::new()),
+        registry: Arc::new(nothing()),
+        state: Arc::default(),
+        layers: Arc::new([]),
+        clock: Clock::System,
+        threads: HandlerThreads::own(1)?,
+        options: Options { slots: IN_FLIGHT, ..Options::default() },
+    });
+    let parsed = template::parse("bench.yaml", &chain(4)).map_err(|findings| anyhow::anyhow!("{findings}"))?;
+    engine.add_template(parsed.template).await?;
+    engine.start_worker().await?;
+    let took = keep_in_flight(&engine, "chain_4", tasks, IN_FLIGHT).await?;
+    engine.stop().await;
+    Ok(vec![row(1, "the same in memory", tasks as f64 * 4.0 / took.as_secs_f64(), "steps/s", "")])
 }
 
 pub(crate) async fn idle_latency(tasks: usize) -> anyhow::Result<Vec<Row>> {

@@ -40,6 +40,7 @@ async fn measure(row: u8, options: &Options) -> anyhow::Result<Vec<Row>> {
         1 => {
             let mut rows = load::chains(scale(25_000)).await?;
             rows.extend(ceiling::run(scale(25_000)).await?);
+            rows.extend(load::chains_in_memory(scale(5_000)).await?);
             report::add_share(&mut rows);
             rows
         }

@@ -89,16 +89,16 @@ struct Shipment {
 /// A batch that came back from the store.
 pub(super) struct Arrival(Shipment, Result<Committed, StoreError>);
 
-/// Batches on their way: while one is written, the next is gathered and waits at the store's door, so that neither the
-/// store nor the handlers ever wait for the other.
+/// Batches on their way: while one is written, the next is gathered.
 #[derive(Default)]
 pub(super) struct Shipping {
     on_their_way: JoinSet<(Shipment, Result<Committed, StoreError>)>,
     pub(super) reserved: usize,
 }
 
-/// Batches that are on their way at once.
-const SHIPMENTS_MAX: usize = 2;
+/// Batches that are on their way at once. With two, each is half as large and a commit costs as much: on SQLite that was
+/// 16,000 steps/s instead of 28,000.
+const SHIPMENTS_MAX: usize = 1;
 
 impl Shipping {
     pub(super) fn has_room(&self) -> bool {

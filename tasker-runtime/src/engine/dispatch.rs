@@ -23,6 +23,8 @@ use crate::store::{ClaimRequest, StepInput, StoreError};
 
 /// The most commands of one commit.
 pub(super) const BATCH_MAX: usize = 256;
+/// How often the loop looks whether more has arrived before it ships a batch.
+const GATHER_TURNS: usize = 16;
 /// The most claims of dead workers that are read at once.
 const STRANGERS_MAX: u32 = 256;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
@@ -138,6 +140,7 @@ impl Dispatcher {
                     if received == 0 {
                         break;
                     }
+                    self.gather(&mut batch).await;
                     let messages = std::mem::take(&mut batch);
                     self.receive(messages).await;
                 }
@@ -151,6 +154,26 @@ impl Dispatcher {
             }
             if self.stopping.is_some() && self.drained().await {
                 break;
+            }
+        }
+    }
+
+    /// Takes what arrives in the same instant too: many attempts end together where one commit started them together.
+    /// It never waits: where nothing is under way, this costs one turn of the scheduler.
+    async fn gather(&mut self, batch: &mut Vec<Message>) {
+        for _ in 0..GATHER_TURNS {
+            if batch.len() >= BATCH_MAX {
+                return;
+            }
+            tokio::task::yield_now().await;
+            let before = batch.len();
+            while batch.len() < BATCH_MAX
+                && let Ok(message) = self.inbox.try_recv()
+            {
+                batch.push(message);
+            }
+            if batch.len() == before {
+                return;
             }
         }
     }
