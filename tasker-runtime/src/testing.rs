@@ -2,6 +2,7 @@
 
 #[cfg(feature = "testing")]
 mod app;
+mod complete;
 #[cfg(feature = "testing")]
 mod mock;
 #[cfg(feature = "testing")]
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 #[cfg(feature = "testing")]
 pub use self::app::TestApp;
+pub use self::complete::{assert_complete, assert_complete_in};
 #[cfg(feature = "testing")]
 pub use self::mock::{MockHandler, MockResult};
 #[cfg(feature = "testing")]

@@ -87,3 +87,16 @@ async fn a_stolen_card_ends_the_order() {
     let detail = run.step("process_payment").detail.clone().expect("it says why");
     assert_eq!((&detail["error_code"], &detail["error_type"]), (&json!("CARD_DECLINED"), &json!("permanent_error")));
 }
+
+#[test]
+fn the_linked_handlers_are_all_that_the_template_needs() {
+    tasker::testing::assert_complete_in(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/order_fulfillment/templates"));
+}
+
+#[test]
+#[should_panic(expected = "template `t` needs handler `nobody_wrote_this`")]
+fn a_handler_that_nobody_wrote_is_told_before_a_worker_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("t.yaml"), "name: t\nsteps: [{ name: nobody_wrote_this }]\n").expect("a file");
+    tasker::testing::assert_complete_in(folder.path());
+}
