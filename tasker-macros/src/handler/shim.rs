@@ -89,11 +89,12 @@ impl Shim<'_> {
         let ret = quote_spanned! {here(*output_span)=> type __Ret = #output; };
         let returned = match &self.options.returns {
             Some(returns) => quote!(#returns),
-            None => quote!(<__Ret as __p::Shape<{ __KIND }>>::Output),
+            None => quote!(<__Ret as __p::Shape<__Kind>>::Output),
         };
-        let check_returns = self.options.returns.as_ref().map(
-            |returns| quote_spanned!(here(returns.span())=> const _: () = __p::check_returns::<{ __KIND }, __Ret>();),
-        );
+        let check_returns =
+            self.options.returns.as_ref().map(
+                |returns| quote_spanned!(here(returns.span())=> const _: () = __p::check_returns::<__Kind, __Ret>();),
+            );
         let checks: TokenStream =
             self.arguments.iter().enumerate().map(|(index, argument)| self.check(index, argument)).collect();
         let handler = self.handler();
@@ -104,11 +105,7 @@ impl Shim<'_> {
             const _: () = {
                 use #facade::__private::{self as __p, No as _};
                 #ret
-                const __KIND: __p::u8 = __p::kind(
-                    __p::IsResult::<__Ret>::YES,
-                    __p::IsRaw::<__Ret>::YES,
-                    __p::IsRawResult::<__Ret>::YES,
-                );
+                type __Kind = __p::Kind<{ __p::kind(__p::IsResult::<__Ret>::YES, __p::IsRaw::<__Ret>::YES) }>;
                 #check_returns
                 type __Out = #returned;
                     impl __p::Produces<__Out, { __p::IsJson::<__Out>::YES }> for #marker {
@@ -314,7 +311,7 @@ impl Shim<'_> {
 
     fn finish(&self, returned: &Ident) -> TokenStream {
         let step = local("__step");
-        quote_spanned!(here(self.output_span)=> __p::finish::<{ __KIND }, __Ret>(#step, #returned))
+        quote_spanned!(here(self.output_span)=> __p::finish::<__Kind, __Ret>(#step, #returned))
     }
 
     /// What the registry knows of it.

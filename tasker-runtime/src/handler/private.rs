@@ -29,8 +29,8 @@ pub use super::extract::{
     StepInput, config, config_key, config_key_or, context, dependencies, dependency, from_step, input, input_or, state,
 };
 pub use super::returns::{
-    BuildsResult, IsJson, IsOption, IsRaw, IsRawResult, IsResult, No, Shape, StepOutput, StepReturn, Untyped,
-    check_returns, finish, kind, reject,
+    BuildsResult, IsJson, IsOption, IsRaw, IsResult, Kind, No, Shape, StepOutput, StepReturn, Untyped, check_returns,
+    finish, kind, reject,
 };
 pub use super::{DependencySpec, HandlerEntry, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
 pub use tasker_types::TaskSequenceStep as Step;

@@ -2,8 +2,8 @@
 //!
 //! A macro sees tokens, not types: `-> R` may be an alias of `Result`. So generated code asks the type itself. An
 //! associated const of an inherent impl is preferred over one of a trait, so `IsResult::<R>::YES` is true for a `Result`
-//! under any name and false, by [`No`], for all else. The answers select a [`StepReturn`] by a const parameter, which
-//! keeps its impls from overlapping.
+//! under any name and false, by [`No`], for all else. The answers select a [`StepReturn`] by a type, [`Kind`], which keeps its
+//! impls from overlapping.
 
 use std::marker::PhantomData;
 
@@ -37,12 +37,8 @@ probe! {
     IsResult { impl<T, E> for Result<T, E>; }
 }
 probe! {
-    /// Whether `T` is a finished result of a step.
-    IsRaw { impl<> for StepExecutionResult; }
-}
-probe! {
-    /// Whether `T` is a `Result` with a finished result of a step.
-    IsRawResult { impl<E> for Result<StepExecutionResult, E>; }
+    /// Whether `T` is a finished result of a step, or a `Result` with one.
+    IsRaw { impl<> for StepExecutionResult; impl<E> for Result<StepExecutionResult, E>; }
 }
 probe! {
     /// Whether `T` is an `Option`.
@@ -53,23 +49,27 @@ probe! {
     IsJson { impl<> for Value; impl<> for Option<Value>; impl<> for Untyped; }
 }
 
-/// A plain value.
-const VALUE: u8 = 0;
-/// A `Result` with a value.
-const RESULT: u8 = 1;
-/// A finished result of a step.
-const RAW: u8 = 2;
-/// A `Result` with a finished result of a step.
-const RAW_RESULT: u8 = 3;
+/// What the probes found, as a type: the compiler then answers once for each handler.
+#[derive(Debug)]
+pub struct Kind<const KIND: u8>;
 
-/// Which of the four kinds the probes found.
+/// A plain value.
+type Plain = Kind<0>;
+/// A `Result` with a value.
+type Fallible = Kind<1>;
+/// A finished result of a step.
+type Raw = Kind<2>;
+/// A `Result` with a finished result of a step.
+type FallibleRaw = Kind<3>;
+
+/// The number of the kind.
 #[must_use]
-pub const fn kind(is_result: bool, is_raw: bool, is_raw_result: bool) -> u8 {
-    match (is_raw_result, is_result, is_raw) {
-        (true, _, _) => RAW_RESULT,
-        (_, true, _) => RESULT,
-        (_, _, true) => RAW,
-        _ => VALUE,
+pub const fn kind(is_result: bool, is_raw: bool) -> u8 {
+    match (is_result, is_raw) {
+        (false, false) => 0,
+        (true, false) => 1,
+        (false, true) => 2,
+        (true, true) => 3,
     }
 }
 
@@ -78,24 +78,24 @@ pub const fn kind(is_result: bool, is_raw: bool, is_raw_result: bool) -> u8 {
 pub struct Untyped;
 
 /// The value inside a return type. No bounds here: a type that does not fit is told once, by [`StepReturn`].
-pub trait Shape<const KIND: u8> {
+pub trait Shape<K> {
     /// The value's type.
     type Output;
 }
 
-impl<T> Shape<VALUE> for T {
+impl<T> Shape<Plain> for T {
     type Output = T;
 }
 
-impl<T, E> Shape<RESULT> for Result<T, E> {
+impl<T, E> Shape<Fallible> for Result<T, E> {
     type Output = T;
 }
 
-impl Shape<RAW> for StepExecutionResult {
+impl Shape<Raw> for StepExecutionResult {
     type Output = Untyped;
 }
 
-impl<E> Shape<RAW_RESULT> for Result<StepExecutionResult, E> {
+impl<E> Shape<FallibleRaw> for Result<StepExecutionResult, E> {
     type Output = Untyped;
 }
 
@@ -125,16 +125,16 @@ impl<T: Serialize> StepOutput for T {
     message = "`returns` is for a handler that builds its `StepExecutionResult` itself",
     label = "this handler returns `{Self}`, so the type of its result is known: leave `returns` out"
 )]
-pub trait BuildsResult<const KIND: u8> {}
+pub trait BuildsResult<K> {}
 
-impl BuildsResult<RAW> for StepExecutionResult {}
-impl<E> BuildsResult<RAW_RESULT> for Result<StepExecutionResult, E> {}
+impl BuildsResult<Raw> for StepExecutionResult {}
+impl<E> BuildsResult<FallibleRaw> for Result<StepExecutionResult, E> {}
 
 /// Checks that `returns` has something to say.
-pub const fn check_returns<const KIND: u8, R: BuildsResult<KIND>>() {}
+pub const fn check_returns<K, R: BuildsResult<K>>() {}
 
 /// A return type of one of the four kinds.
-pub trait StepReturn<const KIND: u8> {
+pub trait StepReturn<K> {
     /// The result of the step.
     ///
     /// # Errors
@@ -142,7 +142,7 @@ pub trait StepReturn<const KIND: u8> {
     fn into_result(self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult>;
 }
 
-impl<T: StepOutput> StepReturn<VALUE> for T {
+impl<T: StepOutput> StepReturn<Plain> for T {
     fn into_result(self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
         let step_uuid = step.workflow_step.workflow_step_uuid;
         Ok(match self.to_json() {
@@ -152,22 +152,22 @@ impl<T: StepOutput> StepReturn<VALUE> for T {
     }
 }
 
-impl<T: StepOutput, E: StepFailure> StepReturn<RESULT> for Result<T, E> {
+impl<T: StepOutput, E: StepFailure> StepReturn<Fallible> for Result<T, E> {
     fn into_result(self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
         match self {
-            Ok(value) => StepReturn::<VALUE>::into_result(value, step),
+            Ok(value) => StepReturn::<Plain>::into_result(value, step),
             Err(error) => reject(step, error.into_step_error()),
         }
     }
 }
 
-impl StepReturn<RAW> for StepExecutionResult {
+impl StepReturn<Raw> for StepExecutionResult {
     fn into_result(self, _: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
         Ok(self)
     }
 }
 
-impl<E: StepFailure> StepReturn<RAW_RESULT> for Result<StepExecutionResult, E> {
+impl<E: StepFailure> StepReturn<FallibleRaw> for Result<StepExecutionResult, E> {
     fn into_result(self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
         self.or_else(|error| reject(step, error.into_unrecoverable()))
     }
@@ -177,10 +177,7 @@ impl<E: StepFailure> StepReturn<RAW_RESULT> for Result<StepExecutionResult, E> {
 ///
 /// # Errors
 /// None: an error of the handler is a result, too.
-pub fn finish<const KIND: u8, R: StepReturn<KIND>>(
-    step: &TaskSequenceStep,
-    returned: R,
-) -> anyhow::Result<StepExecutionResult> {
+pub fn finish<K, R: StepReturn<K>>(step: &TaskSequenceStep, returned: R) -> anyhow::Result<StepExecutionResult> {
     returned.into_result(step)
 }
 
