@@ -15,10 +15,21 @@ use super::writer::begin;
 use crate::core::{Backlog, Batch, LiveStep, QueueId, Snapshot, StepRef, TaskRow};
 use crate::store::StoreError;
 
-/// Whether another connection has written, and the highest priority that waits: one probe of the claim's index a queue.
-const LOOK: &str = "SELECT (SELECT data_version FROM pragma_data_version), max((SELECT priority FROM live_steps \
+/// Whether another connection has written, how many rows this one has written so far, and the highest priority that
+/// waits: one probe of the claim's index a queue.
+const LOOK: &str = "SELECT (SELECT data_version FROM pragma_data_version), total_changes(), max((SELECT priority FROM live_steps \
                     WHERE queue = v.column1 AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= v.column2 \
                     ORDER BY priority DESC LIMIT 1)) FROM (VALUES ";
+
+/// What a transaction finds when it begins.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    /// Changes when another connection has written.
+    version: i64,
+    /// How many rows this connection has written since it was opened.
+    pub(super) written: i64,
+    pub(super) backlog: Backlog,
+}
 
 /// Takes the write lock and loads what the batch needs.
 pub(super) async fn load(
@@ -27,10 +38,10 @@ pub(super) async fn load(
     cache: &mut Cache,
     batch: &Batch,
     now: Timestamp,
-) -> Result<(Snapshot, Backlog), StoreError> {
+) -> Result<(Snapshot, Around), StoreError> {
     let queues = batch.capacity.as_ref().map_or(&[][..], |capacity| &capacity.queues);
-    let (version, backlog) = look_around(connection, queues, now).await?;
-    cache.validate(version);
+    let around = look_around(connection, queues, now).await?;
+    cache.validate(around.version);
 
     let mut snapshot = Snapshot::default();
     let ids = batch.tasks();
@@ -58,7 +69,7 @@ pub(super) async fn load(
     for row in taken.fetch(connection, &batch.actions(), bind).await? {
         snapshot.load_action(Columns::of(&row).uuid()?);
     }
-    Ok((snapshot, backlog))
+    Ok((snapshot, around))
 }
 
 /// Takes the write lock at once: a transaction that reads first and writes later could be refused half-way. Tells
@@ -68,24 +79,26 @@ async fn look_around(
     connection: &mut SqliteConnection,
     queues: &[QueueId],
     now: Timestamp,
-) -> Result<(i64, Backlog), StoreError> {
+) -> Result<Around, StoreError> {
     if queues.is_empty() {
         begin(connection).await?;
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await.map_err(translate)?;
-        return Ok((version, Backlog::default()));
+        let look = sqlx::query_as("SELECT data_version, total_changes() FROM pragma_data_version");
+        let (version, written) = look.fetch_one(connection).await.map_err(translate)?;
+        return Ok(Around { version, written, backlog: Backlog::default() });
     }
     let bind = |queue: &QueueId, to: &mut Binder| _ = to.add(queue.0).add(now.as_micros());
-    let (mut version, mut top_priority) = (0, None);
+    let mut around = Around::default();
     let (first, rest) = queues.split_at(queues.len().min(ROWS_MAX));
     let opening = format!("BEGIN IMMEDIATE; {LOOK}");
     let mut found = Values::new(&opening, 2, ") AS v").fetch(connection, first, bind).await?;
     found.extend(Values::new(LOOK, 2, ") AS v").fetch(connection, rest, bind).await?);
     for row in found {
         let columns = &mut Columns::of(&row);
-        version = columns.get()?;
-        top_priority = top_priority.max(columns.get::<Option<i16>>()?);
+        around.version = columns.get()?;
+        around.written = columns.get()?;
+        around.backlog.top_priority = around.backlog.top_priority.max(columns.get::<Option<i16>>()?);
     }
-    Ok((version, Backlog { top_priority }))
+    Ok(around)
 }
 
 async fn tasks(

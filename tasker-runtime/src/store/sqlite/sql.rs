@@ -8,7 +8,8 @@ use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection};
 
 use crate::store::StoreError;
 
-use super::error::translate;
+use super::error::{translate, unless_committed};
+use super::writer::commit;
 
 /// The most rows of one statement; with the columns of the widest table well below SQLite's 32,766 parameters.
 pub(super) const ROWS_MAX: usize = 256;
@@ -132,21 +133,37 @@ impl Script {
         Ok(())
     }
 
-    /// How many rows all statements are for.
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Runs the statements; tells how many rows they touched.
-    pub(super) async fn execute(self, connection: &mut SqliteConnection) -> Result<u64, StoreError> {
-        let mut touched = 0;
-        for part in self.parts.into_values() {
+    /// Runs the statements and commits, where together they wrote as many rows as they are for, on top of the rows that
+    /// the connection had written before. The check and COMMIT travel with the last statements: a commit of few rows is
+    /// one errand to SQLite's thread.
+    pub(super) async fn commit(self, connection: &mut SqliteConnection, before: i64) -> Result<(), StoreError> {
+        let wanted = i64::try_from(self.rows).ok().and_then(|rows| rows.checked_add(before));
+        let mut parts = self.parts.into_values();
+        let Some(mut last) = parts.next_back() else { return commit(connection).await };
+        for part in parts {
             let query = sqlx::query_with(AssertSqlSafe(part.text), part.binder.arguments);
-            touched += query.execute(&mut *connection).await.map_err(translate)?.rows_affected();
+            query.execute(&mut *connection).await.map_err(translate)?;
         }
-        Ok(touched)
+        last.text.push_str(CHECK_AND_COMMIT);
+        last.binder.add(wanted);
+        if let Some(reason) = last.binder.failed {
+            return Err(StoreError::Corrupt(reason));
+        }
+        let query = sqlx::query_with(AssertSqlSafe(last.text), last.binder.arguments);
+        match query.execute(&mut *connection).await.map_err(unless_committed) {
+            Err(StoreError::Corrupt(text)) if text.contains(NOT_AS_LOADED) => {
+                Err(StoreError::Corrupt("some rows were not as they had been loaded".into()))
+            }
+            outcome => outcome.map(drop),
+        }
     }
 }
+
+/// Every row was as it had been loaded under the lock that is still held, or the file is damaged: then it is not
+/// committed. SQLite has no statement that fails on purpose, but the least integer has no absolute value.
+const CHECK_AND_COMMIT: &str = ";SELECT abs(iif(total_changes() IS ?, 0, -9223372036854775807 - 1));COMMIT";
+/// What SQLite says of it.
+const NOT_AS_LOADED: &str = "integer overflow";
 
 /// The number of places of a statement for this many rows: few different ones, so that each is prepared once and kept.
 fn class(rows: usize) -> usize {
@@ -221,5 +238,50 @@ mod tests {
             Values::new("insert into t values ", 2, " returning a").text(2),
             "insert into t values (?,?),(?,?) returning a"
         );
+    }
+
+    async fn in_memory() -> SqliteConnection {
+        use sqlx::Connection as _;
+
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql("CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1), (2)")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection
+    }
+
+    /// Deletes one row of `t` for each of these, and inserts 10, in one transaction.
+    async fn replace(connection: &mut SqliteConnection, gone: &[i64]) -> Result<(), StoreError> {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.unwrap();
+        let before = sqlx::query_scalar("SELECT total_changes()").fetch_one(&mut *connection).await.unwrap();
+        let mut script = Script::default();
+        let bind = |value: &i64, to: &mut Binder| _ = to.add(*value);
+        script.add(&Values::new("DELETE FROM t WHERE a IN (VALUES ", 1, ")"), gone, bind)?;
+        script.add(&Values::insert("INSERT INTO t SELECT * FROM (VALUES ", 1), &[10], bind)?;
+        script.commit(connection, before).await
+    }
+
+    async fn rows(connection: &mut SqliteConnection) -> Vec<i64> {
+        sqlx::query_scalar("SELECT a FROM t ORDER BY a").fetch_all(connection).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_found_as_it_had_been_loaded_is_committed() {
+        let connection = &mut in_memory().await;
+        replace(connection, &[1, 2]).await.unwrap();
+        assert!(sqlx::query("ROLLBACK").execute(&mut *connection).await.is_err(), "the transaction is over");
+        assert_eq!(rows(connection).await, [10]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_committed_where_a_row_was_not_as_it_had_been_loaded() {
+        let connection = &mut in_memory().await;
+        for gone in [&[3][..], &[1, 3], &[1, 2, 3]] {
+            let error = replace(connection, gone).await.unwrap_err();
+            assert_eq!(error.to_string(), "some rows were not as they had been loaded");
+            sqlx::query("ROLLBACK").execute(&mut *connection).await.unwrap();
+            assert_eq!(rows(connection).await, [1, 2]);
+        }
     }
 }

@@ -5,8 +5,7 @@ use sqlx::SqliteConnection;
 use super::cache::Cache;
 use super::load::load;
 use super::templates::Templates;
-use super::write::write;
-use super::writer::commit;
+use super::write::write_and_commit;
 use crate::core::{Batch, fold};
 use crate::store::{Committed, StoreError};
 
@@ -17,10 +16,9 @@ pub(super) async fn transact(
     batch: &Batch,
 ) -> Result<Committed, StoreError> {
     let now = batch.now.ok_or_else(|| StoreError::Corrupt("a batch for SQLite carries its time".into()))?;
-    let (snapshot, backlog) = load(connection, templates, cache, batch, now).await?;
-    let writes = fold(snapshot, batch, backlog, now);
-    write(connection, &writes).await?;
-    commit(connection).await?;
+    let (snapshot, around) = load(connection, templates, cache, batch, now).await?;
+    let writes = fold(snapshot, batch, around.backlog, now);
+    write_and_commit(connection, &writes, around.written).await?;
     cache.committed(&writes);
     Ok(writes.into())
 }

@@ -5,7 +5,7 @@ use tasker_types::Timestamp;
 
 use super::error::translate;
 use super::rows::{self, id};
-use super::sql::{Binder, Script, Values, expect};
+use super::sql::{Binder, Script, Values};
 use crate::core::{ActionRow, Fence, LiveStep, NewTask, StepRef, TaskRow, Writes};
 use crate::store::StoreError;
 
@@ -31,9 +31,13 @@ pub(super) const RESULTS: Values<'_> = Values::insert("INSERT INTO step_results 
 pub(super) const ATTEMPTS: Values<'_> = Values::insert("INSERT INTO step_attempts SELECT * FROM (VALUES ", 10);
 pub(super) const ACTIONS: Values<'_> = Values::insert("INSERT INTO actions SELECT * FROM (VALUES ", 7);
 
-/// Writes all of it. The write lock has been held since the rows were loaded, so what was loaded still stands: each row
-/// is found, or the file is damaged.
-pub(super) async fn write(connection: &mut SqliteConnection, writes: &Writes) -> Result<(), StoreError> {
+/// Writes all of it and commits. The write lock has been held since the rows were loaded, when this connection had
+/// written `written` rows, so what was loaded still stands: each row is found, or the file is damaged.
+pub(super) async fn write_and_commit(
+    connection: &mut SqliteConnection,
+    writes: &Writes,
+    written: i64,
+) -> Result<(), StoreError> {
     for moved in &writes.reopened {
         reopen(connection, StepRef { task: moved.task, number: moved.number }).await?;
     }
@@ -47,9 +51,11 @@ pub(super) async fn write(connection: &mut SqliteConnection, writes: &Writes) ->
     script.add(&RESULTS, &writes.results, rows::bind_result)?;
     script.add(&ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
     script.add(&ACTIONS, &writes.actions, bind_action)?;
-    let wanted = script.rows();
-    expect(script.execute(connection).await?, wanted)
+    script.commit(connection, written + MOVES * i64::try_from(writes.reopened.len()).unwrap_or(i64::MAX)).await
 }
+
+/// Rows that [`reopen`] writes: one is copied, one is deleted.
+const MOVES: i64 = 2;
 
 fn bind_input((row, new): &(TaskRow, Box<NewTask>), to: &mut Binder) {
     let input = &new.input;
