@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_types::{DependencyResult, TaskForExecution, TaskId};
+use tasker_types::{DependencyResult, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Error;
 use super::attempt::{Finished, unstorable};
@@ -76,6 +77,16 @@ impl Entry {
     fn of_attempt(finished: Finished) -> Self {
         Self { command: Command::Finish(finished.finish), source: Source::Attempt(finished.value) }
     }
+}
+
+/// What a commit of unknown outcome leaves open. It is settled by reading, before the next batch is sent.
+#[derive(Default)]
+pub(super) struct Doubt {
+    /// Set by a transaction that may have been written: steps may be claimed for this worker that it does not know.
+    pub(super) raised: bool,
+    submits: Vec<(TaskId, oneshot::Sender<Result<Reply, Error>>)>,
+    /// Taken at most once, by their ids: these may be sent again.
+    actions: Vec<Entry>,
 }
 
 /// A batch on its way to the store.
@@ -171,7 +182,7 @@ impl Dispatcher {
                 self.deliver(shipment, committed);
             }
             // Where it is not known whether the batch was written, outcomes are offered again: what was recorded is then
-            // refused as stale, by its fence.
+            // refused as stale, by its fence. The rest is settled by reading.
             Err(error) if error.is_passing() || matches!(error, StoreError::Unknown(_)) => {
                 self.postpone(shipment, &error);
             }
@@ -256,9 +267,17 @@ impl Dispatcher {
 
     /// The store is away: who waits is told so, what ran is kept.
     fn postpone(&mut self, shipment: Shipment, error: &StoreError) {
+        let unknown = matches!(error, StoreError::Unknown(_));
+        self.doubt.raised |= unknown;
         let mut kept = Vec::new();
         for (command, source) in shipment.commands.iter().zip(shipment.sources) {
             match (source, command) {
+                (Source::Submitter(answer, _), Command::Submit(new)) if unknown => {
+                    self.doubt.submits.push((new.id, answer));
+                }
+                (source @ Source::Caller(_), command) if unknown => {
+                    self.doubt.actions.push(Entry { command: command.clone(), source });
+                }
                 (Source::Attempt(value), Command::Finish(finish)) => {
                     kept.push(Finished { finish: finish.clone(), value });
                 }
@@ -272,6 +291,49 @@ impl Dispatcher {
             tracing::warn!(%error, outcomes = kept.len(), "outcomes could not be recorded; they are kept and tried again");
         }
         self.held.put_back(kept);
+    }
+
+    /// Settles what a commit of unknown outcome left open, by what stands in the database.
+    pub(super) async fn settle(&mut self) {
+        match self.try_settle().await {
+            Ok(()) => {
+                self.doubt.raised = false;
+                let actions = std::mem::take(&mut self.doubt.actions);
+                self.ship(actions);
+            }
+            Err(error) => tracing::warn!(%error, "the outcome of a commit is not known yet; it is looked for again"),
+        }
+    }
+
+    async fn try_settle(&mut self) -> Result<(), StoreError> {
+        while let Some((task, answer)) = self.doubt.submits.pop() {
+            let told = match self.parts.store.task_state(task).await {
+                Ok(Some(state)) => Ok(Reply { task, state }),
+                Ok(None) => Err(StoreError::Unavailable("the commit failed; nothing was stored".into()).into()),
+                Err(error) => {
+                    self.doubt.submits.push((task, answer));
+                    return Err(error);
+                }
+            };
+            // Who went away does not want to know.
+            let _ = answer.send(told);
+        }
+        let Some(me) = self.worker.as_ref().map(|worker| worker.id) else { return Ok(()) };
+        let most = self.running.len().saturating_add(2 * super::dispatch::BATCH_MAX);
+        // Nobody is the worker with the nil id, so these are the claims of all.
+        let claims = self.parts.store.strangers(WorkerId(Uuid::nil()), u32::try_from(most).unwrap_or(u32::MAX)).await?;
+        let strange = claims.into_iter().filter(|(step, attempt, worker)| *worker == me && !self.runs(*step, *attempt));
+        let releases: Vec<Command> =
+            strange.map(|(step, attempt, worker)| Command::Release { step, attempt, worker }).collect();
+        if !releases.is_empty() {
+            tracing::warn!(
+                steps = releases.len(),
+                "steps that were claimed by a commit of unknown outcome are given back"
+            );
+            self.transact(releases).await?;
+            self.want_claim = true;
+        }
+        Ok(())
     }
 
     /// The one command that the store will never take.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent, timed_out};
-use super::commit::{Held, Shipping};
+use super::commit::{Doubt, Held, Shipping};
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered};
@@ -85,6 +85,7 @@ pub(super) struct Dispatcher {
     /// Outcomes that a failing store did not take yet.
     pub(super) held: Held,
     pub(super) shipping: Shipping,
+    pub(super) doubt: Doubt,
     pub(super) next_retry: Option<Timestamp>,
     pub(super) want_claim: bool,
     inbox: mpsc::Receiver<Message>,
@@ -112,6 +113,7 @@ impl Dispatcher {
             running: HashMap::new(),
             held: Held::default(),
             shipping: Shipping::default(),
+            doubt: Doubt::default(),
             next_retry: None,
             want_claim: false,
             inbox,
@@ -148,6 +150,9 @@ impl Dispatcher {
                 () = wait_for(&clock, retry), if retry.is_some() && self.claims() => self.due().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
+            }
+            if self.doubt.raised && self.shipping.is_empty() {
+                self.settle().await;
             }
             if self.want_claim && self.claims() && self.free() > 0 {
                 self.claim().await;
@@ -332,6 +337,7 @@ impl Dispatcher {
             }
             Err(error) => {
                 self.want_claim = false;
+                self.doubt.raised |= matches!(error, StoreError::Unknown(_));
                 tracing::warn!(%error, "steps cannot be claimed; tried again at the next look");
                 self.seen_version = None;
             }
@@ -485,6 +491,11 @@ impl Dispatcher {
     }
 
     /// The step no longer runs here: its slot is free.
+    /// Whether this attempt runs here.
+    pub(super) fn runs(&self, step: StepRef, attempt: u32) -> bool {
+        self.running.get(&step).is_some_and(|running| running.attempt == attempt)
+    }
+
     pub(super) fn release_slot(&mut self, step: StepRef, attempt: u32) {
         if self.running.get(&step).is_some_and(|running| running.attempt == attempt) {
             let lossy = self.running.remove(&step).is_some_and(|running| running.lossy);
@@ -533,7 +544,7 @@ impl Dispatcher {
 
     /// Whether everything has come to its end; what takes too long is given back.
     async fn drained(&mut self) -> bool {
-        if self.running.is_empty() && self.held.is_empty() && self.shipping.is_empty() {
+        if self.running.is_empty() && self.held.is_empty() && self.shipping.is_empty() && !self.doubt.raised {
             return true;
         }
         let overdue = self.stopping.is_some_and(|since| since.elapsed() >= self.parts.options.drain);

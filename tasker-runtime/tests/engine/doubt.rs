@@ -1,0 +1,181 @@
+//! A commit of unknown outcome is settled by reading: nothing is lost, nothing happens twice, nothing is stuck.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tasker_runtime::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef, check};
+use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Options, Parts};
+use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
+use tasker_runtime::store::{
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, MemoryStore, Page, Queue, StepInput, Store,
+    StoreError, StoredTemplate, TaskFilter, TaskView,
+};
+use tasker_types::{
+    StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
+};
+
+/// A store in memory whose connection is lost during one COMMIT.
+#[derive(Default)]
+struct Lossy {
+    store: MemoryStore,
+    calls: AtomicUsize,
+    /// Which transaction it is, and whether it was written.
+    lost: Mutex<Option<(usize, bool)>>,
+}
+
+#[async_trait]
+impl Store for Lossy {
+    async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        let lost = self.lost.lock().unwrap().take_if(|(at, _)| *at == call);
+        match lost {
+            None => self.store.transact(batch).await,
+            Some((_, written)) => {
+                if written {
+                    self.store.transact(batch).await?;
+                }
+                Err(StoreError::Unknown("the connection was cut".into()))
+            }
+        }
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
+        self.store.claim(request).await
+    }
+
+    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+        self.store.due(now).await
+    }
+
+    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.store.strangers(worker, limit).await
+    }
+
+    async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
+        self.store.inputs(wanted).await
+    }
+
+    async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
+        self.store.cancelling(tasks).await
+    }
+
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        self.store.queues().await
+    }
+
+    async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
+        self.store.pin(template, now).await
+    }
+
+    async fn find_template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Arc<Pinned>>, StoreError> {
+        self.store.find_template(namespace, name, version).await
+    }
+
+    async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
+        self.store.list_templates().await
+    }
+
+    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
+        self.store.task_state(task).await
+    }
+
+    async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {
+        self.store.find_task(task).await
+    }
+
+    async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
+        self.store.list_tasks(filter, page).await
+    }
+
+    async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+        self.store.tasks_by_prefix(prefix, limit).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.store.counts().await
+    }
+
+    async fn version(&self) -> Result<i64, StoreError> {
+        self.store.version().await
+    }
+
+    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.store.prune(ended_before, limit).await
+    }
+
+    async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
+        self.store.dump(after, limit).await
+    }
+}
+
+struct Quick;
+
+#[async_trait]
+impl RustStepHandler for Quick {
+    fn new(_: StepHandlerConfig) -> Self {
+        Self
+    }
+
+    fn name(&self) -> &str {
+        "quick"
+    }
+
+    async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
+        Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(1), None))
+    }
+}
+
+async fn engine(store: &Arc<Lossy>) -> Engine {
+    let mut registry = RustStepHandlerRegistry::empty();
+    registry.register("quick", || Box::new(Quick));
+    let engine = Engine::start(Parts {
+        store: store.clone(),
+        registry: Arc::new(registry),
+        state: Arc::default(),
+        layers: Arc::new([]),
+        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
+        threads: HandlerThreads::shared(),
+        options: Options::default(),
+    });
+    let yaml = "name: t\nsteps: [{ name: a, handler: quick }, { name: b, handler: quick, dependencies: [a] }, { name: c, handler: quick, dependencies: [b] }]";
+    engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
+    engine.start_worker().await.unwrap();
+    engine
+}
+
+fn request() -> TaskRequest {
+    TaskRequest { name: "t".into(), ..TaskRequest::default() }
+}
+
+#[tokio::test]
+async fn a_chain_completes_whichever_commit_is_in_doubt() {
+    for lost in 0..4 {
+        for written in [true, false] {
+            let store = Arc::new(Lossy { lost: Mutex::new(Some((lost, written))), ..Lossy::default() });
+            let engine = engine(&store).await;
+            let submitted = engine.submit(request()).await;
+            let task = match (lost, written, submitted) {
+                (0, false, Err(Error::Store(StoreError::Unavailable(_)))) => {
+                    assert_eq!(store.counts().await.unwrap(), Counts::default(), "nothing was stored");
+                    engine.submit(request()).await.unwrap()
+                }
+                (_, _, submitted) => submitted.unwrap(),
+            };
+            let state = tokio::time::timeout(Duration::from_secs(30), engine.wait(task)).await;
+            assert_eq!(state.unwrap().unwrap(), TaskState::Completed, "commit {lost}, written: {written}");
+            assert!(store.lost.lock().unwrap().is_none(), "commit {lost} was lost");
+            let dump = store.dump(None, 10).await.unwrap();
+            assert_eq!(check(&dump), [], "commit {lost}, written: {written}");
+            assert_eq!(dump.results.len(), 3);
+            engine.stop().await;
+        }
+    }
+}
