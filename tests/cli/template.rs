@@ -41,6 +41,26 @@ fn a_template_is_shown_as_a_table_and_as_json() {
 }
 
 #[test]
+fn what_a_step_runs_with_is_shown_and_who_said_so() {
+    let world = World::new();
+    world.write("tasker.toml", "templates = 'more'");
+    world.write(
+        "more/t.yaml",
+        "name: t\nsteps: [{name: a, handler: validate_order}, {name: b, handler: ship_order, timeout_seconds: 90, retry: {retryable: false}}]",
+    );
+    let columns = |text: &str, step: &str| {
+        let line = text.lines().find(|line| line.starts_with(step)).expect("the step is shown");
+        let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+        cells.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let shown = world.run(&["template", "show", "t"]).ended(0).plain().out;
+    assert_eq!(columns(&shown, "a "), ["a", "validate_order", "3", "5 min (default)"]);
+    assert_eq!(columns(&shown, "b "), ["b", "ship_order", "1", "1 min 30 s"]);
+    let stock = world.stock(&["template", "show", "t"]).ended(0).out;
+    assert_eq!(columns(&stock, "a ")[3], "5 min (default; its handler is not here)");
+}
+
+#[test]
 fn a_template_is_drawn_in_three_ways() {
     let world = World::new();
     let outline = world.run(&["template", "graph", "order_fulfillment"]).ended(0).plain();

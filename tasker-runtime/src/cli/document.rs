@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use tasker_types::{StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
-use crate::core::{Detail, TaskRow};
+use crate::core::{ActionRow, Detail, TaskRow};
 use crate::store::{StepView, TaskView};
 
 /// A task with its steps.
@@ -21,6 +21,25 @@ pub(crate) struct TaskDocument<'v> {
     completed_steps: usize,
     failed_steps: usize,
     steps: Vec<StepDocument<'v>>,
+}
+
+/// A task with its steps and what operators did to it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShownDocument<'v> {
+    #[serde(flatten)]
+    task: TaskDocument<'v>,
+    actions: Vec<ActionDocument<'v>>,
+}
+
+/// What an operator did to a task.
+#[derive(Debug, Serialize)]
+struct ActionDocument<'v> {
+    action: &'static str,
+    /// The step, where it concerns one.
+    step: Option<&'v str>,
+    actor: &'v str,
+    reason: &'v str,
+    at: Timestamp,
 }
 
 /// A step of a task.
@@ -79,6 +98,24 @@ impl<'v> TaskDocument<'v> {
             steps: view.steps.iter().map(StepDocument::of).collect(),
         }
     }
+}
+
+impl<'v> ShownDocument<'v> {
+    pub(crate) fn of(view: &'v TaskView) -> Self {
+        let action = |row: &'v ActionRow| ActionDocument {
+            action: row.kind,
+            step: step_name(view, row),
+            actor: &row.actor,
+            reason: &row.reason,
+            at: row.at,
+        };
+        Self { task: TaskDocument::of(view), actions: view.actions.iter().map(action).collect() }
+    }
+}
+
+/// The name of the step that an action concerns.
+pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
+    view.steps.get(action.number?.index()).map(|step| step.name.as_str())
 }
 
 impl<'v> StepDocument<'v> {

@@ -204,7 +204,8 @@ impl Store for MemoryStore {
         let live = state.live.range(all_of(task)).map(|(_, row)| row.clone()).collect();
         let results = state.results.range(all_of(task)).map(|(_, row)| row.clone()).collect();
         let attempts = state.attempts.iter().filter(|row| row.task == task).cloned().collect();
-        read::task_view(row.clone(), input.clone(), live, results, attempts).map(Some)
+        let actions = state.actions.iter().filter(|row| row.task == task).cloned().collect();
+        read::task_view(row.clone(), input.clone(), live, results, attempts, actions).map(Some)
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {

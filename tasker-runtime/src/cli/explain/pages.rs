@@ -126,4 +126,7 @@ pages! {
         "The task goes on; only the wait was given up."
     "E323" "interrupted"
         "A signal ended the command. The task is safe in the database: it goes on with the worker that runs it, or with the next one."
+    "E324" "a command line that means nothing"
+        "An argument is unknown, missing, or not what its place takes. The message says which, and how the command is written; `--help` \
+         after any command says what can be typed."
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tasker_types::Timestamp;
 
 use super::super::args::Format;
-use super::super::document::{TaskDocument, error_of};
+use super::super::document::{ShownDocument, error_of, step_name};
 use super::super::exit::Exit;
 use super::super::human;
 use super::super::problem::Problem;
@@ -30,7 +30,7 @@ pub(super) async fn show(context: &Context, task: &str) -> Outcome {
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, Clock::System.now())?)?,
         Format::Id => context.screen.data(id)?,
-        _ => context.screen.document(&TaskDocument::of(&view))?,
+        _ => context.screen.document(&ShownDocument::of(&view))?,
     }
     Ok(Exit::Ok)
 }
@@ -64,7 +64,25 @@ fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
         table.row(step_row(step, view, now)?);
     }
     _ = write!(out, "{table}");
+    if !view.actions.is_empty() {
+        _ = write!(out, "\n\n{}", actions(view, now));
+    }
     Ok(out)
+}
+
+/// What operators did, in the order of time.
+fn actions(view: &TaskView, now: Timestamp) -> Table {
+    let mut table = Table::new(&["  ACTION", "STEP", "BY", "WHEN", "REASON"]);
+    for action in &view.actions {
+        table.row([
+            Cell::from(format!("  {}", action.kind)),
+            step_name(view, action).unwrap_or_default().into(),
+            human::visible(&action.actor).into(),
+            Cell::styled(moment(action.at, now), DIM),
+            human::visible(&action.reason).into(),
+        ]);
+    }
+    table
 }
 
 fn by(initiator: &str, source: &str) -> String {

@@ -42,7 +42,8 @@ pub(super) async fn find_task(
     let pinned = templates.by_id(connection, bare.template).await?;
     let row = bare.with(pinned);
     let (live, results, attempts) = steps_of(connection, task).await?;
-    task_view(row, input, live, results, attempts).map(Some)
+    let actions = actions_of(connection, task).await?;
+    task_view(row, input, live, results, attempts, actions).map(Some)
 }
 
 type Steps = (Vec<crate::core::LiveStep>, Vec<crate::core::ResultRow>, Vec<crate::core::AttemptRow>);
@@ -291,17 +292,14 @@ pub(super) async fn dump(
         dump.live.append(&mut live);
         dump.results.append(&mut results);
         dump.attempts.append(&mut attempts);
-        for row in all(
-            connection,
-            "SELECT id, task, number, kind, actor, reason, at FROM actions WHERE task = ? ORDER BY at, id",
-            id,
-        )
-        .await?
-        {
-            dump.actions.push(action(&row)?);
-        }
+        dump.actions.append(&mut actions_of(connection, id).await?);
     }
     Ok(dump)
+}
+
+async fn actions_of(connection: &mut SqliteConnection, task: TaskId) -> Result<Vec<ActionRow>, StoreError> {
+    let sql = "SELECT id, task, number, kind, actor, reason, at FROM actions WHERE task = ? ORDER BY at, id";
+    all(connection, sql, task).await?.iter().map(action).collect()
 }
 
 fn action(row: &SqliteRow) -> Result<ActionRow, StoreError> {
