@@ -114,6 +114,27 @@ fn a_handler_that_is_missing_is_found_at_its_place() {
 }
 
 #[test]
+fn what_a_handler_reads_comes_from_any_step_before_its_own() {
+    let world = World::new();
+    // `process_payment` and `ship_order` read `validate_order`, which only others wait for.
+    let chain = "name: far\nsteps:\n  - name: validate_order\n  - name: reserve_inventory\n    dependencies: [validate_order]\n  - name: process_payment\n    dependencies: [reserve_inventory]\n  - name: ship_order\n    dependencies: [process_payment]\n";
+    world.write("far.yaml", chain);
+    world.run(&["template", "check", "far.yaml"]).ended(0);
+    world.run(&["check"]).ended(0);
+    let beside = "name: beside\nsteps:\n  - name: validate_order\n  - name: pay\n    handler: process_payment\n  - name: ship_order\n    dependencies: [validate_order, pay]\n";
+    world.write("beside.yaml", beside);
+    let ran = world.run(&["template", "check", "beside.yaml"]).refused(4, "E314", "1 template: 2 errors").plain();
+    for words in [
+        "error[E208]: step `pay` reads the result of step `validate_order`, which does not come before it",
+        "[beside.yaml:5:14]",
+        "add `validate_order` to its `dependencies`",
+        "step `ship_order` reads the result of step `process_payment`, which is not in this template",
+    ] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+}
+
+#[test]
 fn check_warns_of_a_version_that_says_something_else_now() {
     let world = World::new();
     world.write("tasker.toml", "templates = 'more'");

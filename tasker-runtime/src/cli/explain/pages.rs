@@ -68,6 +68,9 @@ pages! {
          name into `callable`, or give the handler the path as an alias."
     "E207" "the engine was stopped"
         "The process was about to end. What was acknowledged is safe."
+    "E208" "a result that is not there when its reader runs"
+        "A handler takes the result of a step with #[dependency], and in this template that step does not come before the handler's own, or \
+         is not there under this name. Any step before will do, however far. A handler that can do without takes an `Option`."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"
