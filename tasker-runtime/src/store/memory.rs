@@ -34,6 +34,18 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// A store that holds what this one holds now.
+    #[cfg(feature = "testing")]
+    pub(crate) fn copy(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()) }
+    }
+
+    /// Forgets what it holds, for what another one held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn go_back_to(&self, earlier: Self) {
+        *self.state() = earlier.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held was in core, before anything was written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
