@@ -21,13 +21,8 @@ pub(crate) struct TaskDocument<'v> {
     completed_steps: usize,
     failed_steps: usize,
     steps: Vec<StepDocument<'v>>,
-}
-
-/// A task with its steps and what operators did to it.
-#[derive(Debug, Serialize)]
-pub(crate) struct ShownDocument<'v> {
-    #[serde(flatten)]
-    task: TaskDocument<'v>,
+    /// There only where somebody intervened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     actions: Vec<ActionDocument<'v>>,
 }
 
@@ -96,20 +91,14 @@ impl<'v> TaskDocument<'v> {
             completed_steps: in_state(StepState::Completed),
             failed_steps: in_state(StepState::Failed),
             steps: view.steps.iter().map(StepDocument::of).collect(),
+            actions: view.actions.iter().map(|action| ActionDocument::of(view, action)).collect(),
         }
     }
 }
 
-impl<'v> ShownDocument<'v> {
-    pub(crate) fn of(view: &'v TaskView) -> Self {
-        let action = |row: &'v ActionRow| ActionDocument {
-            action: row.kind,
-            step: step_name(view, row),
-            actor: &row.actor,
-            reason: &row.reason,
-            at: row.at,
-        };
-        Self { task: TaskDocument::of(view), actions: view.actions.iter().map(action).collect() }
+impl<'v> ActionDocument<'v> {
+    fn of(view: &'v TaskView, row: &'v ActionRow) -> Self {
+        Self { action: row.kind, step: step_name(view, row), actor: &row.actor, reason: &row.reason, at: row.at }
     }
 }
 

@@ -113,8 +113,8 @@ fn every_crash(setup: &Setup, request: &TaskRequest) -> Crashes {
         for when in [When::Before, When::After] {
             let store = Arc::new(Mortal::new(commit, when));
             match first_life(setup, request, &store) {
-                Life::Ended(calm) => return Crashes { calm, crashes },
-                Life::Cut(at) => {
+                Ok(calm) => return Crashes { calm, crashes },
+                Err(at) => {
                     let run = second_life(setup, request, store.left(), at);
                     crashes.push(Crash { commit: commit + 1, when, what: store.what(&run), run });
                 }
@@ -124,23 +124,16 @@ fn every_crash(setup: &Setup, request: &TaskRequest) -> Crashes {
     panic!("the task makes more than {COMMITS_MAX} commits: try a smaller one");
 }
 
-/// How the first worker fared.
-enum Life {
-    /// It saw the task's end.
-    Ended(TestRun),
-    /// It died at this moment.
-    Cut(Timestamp),
-}
-
-fn first_life(setup: &Setup, request: &TaskRequest, store: &Arc<Mortal>) -> Life {
+/// What the first worker made of the task, or when it died.
+fn first_life(setup: &Setup, request: &TaskRequest, store: &Arc<Mortal>) -> Result<TestRun, Timestamp> {
     let runtime = setup::runtime();
     let life = runtime.block_on(async {
         let began = Instant::now();
         let work = async { setup::run(&start(setup, store.clone(), BEGINNING).await, request.clone()).await };
         tokio::select! {
             biased;
-            () = store.death() => Life::Cut(BEGINNING + began.elapsed()),
-            run = work => Life::Ended(run),
+            () = store.death() => Err(BEGINNING + began.elapsed()),
+            run = work => Ok(run),
         }
     });
     // What runs on threads of its own cannot be stopped, and is not waited for.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tasker_types::Timestamp;
 
 use super::super::args::Format;
-use super::super::document::{ShownDocument, error_of, step_name};
+use super::super::document::{TaskDocument, error_of, step_name};
 use super::super::exit::Exit;
 use super::super::human;
 use super::super::problem::Problem;
@@ -30,7 +30,7 @@ pub(super) async fn show(context: &Context, task: &str) -> Outcome {
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, Clock::System.now())?)?,
         Format::Id => context.screen.data(id)?,
-        _ => context.screen.document(&ShownDocument::of(&view))?,
+        _ => context.screen.document(&TaskDocument::of(&view))?,
     }
     Ok(Exit::Ok)
 }
