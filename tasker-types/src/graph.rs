@@ -251,9 +251,8 @@ mod tests {
     /// Graphs without cycles: each step's parents have lower numbers.
     fn acyclic_graph() -> impl Strategy<Value = Graph> {
         proptest::collection::vec(proptest::collection::btree_set(any::<u32>(), 0..4), 1..30).prop_map(|seeds| {
-            let below = |(n, seeds): (u32, std::collections::BTreeSet<u32>)| {
-                let parents: std::collections::BTreeSet<_> =
-                    seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
+            let below = |(n, seeds): (u32, BTreeSet<u32>)| {
+                let parents: BTreeSet<_> = seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
                 parents.into_iter().map(StepNumber).collect()
             };
             Graph::new((0..).zip(seeds).map(below).collect())
