@@ -183,6 +183,13 @@ fn numbered(attempt: u32, failures_before: u32, most: u32) -> String {
     if attempt == failures_before + 1 { format!("attempt {attempt}/{most}") } else { format!("attempt {attempt}") }
 }
 
+/// How many attempts may fail, where the number of the step's last one can be held against that.
+pub(crate) fn bound_of(step: &StepView, policy: &RetryPolicy) -> Option<u32> {
+    let failed = u32::from(!matches!(step.state, StepState::Running | StepState::Completed | StepState::Cancelled));
+    let most = most_failures(policy);
+    (step.attempt == step.failures.saturating_sub(failed) + 1).then_some(most)
+}
+
 /// Attempts that failed by themselves among these, since the last one that was reopened.
 fn failures_in(attempts: &[AttemptView]) -> u32 {
     let counted = attempts.iter().rev().take_while(|attempt| attempt.outcome != AttemptOutcome::Reopened);

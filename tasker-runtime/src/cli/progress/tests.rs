@@ -77,6 +77,18 @@ fn attempts_that_do_not_count_are_not_counted_against_the_limit() {
 }
 
 #[test]
+fn a_number_that_lost_attempts_are_in_has_no_bound() {
+    let policy = RetryPolicy { max_attempts: 3, ..RetryPolicy::default() };
+    let bound = |state, attempt, failures| bound_of(&step(state, attempt, failures, Vec::new()), &policy);
+    assert_eq!(bound(StepState::Completed, 1, 0), Some(3));
+    assert_eq!(bound(StepState::Running, 2, 1), Some(3));
+    assert_eq!(bound(StepState::WaitingForRetry, 2, 2), Some(3));
+    assert_eq!(bound(StepState::Failed, 3, 3), Some(3));
+    assert_eq!(bound(StepState::Completed, 4, 0), None, "three were lost");
+    assert_eq!(bound(StepState::Failed, 4, 3), None);
+}
+
+#[test]
 fn a_step_that_may_not_be_tried_again_has_one_attempt() {
     assert_eq!(most_failures(&RetryPolicy { retryable: false, ..RetryPolicy::default() }), 1);
     assert_eq!(most_failures(&RetryPolicy { max_attempts: 5, ..RetryPolicy::default() }), 5);
