@@ -47,7 +47,7 @@ async fn measure(row: u8, options: &Options) -> anyhow::Result<Vec<Row>> {
         2 => load::idle_latency(scale(400).max(50)).await?,
         3 => load::fan_outs(if options.quick { &[1_000] } else { &[1_000, 10_000] }).await?,
         5 => load::transactions(scale(10_000)).await?,
-        7 => load::memory(scale(20_000)).await?,
+        7 => load::memory(20_000).await?,
         8 => load::start_up(if options.quick { 5 } else { 25 })?,
         9 => load::idle_cost(Duration::from_secs(if options.quick { 2 } else { 10 })).await?,
         _ => anyhow::bail!("there is no row {row}; there are {:?}", Options::ROWS),
@@ -64,7 +64,8 @@ struct Options {
 }
 
 impl Options {
-    const ROWS: &'static [u8] = &[0, 1, 2, 3, 5, 7, 8, 9];
+    /// Memory comes first: what the others leave behind in the allocator is not an idle process's.
+    const ROWS: &'static [u8] = &[7, 0, 1, 2, 3, 5, 8, 9];
 
     fn from_args() -> anyhow::Result<Self> {
         let mut options = Self { rows: Vec::new(), rounds: 1, quick: false, json: false, child: None };

@@ -45,7 +45,8 @@ impl Report {
         self.rows.extend(rows);
     }
 
-    pub(crate) fn print(&self, json: bool) {
+    pub(crate) fn print(&mut self, json: bool) {
+        self.rows.sort_by_key(|row| row.row);
         if json {
             println!("{}", serde_json::to_string_pretty(self).unwrap_or_default());
             return;

@@ -40,7 +40,8 @@ pub(super) fn find_task(
     let Some((bare, input)) = found else { return Ok(None) };
     let row = bare.pinned(connection, templates)?;
     let (live, results, attempts) = steps_of(connection, task)?;
-    task_view(row, input, live, results, attempts).map(Some)
+    let actions = actions_of(connection, &[task])?;
+    task_view(row, input, live, results, attempts, actions).map(Some)
 }
 
 type Steps = (Vec<crate::core::LiveStep>, Vec<crate::core::ResultRow>, Vec<crate::core::AttemptRow>);
@@ -250,9 +251,13 @@ pub(super) fn dump(
         dump.results.append(&mut results);
         dump.attempts.append(&mut attempts);
     }
-    let sql = "SELECT id, task, number, kind, actor, reason, at FROM actions WHERE task = ? ORDER BY at, id";
-    dump.actions = select(connection, sql, &ids, bind_task, action)?;
+    dump.actions = actions_of(connection, &ids)?;
     Ok(dump)
+}
+
+fn actions_of(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {
+    let sql = "SELECT id, task, number, kind, actor, reason, at FROM actions WHERE task = ? ORDER BY at, id";
+    select(connection, sql, tasks, bind_task, action)
 }
 
 fn action(columns: &mut Columns<'_>) -> Result<ActionRow, StoreError> {
