@@ -45,8 +45,7 @@ impl Report {
         self.rows.extend(rows);
     }
 
-    pub(crate) fn print(&mut self, json: bool) {
-        self.rows.sort_by_key(|row| row.row);
+    pub(crate) fn print(&self, json: bool) {
         if json {
             println!("{}", serde_json::to_string_pretty(self).unwrap_or_default());
             return;
