@@ -7,6 +7,8 @@ pub mod conformance;
 mod contract;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod read;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

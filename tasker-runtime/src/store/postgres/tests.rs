@@ -1,0 +1,4 @@
+//! What only a server can show, and the suite that every store passes.
+
+mod conformance;
+mod server;
