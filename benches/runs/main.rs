@@ -17,8 +17,10 @@ use report::{Report, Row};
 
 fn main() -> anyhow::Result<()> {
     let mut options = Options::from_args()?;
-    if let Some(path) = options.child.take() {
-        return load::first_step(&path);
+    match options.child.take() {
+        Some(Child::FirstStep(path)) => return load::first_step(&path),
+        Some(Child::Memory) => return load::memory_of_this_process(scale(&options, 20_000)),
+        None => {}
     }
     let machine = machine::probe()?;
     let mut report = Report::new(machine);
@@ -33,8 +35,12 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+fn scale(options: &Options, full: usize) -> usize {
+    if options.quick { full / 10 } else { full }
+}
+
 async fn measure(row: u8, options: &Options) -> anyhow::Result<Vec<Row>> {
-    let scale = |full: usize| if options.quick { full / 10 } else { full };
+    let scale = |full| scale(options, full);
     Ok(match row {
         0 => load::single_steps(scale(60_000)).await?,
         1 => {
@@ -47,7 +53,7 @@ async fn measure(row: u8, options: &Options) -> anyhow::Result<Vec<Row>> {
         2 => load::idle_latency(scale(400).max(50)).await?,
         3 => load::fan_outs(if options.quick { &[1_000] } else { &[1_000, 10_000] }).await?,
         5 => load::transactions(scale(10_000)).await?,
-        7 => load::memory(scale(20_000)).await?,
+        7 => load::memory()?,
         8 => load::start_up(if options.quick { 5 } else { 25 })?,
         9 => load::idle_cost(Duration::from_secs(if options.quick { 2 } else { 10 })).await?,
         _ => anyhow::bail!("there is no row {row}; there are {:?}", Options::ROWS),
@@ -59,8 +65,15 @@ struct Options {
     rounds: usize,
     quick: bool,
     json: bool,
-    /// This process is a child that measures its own start, on the database at this path.
-    child: Option<String>,
+    child: Option<Child>,
+}
+
+/// This process is a child that measures itself.
+enum Child {
+    /// Its start, on the database at this path.
+    FirstStep(String),
+    /// Its memory.
+    Memory,
 }
 
 impl Options {
@@ -76,7 +89,8 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--json" => options.json = true,
                 "--rounds" => options.rounds = arguments.next().unwrap_or_default().parse()?,
-                "--first-step" => options.child = arguments.next(),
+                "--first-step" => options.child = arguments.next().map(Child::FirstStep),
+                "--memory" => options.child = Some(Child::Memory),
                 row => options.rows.push(row.parse()?),
             }
         }

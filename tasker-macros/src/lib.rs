@@ -112,7 +112,7 @@ mod values;
 /// | `#[dependency("validate_order")] order: T` | the same by the step's name; nothing is compared | |
 /// | `#[dependencies(prefix = "worker_")] all: BTreeMap<String, T>` | the results of all earlier steps whose names begin so | |
 /// | `#[config] config: T` | the template's `handler.initialization` | `#[config("key", default = 3)]` |
-/// | `#[state] pool: &T` | the application's state; `T` itself is cloned | |
+/// | `#[state] pool: &T` | the application's state; `T` itself is cloned, `Option<&T>` is `None` where there is none | |
 /// | no attribute | a type that implements `FromStep`: `&TaskSequenceStep`, `StepContext<'_>`, your own | |
 ///
 /// Whatever is read can also be lent: `&str` for a `String`, `&[T]` for a `Vec<T>`, `&T` for a `T`. An argument that is

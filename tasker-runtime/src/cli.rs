@@ -32,6 +32,7 @@ mod step;
 mod table;
 mod task;
 mod templates;
+mod usage;
 mod watch;
 
 use std::process::ExitCode;
@@ -74,12 +75,22 @@ pub(crate) fn main(app: App) -> ExitCode {
     let line = command.try_get_matches().and_then(|matches| Line::from_arg_matches(&matches));
     match line {
         Ok(line) => run(app, program, line).code(),
-        Err(error) => {
-            // Where standard error is gone, nobody is left to be told.
-            let _ = error.print();
-            if error.use_stderr() { Exit::Usage.code() } else { Exit::Ok.code() }
-        }
+        Err(error) => not_understood(&error).code(),
     }
+}
+
+/// Help and versions, and command lines that mean nothing: for people as clap writes them.
+fn not_understood(error: &clap::Error) -> Exit {
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let screen = Screen::of(usage::format_in(arguments));
+    if error.use_stderr() && !screen.is_human() {
+        let problem = usage::problem(error);
+        screen.problem(&problem);
+        return problem.exit;
+    }
+    // Where standard error is gone, nobody is left to be told.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
 }
 
 fn run(app: App, program: Program, line: Line) -> Exit {

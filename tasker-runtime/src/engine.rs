@@ -27,6 +27,8 @@ use uuid::Uuid;
 pub use self::clock::Clock;
 use self::dispatch::{Dispatcher, Message};
 pub use self::error::Error;
+#[cfg(all(feature = "cli", feature = "sqlite"))]
+pub(crate) use self::resolve::{SaidBy, honoured};
 pub use self::runtime::HandlerThreads;
 use self::stats::Counters;
 pub use self::stats::Stats;

@@ -4,9 +4,13 @@
 mod app;
 mod complete;
 #[cfg(feature = "testing")]
+mod crash;
+#[cfg(feature = "testing")]
 mod mock;
 #[cfg(feature = "testing")]
 mod run;
+#[cfg(feature = "testing")]
+mod setup;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +26,8 @@ use uuid::Uuid;
 #[cfg(feature = "testing")]
 pub use self::app::TestApp;
 pub use self::complete::{assert_complete, assert_complete_in};
+#[cfg(feature = "testing")]
+pub use self::crash::{Crash, Crashes, When};
 #[cfg(feature = "testing")]
 pub use self::mock::{MockHandler, MockResult};
 #[cfg(feature = "testing")]

@@ -1,7 +1,7 @@
 //! The steps of a template as a graph: who waits for whom, in which order they can run.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::fmt;
 
 use crate::StepNumber;
@@ -155,14 +155,13 @@ impl Graph {
     }
 
     fn reached(&self, from: StepNumber, edges: &[Vec<StepNumber>]) -> Vec<StepNumber> {
-        let mut seen = vec![false; self.len()];
-        let mut open = edges[from.index()].clone();
+        // A set and not a flag for every step: this is asked of each step that starts, and most have few before them.
+        let mut seen: BTreeSet<StepNumber> = edges[from.index()].iter().copied().collect();
+        let mut open: Vec<StepNumber> = seen.iter().copied().collect();
         while let Some(step) = open.pop() {
-            if !std::mem::replace(&mut seen[step.index()], true) {
-                open.extend(&edges[step.index()]);
-            }
+            open.extend(edges[step.index()].iter().copied().filter(|&next| seen.insert(next)));
         }
-        self.steps().filter(|step| seen[step.index()]).collect()
+        seen.into_iter().collect()
     }
 
     /// A cycle among the steps whose parents could not all be ordered. Each of them has a parent
@@ -252,9 +251,8 @@ mod tests {
     /// Graphs without cycles: each step's parents have lower numbers.
     fn acyclic_graph() -> impl Strategy<Value = Graph> {
         proptest::collection::vec(proptest::collection::btree_set(any::<u32>(), 0..4), 1..30).prop_map(|seeds| {
-            let below = |(n, seeds): (u32, std::collections::BTreeSet<u32>)| {
-                let parents: std::collections::BTreeSet<_> =
-                    seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
+            let below = |(n, seeds): (u32, BTreeSet<u32>)| {
+                let parents: BTreeSet<_> = seeds.into_iter().filter_map(|s| s.checked_rem(n)).collect();
                 parents.into_iter().map(StepNumber).collect()
             };
             Graph::new((0..).zip(seeds).map(below).collect())

@@ -4,37 +4,18 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 
-use sqlx::Connection as _;
-
 use crate::world::{ORDER, World, finish};
 
 /// Runs SQL on a file, on a connection of its own that stays open as long as what is returned.
-struct Foreign {
-    runtime: tokio::runtime::Runtime,
-    connection: Option<sqlx::SqliteConnection>,
-}
+struct Foreign(rusqlite::Connection);
 
 impl Foreign {
     fn open(world: &World) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-        let options =
-            sqlx::sqlite::SqliteConnectOptions::new().filename(world.path("tasker.db")).create_if_missing(true);
-        let connection = runtime.block_on(sqlx::SqliteConnection::connect_with(&options)).expect("it opens");
-        Self { runtime, connection: Some(connection) }
+        Self(rusqlite::Connection::open(world.path("tasker.db")).expect("it opens"))
     }
 
-    fn execute(&mut self, sql: &'static str) {
-        let connection = self.connection.as_mut().expect("it is open");
-        self.runtime.block_on(sqlx::raw_sql(sql).execute(connection)).expect("it is done");
-    }
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            // The test is over anyway.
-            let _ = self.runtime.block_on(connection.close());
-        }
+    fn execute(&mut self, sql: &str) {
+        self.0.execute_batch(sql).expect("it is done");
     }
 }
 

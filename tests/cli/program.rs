@@ -50,6 +50,30 @@ fn every_code_is_explained() {
 }
 
 #[test]
+fn a_program_is_told_of_its_mistakes_in_the_form_that_it_asked_for() {
+    let world = World::new();
+    for (arguments, words) in [
+        (&["task", "list", "--lmit", "3", "-o", "json"][..], "unexpected argument '--lmit' found"),
+        (&["task", "lst", "--output=jsonl"], "unrecognized subcommand 'lst'"),
+        (&["run", "-ojson"], "required arguments were not provided: <TEMPLATE>"),
+        (&["task", "list", "--limit", "many", "-o", "id"], "invalid value 'many'"),
+        (&["task", "-o", "json"], "requires a subcommand"),
+        (&["-o", "json", "task"], "the command is not complete"),
+    ] {
+        let ran = world.run(arguments).ended(2).plain();
+        let problem = ran.problem();
+        assert_eq!(problem["code"], "E324", "{ran:?}");
+        let message = problem["message"].as_str().expect("it is text");
+        assert!(message.contains(words) && !message.contains('\n'), "{words}: {message}");
+        assert!(problem["help"].as_str().is_some_and(|help| help.contains("Usage: ") || help.contains("--help")));
+        assert_eq!((ran.out.as_str(), ran.err.lines().count()), ("", 1));
+    }
+    let people = world.run(&["task", "list", "--lmit", "3"]).ended(2);
+    assert!(people.err.starts_with("error: unexpected argument '--lmit'"), "{}", people.err);
+    assert!(world.run(&["--help", "-o", "json"]).ended(0).out.contains("Usage:"));
+}
+
+#[test]
 fn completions_are_for_the_program_that_prints_them() {
     let world = World::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{ORDER, SLOW, STOLEN, World};
+use crate::world::{ORDER, SLOW, STOLEN, World, finish};
 
 #[test]
 fn a_list_is_for_people_programs_and_pipes() {
@@ -133,6 +133,40 @@ fn a_failed_task_is_retried_and_what_succeeded_is_not_run_again() {
     let ran = world.run(&["task", "retry", &task, "--step", "process_payment", "-o", "json"]).ended(0);
     assert_eq!(ran.json()["task_uuid"], json!(task));
     assert_eq!(world.run(&["task", "cancel", &task, "-o", "id"]).ended(0).out.trim(), task);
+}
+
+#[test]
+fn what_operators_did_is_shown_with_who_and_why() {
+    let world = World::new();
+    let task = world.order(STOLEN);
+    assert_eq!(world.show(&task).get("actions"), None, "nobody intervened");
+    assert!(!world.run(&["task", "show", &task]).ended(0).out.contains("ACTION"));
+    let as_user = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command.env("USER", "ada\u{1b}[2J");
+        finish(command).ended(0)
+    };
+    as_user(&["task", "retry", &task, "--step", "process_payment", "--reason", "a new card"]);
+    as_user(&["task", "cancel", &task, "--yes", "--reason", "changed their mind"]);
+    let actions = &world.show(&task)["actions"];
+    assert_eq!(actions.as_array().map(Vec::len), Some(2), "{actions}");
+    let (first, second) = (&actions[0], &actions[1]);
+    assert_eq!(
+        (&first["action"], &first["step"], &first["reason"]),
+        (&json!("retry"), &json!("process_payment"), &json!("a new card"))
+    );
+    assert_eq!(
+        (&second["action"], &second["step"], &second["reason"]),
+        (&json!("cancel"), &json!(null), &json!("changed their mind"))
+    );
+    assert!(first["at"].as_str() < second["at"].as_str(), "{actions}");
+    assert!(first["actor"].as_str().is_some_and(|actor| actor.contains("ada")), "{first}");
+    let shown = world.run(&["task", "show", &task]).ended(0).plain().out;
+    let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words}: {shown}"));
+    assert!(
+        at("retry   process_payment  ada") < at("a new card") && at("a new card") < at("changed their mind"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -41,6 +41,26 @@ fn a_template_is_shown_as_a_table_and_as_json() {
 }
 
 #[test]
+fn what_a_step_runs_with_is_shown_and_who_said_so() {
+    let world = World::new();
+    world.write("tasker.toml", "templates = 'more'");
+    world.write(
+        "more/t.yaml",
+        "name: t\nsteps: [{name: a, handler: validate_order}, {name: b, handler: ship_order, timeout_seconds: 90, retry: {retryable: false}}]",
+    );
+    let columns = |text: &str, step: &str| {
+        let line = text.lines().find(|line| line.starts_with(step)).expect("the step is shown");
+        let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+        cells.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let shown = world.run(&["template", "show", "t"]).ended(0).plain().out;
+    assert_eq!(columns(&shown, "a "), ["a", "validate_order", "3", "5 min (default)"]);
+    assert_eq!(columns(&shown, "b "), ["b", "ship_order", "1", "1 min 30 s"]);
+    let stock = world.stock(&["template", "show", "t"]).ended(0).out;
+    assert_eq!(columns(&stock, "a ")[3], "5 min (default; its handler is not here)");
+}
+
+#[test]
 fn a_template_is_drawn_in_three_ways() {
     let world = World::new();
     let outline = world.run(&["template", "graph", "order_fulfillment"]).ended(0).plain();
@@ -91,6 +111,27 @@ fn a_handler_that_is_missing_is_found_at_its_place() {
     }
     // The stock binary has no handlers, and checks templates of any program.
     world.stock(&["template", "check", "order.yaml"]).ended(0);
+}
+
+#[test]
+fn what_a_handler_reads_comes_from_any_step_before_its_own() {
+    let world = World::new();
+    // `process_payment` and `ship_order` read `validate_order`, which only others wait for.
+    let chain = "name: far\nsteps:\n  - name: validate_order\n  - name: reserve_inventory\n    dependencies: [validate_order]\n  - name: process_payment\n    dependencies: [reserve_inventory]\n  - name: ship_order\n    dependencies: [process_payment]\n";
+    world.write("far.yaml", chain);
+    world.run(&["template", "check", "far.yaml"]).ended(0);
+    world.run(&["check"]).ended(0);
+    let beside = "name: beside\nsteps:\n  - name: validate_order\n  - name: pay\n    handler: process_payment\n  - name: ship_order\n    dependencies: [validate_order, pay]\n";
+    world.write("beside.yaml", beside);
+    let ran = world.run(&["template", "check", "beside.yaml"]).refused(4, "E314", "1 template: 2 errors").plain();
+    for words in [
+        "error[E208]: step `pay` reads the result of step `validate_order`, which does not come before it",
+        "[beside.yaml:5:14]",
+        "add `validate_order` to its `dependencies`",
+        "step `ship_order` reads the result of step `process_payment`, which is not in this template",
+    ] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
 }
 
 #[test]

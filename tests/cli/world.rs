@@ -54,6 +54,11 @@ impl World {
         self.prepared(example(), arguments)
     }
 
+    /// The program that things go wrong in, about to be run here.
+    pub(crate) fn clumsy_command(&self, arguments: &[&str]) -> Command {
+        self.prepared(clumsy(), arguments)
+    }
+
     /// The stock binary, about to be run here.
     pub(crate) fn stock_command(&self, arguments: &[&str]) -> Command {
         self.prepared(Path::new(env!("CARGO_BIN_EXE_tasker")), arguments)
@@ -74,6 +79,11 @@ impl World {
     /// Runs the example to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         finish(self.command(arguments))
+    }
+
+    /// Runs the program that things go wrong in to its end.
+    pub(crate) fn clumsy(&self, arguments: &[&str]) -> Ran {
+        finish(self.clumsy_command(arguments))
     }
 
     /// Runs the stock binary to its end.
@@ -109,9 +119,13 @@ impl World {
 
     /// Starts a worker and waits until it is ready.
     pub(crate) fn dev(&self) -> Running {
+        self.dev_of(self.command(&["dev"]))
+    }
+
+    /// Starts the worker of this program and waits until it is ready.
+    pub(crate) fn dev_of(&self, mut command: Command) -> Running {
         let log = self.path(&format!("dev-{}.log", uuid::Uuid::now_v7()));
         let file = std::fs::File::create(&log).expect("a log can be made");
-        let mut command = self.command(&["dev"]);
         command.stdout(Stdio::null()).stderr(file);
         let running = Running { child: command.spawn().expect("the program starts"), log };
         eventually("the worker is ready", || running.log().contains("ready"));
@@ -225,35 +239,46 @@ pub(crate) fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// The example's program. Cargo builds it with all targets, and not with the tests alone.
+/// The program of the example with the order workflow.
 fn example() -> &'static Path {
     static EXAMPLE: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLE.get_or_init(|| {
-        let stock = Path::new(env!("CARGO_BIN_EXE_tasker"));
-        let folder = stock.parent().expect("it is in a folder");
-        let example = folder.join("examples/order_fulfillment");
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/order_fulfillment");
-        let newer = |than: &Path| age(than).zip(age(&example)).is_some_and(|(than, example)| than <= example);
-        // Where each test is a process of its own, asking Cargo each time would take longer than the tests.
         let files = ["main.rs", "handlers.rs", "templates/order_fulfillment.yaml"];
-        if !newer(stock) || !files.iter().all(|file| newer(&sources.join(file))) {
-            build(folder);
-        }
-        example
+        program("order_fulfillment", &files.map(|file| Path::new("examples/order_fulfillment").join(file)))
     })
+}
+
+/// The program that things go wrong in.
+fn clumsy() -> &'static Path {
+    static CLUMSY: OnceLock<PathBuf> = OnceLock::new();
+    CLUMSY.get_or_init(|| program("clumsy", &["tests/cli/programs/clumsy.rs".into()]))
+}
+
+/// The program of an example. Cargo builds it with all targets, and not with the tests alone.
+fn program(name: &str, sources: &[PathBuf]) -> PathBuf {
+    let stock = Path::new(env!("CARGO_BIN_EXE_tasker"));
+    let folder = stock.parent().expect("it is in a folder");
+    let example = folder.join("examples").join(name);
+    let newer = |than: &Path| age(than).zip(age(&example)).is_some_and(|(than, example)| than <= example);
+    // Where each test is a process of its own, asking Cargo each time would take longer than the tests.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !newer(stock) || !sources.iter().all(|file| newer(&root.join(file))) {
+        build(name, folder);
+    }
+    example
 }
 
 fn age(file: &Path) -> Option<SystemTime> {
     std::fs::metadata(file).and_then(|found| found.modified()).ok()
 }
 
-fn build(folder: &Path) {
+fn build(name: &str, folder: &Path) {
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(profile) => profile,
     };
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "--offline", "--example", "order_fulfillment", "--profile", profile]);
+    build.args(["build", "--quiet", "--offline", "--example", name, "--profile", profile]);
     if cfg!(feature = "testing") {
         // What the tests were built with is there already.
         build.args(["--features", "testing"]);

@@ -50,6 +50,19 @@ async fn a_layer_is_around_every_attempt() {
 }
 
 #[tokio::test]
+async fn a_mail_is_sent_once_whenever_the_worker_dies() {
+    let app = app();
+    let input: serde_json::Value = serde_json::from_str(INPUT).expect("it is JSON");
+    let crashes = app.crash_at_every_commit("invoice", input.clone()).await;
+    crashes.assert_completed();
+    let again = |crash: &tasker::testing::Crash| crash.run().step("send_invoice").losses == 1;
+    assert!(crashes.iter().any(again), "the mail was asked for again, with the same key");
+    // Every task has sent one mail: after each crash, without one, and now.
+    let tasks = crashes.iter().len() + 2;
+    assert_eq!(app.run("invoice", input).await.result("send_invoice")["sent_in_all"], tasks);
+}
+
+#[tokio::test]
 async fn an_amount_that_is_no_number_names_the_key_and_the_reason() {
     let run = app().run("invoice", json!({ "customer": "ada@example.com", "net_cents": "many" })).await;
     run.assert_failed();

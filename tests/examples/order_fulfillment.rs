@@ -81,6 +81,14 @@ async fn a_gateway_that_does_not_answer_is_asked_again() {
 }
 
 #[tokio::test]
+async fn an_order_comes_to_the_same_end_whenever_the_worker_dies() {
+    let impatient = input(|order| order["payment"] = json!({ "timeouts": 1 }));
+    let crashes = app().crash_at_every_commit("order_fulfillment", impatient).await;
+    crashes.assert_completed().assert_same_end();
+    assert!(crashes.iter().any(|crash| crash.what() == "the failure of `process_payment`"));
+}
+
+#[tokio::test]
 async fn a_stolen_card_ends_the_order() {
     let run = app().run("order_fulfillment", input(|order| order["payment"] = json!({ "card": "stolen" }))).await;
     run.assert_failed().assert_step("ship_order", StepState::Pending);

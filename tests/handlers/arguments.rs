@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tasker::testing::{TestStep, create_test_step_data};
-use tasker::{FromStep, StepContext, StepError, TaskSequenceStep, error_types, step_handler};
+use tasker::{FromStep, RustStepHandlerRegistry, StepContext, StepError, TaskSequenceStep, error_types, step_handler};
 
 use super::{failure, run, run_with};
 
@@ -209,6 +209,29 @@ async fn stateful(#[state] pool: &Pool, #[state] own: Pool, #[state] url: &str) 
 async fn state_is_lent_or_cloned() {
     let step = TestStep::new(json!({})).state(Pool("p")).state("url".to_owned()).build();
     assert_eq!(run("stateful", &step).await.result, json!("p p url"));
+}
+
+#[step_handler]
+async fn stateful_if_any(#[state] pool: Option<&Pool>, #[state] url: Option<&str>) -> String {
+    tokio::task::yield_now().await;
+    format!("{} {}", pool.map_or("none", |pool| pool.0), url.unwrap_or("none"))
+}
+
+#[step_handler(blocking)]
+fn stateful_if_any_blocking(#[state] sizes: Option<&[u8]>) -> usize {
+    sizes.map_or(0, <[u8]>::len)
+}
+
+#[tokio::test]
+async fn state_that_a_handler_can_do_without_is_none_where_it_is_missing() {
+    let step = TestStep::new(json!({})).state(Pool("p")).build();
+    assert_eq!(run("stateful_if_any", &step).await.result, json!("p none"));
+    assert_eq!(run("stateful_if_any_blocking", &step).await.result, json!(0));
+    let step = TestStep::new(json!({})).state("url".to_owned()).state(vec![1_u8, 2]).build();
+    assert_eq!(run("stateful_if_any", &step).await.result, json!("none url"));
+    assert_eq!(run("stateful_if_any_blocking", &step).await.result, json!(2));
+    let needs = RustStepHandlerRegistry::new().find_entry("stateful_if_any").map(|entry| entry.state.len());
+    assert_eq!(needs, Some(0), "a start does without it, too");
 }
 
 #[tokio::test]

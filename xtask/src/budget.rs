@@ -12,7 +12,7 @@ const LOCKED_PACKAGES_MAX: usize = 250;
 const HANDLER_PACKAGES_MAX: usize = 70;
 /// What a library of handlers must not compile.
 const NOT_FOR_HANDLERS: &[&str] =
-    &["sqlx", "sqlx-core", "libsqlite3-sys", "sqlx-postgres", "rustls", "clap", "indicatif", "toml"];
+    &["rusqlite", "libsqlite3-sys", "sqlx", "sqlx-core", "sqlx-postgres", "rustls", "clap", "indicatif", "toml"];
 /// What nothing here may depend on.
 const BANNED: &[&str] = &["serde_yaml", "openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys"];
 

@@ -52,8 +52,8 @@ pub(crate) enum Source {
     Dependency { step: StepRef, partial: bool },
     /// The results of all earlier steps whose names begin so.
     Dependencies { prefix: LitStr },
-    /// The application's state.
-    State,
+    /// The application's state; where it is optional, a reference or `None`.
+    State { optional: bool },
 }
 
 /// What stands in for a value that is absent.
@@ -86,7 +86,9 @@ impl Argument {
     /// Reads an argument and takes our attributes off it; mistakes go to `errors`.
     pub(crate) fn parse(argument: &mut PatType, errors: &mut Errors) -> Option<Self> {
         let own = take_sources(&mut argument.attrs, errors);
-        let (owned, form) = form_of(&argument.ty, errors)?;
+        let of_state = own.as_ref().is_some_and(|attribute| attribute.path().is_ident("state"));
+        let lent = types::reference_in_option(&argument.ty).filter(|_| of_state);
+        let (owned, form) = form_of(lent.unwrap_or(&argument.ty), errors)?;
         let source = match own {
             Some(attribute) => {
                 let key = key_of(&argument.pat);
@@ -94,13 +96,14 @@ impl Argument {
             }
             None => Source::Step,
         };
+        let source = if lent.is_some() { Source::State { optional: true } } else { source };
         let written = types::without_lifetimes(argument.ty.to_token_stream());
         let span = argument.ty.span();
         if matches!(source, Source::Step) {
             // Without an attribute a reference is a type of its own: `&TaskSequenceStep`.
             return Some(Self { source, owned: written.clone(), written, form: Form::Owned, span });
         }
-        if !matches!(source, Source::State) {
+        if !matches!(source, Source::State { .. }) {
             types::check_owned(&owned, errors);
         }
         Some(Self { source, owned, written, form, span })
@@ -219,7 +222,7 @@ impl Source {
                 Self::Dependencies { prefix: given.text.unwrap_or_else(|| LitStr::new("", attribute.span())) }
             }
             "context" => Self::Context,
-            _ => Self::State,
+            _ => Self::State { optional: false },
         })
     }
 }

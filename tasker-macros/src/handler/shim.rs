@@ -146,9 +146,12 @@ impl Shim<'_> {
                     };
                 }
             }
-            Source::State => {
+            Source::State { optional: false } => {
                 let need = format_ident!("__STATE{index}");
-                quote_spanned!(span=> const #need: __p::StateNeed = __p::StateNeed::of::<#owned>();)
+                // What an async handler is lent is in its future, which has to be `Send`: one of the two errors is enough.
+                let of = if argument.form == Form::Borrowed && !self.options.blocking { "lent" } else { "of" };
+                let of = Ident::new(of, span);
+                quote_spanned!(span=> const #need: __p::StateNeed = __p::StateNeed::#of::<#owned>();)
             }
             _ => TokenStream::new(),
         }
@@ -273,8 +276,17 @@ impl Shim<'_> {
         let read = self.arguments.iter().enumerate().map(|(index, argument)| {
             let value = argument_local(index);
             let (read, found) = (read(index, argument), local("__found"));
+            if matches!(argument.source, Source::State { optional: true }) {
+                let written = &argument.written;
+                return quote_spanned! {here(argument.span)=>
+                    let #value: #written = match #read {
+                        __p::Some(#found) => __p::Some(#found),
+                        __p::None => __p::None,
+                    };
+                };
+            }
             let kept = match (&argument.source, argument.form) {
-                (Source::State, Form::Owned) => {
+                (Source::State { .. }, Form::Owned) => {
                     let found = Ident::new("__found", here(argument.span));
                     quote_spanned!(here(argument.span)=> __p::Clone::clone(#found))
                 }
@@ -295,7 +307,7 @@ impl Shim<'_> {
         let arguments = self.arguments.iter().enumerate().map(|(index, argument)| {
             let value = argument_local(index);
             match (&argument.source, argument.form) {
-                (Source::State, _) | (_, Form::Owned) => quote!(#value),
+                (Source::State { .. }, _) | (_, Form::Owned) => quote!(#value),
                 (_, Form::Borrowed) => quote!(&#value),
             }
         });
@@ -326,7 +338,8 @@ impl Shim<'_> {
         let retry = options.retry.to_tokens();
         let timeout = options.timeout_ms.map_or_else(|| quote!(__p::None), |ms| quote!(__p::Some(#ms)));
         let arguments = || self.arguments.iter().enumerate();
-        let state = arguments().filter(|(_, argument)| matches!(argument.source, Source::State));
+        let needs_state = |argument: &Argument| matches!(argument.source, Source::State { optional: false });
+        let state = arguments().filter(|(_, argument)| needs_state(argument));
         let state = state.map(|(index, _)| format_ident!("__STATE{index}"));
         let dependencies = arguments().filter_map(|(index, argument)| {
             let step = dependency_name(index, argument)?;
@@ -397,7 +410,10 @@ fn read(index: usize, argument: &Argument) -> TokenStream {
             quote_spanned!(span=> __p::dependency::<#owned>(#step, #name))
         }
         Source::Dependencies { prefix } => quote_spanned!(span=> __p::dependencies::<#owned>(#step, #prefix)),
-        Source::State => quote_spanned!(span=> __p::state::<#owned>(#step)),
+        Source::State { optional: true } => {
+            quote_spanned!(span=> __p::state_if_any::<#owned>(#step))
+        }
+        Source::State { optional: false } => quote_spanned!(span=> __p::state::<#owned>(#step)),
     }
 }
 

@@ -3,7 +3,7 @@
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ReturnType, Type, TypePath};
+use syn::{GenericArgument, PathArguments, ReturnType, Type, TypePath};
 
 use crate::errors::Errors;
 
@@ -67,6 +67,22 @@ fn is_str(ty: &TypePath) -> bool {
     ty.qself.is_none()
         && segments.next().is_some_and(|segment| segment.ident == "str")
         && segments.next().is_none_or(|segment| segment.ident == "primitive")
+}
+
+/// The `&T` of an `Option<&T>`.
+pub(crate) fn reference_in_option(ty: &Type) -> Option<&Type> {
+    let path = match ty {
+        Type::Group(group) => return reference_in_option(&group.elem),
+        Type::Paren(paren) => return reference_in_option(&paren.elem),
+        Type::Path(path) => path.path.segments.last().filter(|last| last.ident == "Option")?,
+        _ => return None,
+    };
+    let PathArguments::AngleBracketed(arguments) = &path.arguments else { return None };
+    let mut arguments = arguments.args.iter();
+    match (arguments.next(), arguments.next()) {
+        (Some(GenericArgument::Type(inner @ Type::Reference(_))), None) => Some(inner),
+        _ => None,
+    }
 }
 
 /// Tells what a handler cannot return, as far as it can be seen.

@@ -26,6 +26,14 @@ const NO_HANDLER: Code = Code {
 const GUESSED: Code =
     Code { code: "E206", severity: Severity::Warning, title: "a handler that was guessed", explanation: "" };
 
+/// A handler reads what no step before its own has.
+const NOT_BEFORE: Code = Code {
+    code: "E208",
+    severity: Severity::Error,
+    title: "a result that is not there when its reader runs",
+    explanation: "",
+};
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -85,6 +93,36 @@ impl Report {
                 self.finding(&loaded.file, &loaded.source, warning);
             }
             self.handlers(context, loaded);
+            self.reads(context, loaded);
+        }
+    }
+
+    /// Whether what handlers read of earlier steps is there when they run: any step before will do, however far.
+    fn reads(&mut self, context: &Context, loaded: &Loaded) {
+        let template = &loaded.parsed.template;
+        let graph = template.graph();
+        for ((step, number), place) in template.steps.iter().zip(graph.steps()).zip(&loaded.parsed.places) {
+            let handler = context.registry.find(&step.handler.callable, &step.name);
+            let Some(entry) = handler.as_ref().and_then(|found| found.entry()) else { continue };
+            let before = graph.ancestors(number);
+            let is_before = |name: &str| before.iter().any(|earlier| template.steps[earlier.index()].name == name);
+            for read in entry.dependencies.iter().filter(|read| !read.optional && !is_before(read.step)) {
+                let (what, help) = if template.steps.iter().any(|other| other.name == read.step) {
+                    ("does not come before it", format!("add `{}` to its `dependencies`", read.step))
+                } else {
+                    ("is not in this template", "results have the names of steps, not of handlers".to_owned())
+                };
+                let message = format!(
+                    "step `{}` reads the result of step `{}`, which {what} (handler `{}`, {})",
+                    step.name,
+                    read.step,
+                    entry.rust_name,
+                    entry.place()
+                );
+                let label = format!("reads `{}`", read.step);
+                let finding = Finding::new(&NOT_BEFORE, message).with_label(label).with_help(help);
+                self.finding(&loaded.file, &loaded.source, &finding.at(place.handler));
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use tasker_types::{StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
-use crate::core::{Detail, TaskRow};
+use crate::core::{ActionRow, Detail, TaskRow};
 use crate::store::{StepView, TaskView};
 
 /// A task with its steps.
@@ -21,6 +21,20 @@ pub(crate) struct TaskDocument<'v> {
     completed_steps: usize,
     failed_steps: usize,
     steps: Vec<StepDocument<'v>>,
+    /// There only where somebody intervened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<ActionDocument<'v>>,
+}
+
+/// What an operator did to a task.
+#[derive(Debug, Serialize)]
+struct ActionDocument<'v> {
+    action: &'static str,
+    /// The step, where it concerns one.
+    step: Option<&'v str>,
+    actor: &'v str,
+    reason: &'v str,
+    at: Timestamp,
 }
 
 /// A step of a task.
@@ -77,8 +91,20 @@ impl<'v> TaskDocument<'v> {
             completed_steps: in_state(StepState::Completed),
             failed_steps: in_state(StepState::Failed),
             steps: view.steps.iter().map(StepDocument::of).collect(),
+            actions: view.actions.iter().map(|action| ActionDocument::of(view, action)).collect(),
         }
     }
+}
+
+impl<'v> ActionDocument<'v> {
+    fn of(view: &'v TaskView, row: &'v ActionRow) -> Self {
+        Self { action: row.kind, step: step_name(view, row), actor: &row.actor, reason: &row.reason, at: row.at }
+    }
+}
+
+/// The name of the step that an action concerns.
+pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
+    view.steps.get(action.number?.index()).map(|step| step.name.as_str())
 }
 
 impl<'v> StepDocument<'v> {

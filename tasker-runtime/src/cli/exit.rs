@@ -44,7 +44,7 @@ impl Exit {
             "E203" | "E204" | "E205" | "E301" | "E302" | "E303" | "E304" | "E307" | "E308" | "E314" | "E319" => {
                 Self::Invalid
             }
-            "E305" | "E309" | "E313" => Self::Usage,
+            "E305" | "E309" | "E313" | "E324" => Self::Usage,
             "D001" | "D002" | "D005" | "D006" | "D009" => Self::Unreachable,
             "D004" => Self::Denied,
             "D008" | "E101" | "E103" | "E104" | "E105" | "E106" | "E315" => Self::Conflict,

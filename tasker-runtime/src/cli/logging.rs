@@ -13,8 +13,8 @@ use crate::engine::HandlerThreads;
 pub(crate) fn start(verbose: u8, setting: Option<&str>) -> Result<(), Problem> {
     let filter = match verbose {
         0 => setting.unwrap_or("warn"),
-        1 => "info,sqlx=warn",
-        _ => "debug,sqlx=info",
+        1 => "info",
+        _ => "debug",
     };
     let filter = EnvFilter::try_new(filter).map_err(|error| {
         Problem::new("E302", format!("the setting `log` is `{filter}`: {error}"))

@@ -1,12 +1,15 @@
 //! A task as it goes on: a line for everything that ended, and, on a terminal, what runs right now below them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use anstyle::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
+use tasker_types::{RetryPolicy, StepNumber, StepState, TaskState, Timestamp};
 
 use super::document::{error_in, error_of};
 use super::human;
@@ -77,20 +80,18 @@ impl Progress {
     }
 
     fn collect(&mut self, step: &StepView, view: &TaskView, lines: &mut Vec<(Timestamp, String)>) {
-        let max_attempts = view.row.pinned.step(step.number).retry.max_attempts;
+        let most = most_failures(&view.row.pinned.step(step.number).retry);
         let width = self.width;
         let told = self.told.entry(step.number).or_default();
-        for attempt in step.attempts.iter().skip(told.attempts) {
-            if let Some(line) = attempt_line(step, attempt, max_attempts, width) {
-                lines.push((attempt.finished_at, line));
-            }
+        for at in told.attempts..step.attempts.len() {
+            lines.extend(attempt_line(step, at, most, width));
         }
         told.attempts = step.attempts.len();
         let ended = step.state.is_over();
         if ended && !told.ended {
             let quiet = view.steps.len() >= MANY_STEPS && step.state == StepState::Completed;
             if let (false, Some(at)) = (quiet, step.finished_at) {
-                lines.push((at, end_line(step, max_attempts, width)));
+                lines.push((at, end_line(step, most, width)));
             }
         }
         told.ended = ended;
@@ -171,14 +172,39 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// An attempt that did not end its step.
-fn attempt_line(step: &StepView, attempt: &AttemptView, max_attempts: u32, width: usize) -> Option<String> {
+/// How many attempts may fail before the step does.
+pub(crate) fn most_failures(policy: &RetryPolicy) -> u32 {
+    if policy.retryable { policy.max_attempts } else { 1 }
+}
+
+/// Which attempt it was, and of how many: where another one was lost, given back or reopened, the number of attempts is
+/// not what `max_attempts` bounds.
+fn numbered(attempt: u32, failures_before: u32, most: u32) -> String {
+    if attempt == failures_before + 1 { format!("attempt {attempt}/{most}") } else { format!("attempt {attempt}") }
+}
+
+/// How many attempts may fail, where the number of the step's last one can be held against that.
+pub(crate) fn bound_of(step: &StepView, policy: &RetryPolicy) -> Option<u32> {
+    let failed = u32::from(!matches!(step.state, StepState::Running | StepState::Completed | StepState::Cancelled));
+    let most = most_failures(policy);
+    (step.attempt == step.failures.saturating_sub(failed) + 1).then_some(most)
+}
+
+/// Attempts that failed by themselves among these, since the last one that was reopened.
+fn failures_in(attempts: &[AttemptView]) -> u32 {
+    let counted = attempts.iter().rev().take_while(|attempt| attempt.outcome != AttemptOutcome::Reopened);
+    counted.map(|attempt| u32::from(matches!(attempt.outcome, AttemptOutcome::Failed | AttemptOutcome::TimedOut))).sum()
+}
+
+/// An attempt that did not end its step, and when that was.
+fn attempt_line(step: &StepView, at: usize, most: u32, width: usize) -> Option<(Timestamp, String)> {
+    let attempt = step.attempts.get(at)?;
     let mut line = format!("  {WARN}{}{WARN:#} {:width$}  ", mark_of_attempt(attempt.outcome)?, step.name);
     match attempt.outcome {
         AttemptOutcome::Lost => _ = write!(line, "attempt {}  its worker died", attempt.attempt),
         AttemptOutcome::Released => _ = write!(line, "attempt {}  its worker was stopped", attempt.attempt),
         _ => {
-            _ = write!(line, "attempt {}/{max_attempts}", attempt.attempt);
+            line.push_str(&numbered(attempt.attempt, failures_in(&step.attempts[..at]), most));
             if let Some(error) = attempt.detail.as_ref().and_then(error_in) {
                 _ = write!(line, "  {}", error_text(error.error_type.as_deref(), &error.message));
             }
@@ -188,7 +214,7 @@ fn attempt_line(step: &StepView, attempt: &AttemptView, max_attempts: u32, width
         let delay = human::duration(again.since(attempt.finished_at));
         _ = write!(line, "  {DIM}again in {delay}{DIM:#}");
     }
-    Some(line)
+    Some((attempt.finished_at, line))
 }
 
 fn mark_of_attempt(outcome: AttemptOutcome) -> Option<char> {
@@ -200,23 +226,30 @@ fn mark_of_attempt(outcome: AttemptOutcome) -> Option<char> {
 }
 
 /// The end of a step.
-fn end_line(step: &StepView, max_attempts: u32, width: usize) -> String {
+fn end_line(step: &StepView, most: u32, width: usize) -> String {
     let (mark, style) = mark_of_step(step.state);
     let mut line = format!("  {style}{mark}{style:#} {:width$}  ", step.name);
     let took = step.claimed_at.zip(step.finished_at).map(|(from, to)| human::duration(to.since(from)));
     match step.state {
         StepState::Completed => {
             if step.attempt > 1 {
-                _ = write!(line, "attempt {}/{max_attempts}  ", step.attempt);
+                _ = write!(line, "{}  ", numbered(step.attempt, step.failures, most));
             }
             line.push_str(&took.unwrap_or_default());
         }
         StepState::Failed => {
-            if step.attempt > 0 {
-                _ = write!(line, "attempt {}/{max_attempts}  ", step.attempt);
+            // A failure that is final says so: a number of attempts beside it would promise another one.
+            let exhausted = step.failures >= most;
+            if exhausted {
+                _ = write!(line, "{}  ", numbered(step.attempt, step.failures.saturating_sub(1), most));
+            } else if step.attempt > 0 {
+                _ = write!(line, "attempt {}  ", step.attempt);
             }
             if let Some(error) = error_of(step) {
                 line.push_str(&error_text(error.error_type.as_deref(), &error.message));
+            }
+            if !exhausted {
+                _ = write!(line, "  {DIM}not tried again{DIM:#}");
             }
         }
         state => line.push_str(state.as_str()),

@@ -38,6 +38,11 @@ impl Screen {
         Self { format: global.output, quiet: global.quiet }
     }
 
+    /// In this format, where nothing else of the command line is known.
+    pub(crate) fn of(format: Format) -> Self {
+        Self { format, quiet: false }
+    }
+
     /// How data is printed.
     pub(crate) fn format(self) -> Format {
         self.format

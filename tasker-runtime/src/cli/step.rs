@@ -12,7 +12,7 @@ use super::document::{ErrorDocument, StepDocument, error_in, error_of};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
-use super::progress::{error_text, mark_of_step};
+use super::progress::{bound_of, error_text, mark_of_step};
 use super::screen::{BOLD, DIM, json_text};
 use super::session::{Missing, open_store};
 use super::table::{Cell, Table};
@@ -107,7 +107,8 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
     };
     fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
     fact("handler", &pinned.handler);
-    fact("attempt", &format!("{} of at most {}", step.attempt, pinned.retry.max_attempts));
+    let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
+    fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
     fact("timeout", &human::duration(pinned.timeout));
     fact("ready", &step.ready_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tasker_types::suggest::nearest;
@@ -13,13 +14,14 @@ use super::check::{Report, counted};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
+use super::progress::most_failures;
 use super::screen::{BOLD, DIM};
 use super::session::{Missing, open_store};
 use super::table::{Cell, Table};
 use super::task::lines;
 use super::{Context, Outcome, graph};
 use crate::app::templates::Templates;
-use crate::engine::Clock;
+use crate::engine::{Clock, SaidBy, honoured};
 use crate::store::{Store as _, StoredTemplate};
 
 /// Runs the command.
@@ -190,14 +192,14 @@ fn unknown(context: &Context, which: &OneTemplate, mut known: Vec<String>) -> Pr
 async fn show(context: &Context, which: &OneTemplate) -> Outcome {
     let template = find(context, which).await?;
     match context.screen.format() {
-        Format::Table => context.screen.data(text(&template))?,
+        Format::Table => context.screen.data(text(context, &template))?,
         Format::Id => context.screen.data(&template.name)?,
         _ => context.screen.document(&template)?,
     }
     Ok(Exit::Ok)
 }
 
-fn text(template: &Workflow) -> String {
+fn text(context: &Context, template: &Workflow) -> String {
     let mut out = format!("{BOLD}{}{BOLD:#} {} in {}\n", template.name, template.version, template.namespace);
     if let Some(description) = &template.description {
         _ = writeln!(out, "{}", human::visible_lines(description));
@@ -207,23 +209,30 @@ fn text(template: &Workflow) -> String {
     }
     let mut table = Table::new(&["STEP", "HANDLER", "AFTER", "ATTEMPTS", "TIMEOUT", ""]);
     for step in &template.steps {
-        table.row(step_row(template, step));
+        table.row(step_row(context, template, step));
     }
     _ = write!(out, "\n{table}");
     out
 }
 
-fn step_row(template: &Workflow, step: &StepTemplate) -> [Cell; 6] {
-    let retry = step.retry.resolve();
-    let attempts = if retry.retryable { retry.max_attempts } else { 1 };
+/// What a step runs with, and not only what is written of it.
+fn step_row(context: &Context, template: &Workflow, step: &StepTemplate) -> [Cell; 6] {
+    let handler = context.registry.find(&step.handler.callable, &step.name);
+    let (retry, (timeout_ms, said_by)) = honoured(step, handler.as_ref().and_then(|found| found.entry()));
     let parents = step.dependencies.iter().filter_map(|number| template.steps.get(number.index()));
-    let timeout = step.timeout_ms.map(|ms| human::duration(std::time::Duration::from_millis(ms)));
+    let timeout = human::duration(Duration::from_millis(timeout_ms));
+    let by = match said_by {
+        SaidBy::Template => "",
+        SaidBy::Handler => " (handler)",
+        SaidBy::Default if handler.is_none() => " (default; its handler is not here)",
+        SaidBy::Default => " (default)",
+    };
     [
         Cell::styled(step.name.as_str(), BOLD),
         step.handler.callable.as_str().into(),
         parents.map(|parent| parent.name.as_str()).collect::<Vec<_>>().join(", ").into(),
-        attempts.to_string().into(),
-        timeout.unwrap_or_default().into(),
+        most_failures(&retry).to_string().into(),
+        format!("{timeout}{by}").into(),
         Cell::styled(human::visible(step.description.as_deref().unwrap_or_default()), DIM),
     ]
 }

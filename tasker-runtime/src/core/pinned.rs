@@ -1,6 +1,6 @@
 //! A template as a task runs it: every option resolved, every step with its queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -125,17 +125,6 @@ impl Pinned {
     #[must_use]
     pub fn number(&self, name: &str) -> Option<StepNumber> {
         self.numbers.get(name).copied()
-    }
-
-    /// All steps before this one, in the order of their numbers.
-    #[must_use]
-    pub fn ancestors(&self, number: StepNumber) -> Vec<StepNumber> {
-        let mut seen: BTreeSet<StepNumber> = self.graph.parents(number).iter().copied().collect();
-        let mut open: Vec<StepNumber> = seen.iter().copied().collect();
-        while let Some(step) = open.pop() {
-            open.extend(self.graph.parents(step).iter().copied().filter(|&parent| seen.insert(parent)));
-        }
-        seen.into_iter().collect()
     }
 
     /// How many parents a step has.

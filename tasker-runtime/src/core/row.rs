@@ -80,6 +80,28 @@ pub struct LiveStep {
     pub claimed_at: Option<Timestamp>,
 }
 
+impl LiveStep {
+    /// A step that waits for nothing and was never claimed.
+    pub(super) fn ready(task: TaskId, pinned: &Pinned, number: StepNumber, priority: i16, now: Timestamp) -> Self {
+        Self {
+            task,
+            number,
+            state: StepState::Ready,
+            attempt: 0,
+            failures: 0,
+            losses: 0,
+            unmet: 0,
+            met: true,
+            queue: pinned.step(number).queue,
+            priority,
+            ready_at: now,
+            held: false,
+            claimed_by: None,
+            claimed_at: None,
+        }
+    }
+}
+
 /// Why a step ended as it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {

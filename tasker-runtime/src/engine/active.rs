@@ -60,7 +60,7 @@ impl Active {
 
     /// What must be read before the step can run; `None` where everything is here.
     pub(super) fn missing(&self, claimed: &Claimed) -> Option<InputRequest> {
-        let ancestors = claimed.pinned.ancestors(claimed.live.number);
+        let ancestors = claimed.pinned.graph().ancestors(claimed.live.number);
         let active = self.0.get(&claimed.task);
         let absent = |number: &StepNumber| active.is_none_or(|active| !active.results.contains_key(number));
         let results: Vec<StepNumber> = ancestors.into_iter().filter(absent).collect();
@@ -78,7 +78,7 @@ impl Active {
         let active = self.0.get(&id)?;
         let result =
             |number| active.results.get(&number).map(|result| (pinned.step(number).name.clone(), result.clone()));
-        let results = pinned.ancestors(number).into_iter().filter_map(result).collect();
+        let results = pinned.graph().ancestors(number).into_iter().filter_map(result).collect();
         Some((active.task.clone()?, DependencyResults::from_unsorted(results)))
     }
 }

@@ -137,7 +137,20 @@ impl Dispatcher {
             let clock = self.parts.clock.clone();
             tokio::select! {
                 biased;
-                arrival = Self::arrival(&mut self.shipping) => self.arrived(arrival),
+                arrival = self.shipping.arrival() => {
+                    // The store goes on with what waits while the outcomes of this batch are delivered.
+                    while batch.len() < BATCH_MAX
+                        && let Ok(message) = self.inbox.try_recv()
+                    {
+                        batch.push(message);
+                    }
+                    self.receive(std::mem::take(&mut batch)).await;
+                    let next = self.shipping.send().await;
+                    self.arrived(arrival);
+                    if let Some(next) = next {
+                        self.arrived(next);
+                    }
+                }
                 received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.shipping.has_room() => {
                     if received == 0 {
                         break;
@@ -150,6 +163,9 @@ impl Dispatcher {
                 () = wait_for(&clock, retry), if retry.is_some() && self.claims() => self.due().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
+            }
+            while let Some(arrival) = self.shipping.send().await {
+                self.arrived(arrival);
             }
             if self.doubt.raised && self.shipping.is_empty() {
                 self.settle().await;

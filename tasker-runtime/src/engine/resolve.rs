@@ -1,10 +1,10 @@
 //! A template with everything settled that a task needs: handlers by their registered names, retry, time limits.
 
-use tasker_types::{RetrySpec, StepTemplate, Template};
+use tasker_types::{RetryPolicy, RetrySpec, StepTemplate, Template};
 
 use super::Error;
 use crate::core::{ResolvedStep, ResolvedTemplate};
-use crate::handler::{NeededHandler, Resolved, RustStepHandlerRegistry, StartupReport};
+use crate::handler::{HandlerEntry, NeededHandler, Resolved, RustStepHandlerRegistry, StartupReport};
 
 /// The time limit of an attempt where neither template nor attribute says one: a hung handler must not hold its slot for ever.
 const TIMEOUT_MS_DEFAULT: u64 = 300_000;
@@ -31,11 +31,28 @@ pub(super) fn resolve(registry: &RustStepHandlerRegistry, template: Template) ->
 }
 
 fn resolve_step(step: &StepTemplate, handler: &Resolved) -> ResolvedStep {
-    let entry = handler.entry();
-    let attribute = entry.map_or_else(RetrySpec::default, |entry| entry.retry);
-    ResolvedStep {
-        handler: handler.name().to_owned(),
-        retry: step.retry.or(attribute).resolve(),
-        timeout_ms: step.timeout_ms.or(entry.and_then(|entry| entry.timeout_ms)).unwrap_or(TIMEOUT_MS_DEFAULT),
-    }
+    let (retry, (timeout_ms, _)) = honoured(step, handler.entry());
+    ResolvedStep { handler: handler.name().to_owned(), retry, timeout_ms }
+}
+
+/// Who said what a step runs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaidBy {
+    /// The template.
+    Template,
+    /// The handler's attribute.
+    Handler,
+    /// Neither.
+    Default,
+}
+
+/// What a step of this template runs with where this handler runs it: retry, and the time limit with who said it.
+pub(crate) fn honoured(step: &StepTemplate, handler: Option<&HandlerEntry>) -> (RetryPolicy, (u64, SaidBy)) {
+    let attribute = handler.map_or_else(RetrySpec::default, |entry| entry.retry);
+    let timeout = match (step.timeout_ms, handler.and_then(|entry| entry.timeout_ms)) {
+        (Some(ms), _) => (ms, SaidBy::Template),
+        (None, Some(ms)) => (ms, SaidBy::Handler),
+        (None, None) => (TIMEOUT_MS_DEFAULT, SaidBy::Default),
+    };
+    (step.retry.or(attribute).resolve(), timeout)
 }

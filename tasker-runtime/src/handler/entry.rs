@@ -59,6 +59,12 @@ impl StateNeed {
     /// The need for a `T`.
     #[must_use]
     pub const fn of<T: Send + Sync + 'static>() -> Self {
+        Self::lent::<T>()
+    }
+
+    /// The need for a `T` that is only lent, to a future that is known to be `Send`.
+    #[must_use]
+    pub const fn lent<T: 'static>() -> Self {
         Self { type_name: std::any::type_name::<T>, present: AppState::contains::<T> }
     }
 }

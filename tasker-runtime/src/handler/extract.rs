@@ -142,8 +142,12 @@ pub fn dependencies<T: StepInput>(step: &TaskSequenceStep, prefix: &str) -> Resu
 
 /// `#[state]`
 pub fn state<T: 'static>(step: &TaskSequenceStep) -> Result<&T, StepError> {
-    let found = AttemptScope::of(step).and_then(|scope| scope.state.get::<T>());
-    found.ok_or_else(|| missing_state(std::any::type_name::<T>()))
+    state_if_any(step).ok_or_else(|| missing_state(std::any::type_name::<T>()))
+}
+
+/// `#[state]` of an `Option<&T>`
+pub fn state_if_any<T: 'static>(step: &TaskSequenceStep) -> Option<&T> {
+    AttemptScope::of(step).and_then(|scope| scope.state.get::<T>())
 }
 
 /// An argument without an attribute.

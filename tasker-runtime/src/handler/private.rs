@@ -27,6 +27,7 @@ pub use tasker_types::{Backoff, RetrySpec, StepError, StepExecutionResult};
 pub use super::edges::{IsOutput, Producer, Produces, check_edge, producer};
 pub use super::extract::{
     StepInput, config, config_key, config_key_or, context, dependencies, dependency, from_step, input, input_or, state,
+    state_if_any,
 };
 pub use super::returns::{
     BuildsResult, IsJson, IsOption, IsRaw, IsResult, Kind, No, Shape, StepOutput, StepReturn, Untyped, check_returns,

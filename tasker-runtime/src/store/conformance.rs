@@ -85,6 +85,7 @@ macro_rules! store_conformance {
                 a_step_shows_its_attempts,
                 failures_and_losses_are_shown_of_steps_that_are_over,
                 a_cancelled_task_shows_every_step_that_will_not_run_as_cancelled,
+                a_task_shows_what_operators_did_to_it_in_the_order_of_time,
                 tasks_are_listed_newest_first_page_by_page,
                 a_page_is_bounded,
                 tasks_are_listed_by_state_template_and_namespace,

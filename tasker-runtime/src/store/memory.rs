@@ -34,6 +34,18 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// A store that holds what this one holds now.
+    #[cfg(feature = "testing")]
+    pub(crate) fn copy(&self) -> Self {
+        Self { state: Mutex::new(self.state().clone()) }
+    }
+
+    /// Forgets what it holds, for what another one held.
+    #[cfg(feature = "testing")]
+    pub(crate) fn go_back_to(&self, earlier: Self) {
+        *self.state() = earlier.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held was in core, before anything was written.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -204,7 +216,8 @@ impl Store for MemoryStore {
         let live = state.live.range(all_of(task)).map(|(_, row)| row.clone()).collect();
         let results = state.results.range(all_of(task)).map(|(_, row)| row.clone()).collect();
         let attempts = state.attempts.iter().filter(|row| row.task == task).cloned().collect();
-        read::task_view(row.clone(), input.clone(), live, results, attempts).map(Some)
+        let actions = state.actions.iter().filter(|row| row.task == task).cloned().collect();
+        read::task_view(row.clone(), input.clone(), live, results, attempts, actions).map(Some)
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {

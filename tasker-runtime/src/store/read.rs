@@ -8,7 +8,7 @@ use tasker_types::{StepNumber, StepState, TaskForExecution, TaskId, TaskState, T
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::core::{AttemptOutcome, AttemptRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
+use crate::core::{ActionRow, AttemptOutcome, AttemptRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
 
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct TaskView {
     pub input: TaskInput,
     /// Its steps, in the order of their numbers, each with its derived state.
     pub steps: Vec<StepView>,
+    /// What operators did to it, in the order of time.
+    pub actions: Vec<ActionRow>,
 }
 
 /// A task in a list.
@@ -188,6 +190,7 @@ pub(super) fn task_view(
     live: Vec<LiveStep>,
     results: Vec<ResultRow>,
     mut attempts: Vec<AttemptRow>,
+    mut actions: Vec<ActionRow>,
 ) -> Result<TaskView, StoreError> {
     let mut steps = Vec::with_capacity(row.pinned.steps.len());
     let gone = matches!(row.state, TaskState::Cancelling | TaskState::Cancelled);
@@ -246,7 +249,8 @@ pub(super) fn task_view(
         step.result = result.result.as_deref().map(json).transpose()?;
         step.detail = detail(&result.detail)?;
     }
-    Ok(TaskView { row, input, steps })
+    actions.sort_by_key(|row| (row.at, row.id));
+    Ok(TaskView { row, input, steps, actions })
 }
 
 /// Bytes in hexadecimal digits.

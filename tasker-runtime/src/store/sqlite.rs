@@ -9,6 +9,7 @@ mod load;
 mod lock;
 mod prune;
 mod read;
+mod readers;
 mod rows;
 mod schema;
 mod sql;
@@ -24,15 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection as _, Sqlite, SqliteConnection};
+use rusqlite::{Connection, OpenFlags};
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
 use self::error::translate;
 pub use self::facts::Facts;
 use self::file::create_private;
 pub use self::lock::WorkerLock;
+use self::readers::Readers;
 use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
 use self::writer::{Job, Writer};
@@ -44,8 +44,8 @@ use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
 
 /// How long a statement waits for another process's short transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-const READERS_MAX: u32 = 4;
-const STATEMENTS_MAX: usize = 256;
+/// Statements that a connection keeps prepared: more than there are.
+const STATEMENTS_MAX: usize = 128;
 
 /// How hard a commit is pressed to the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,8 +80,7 @@ impl Default for SqliteOptions {
 pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
-    readers: SqlitePool,
-    templates: Arc<Templates>,
+    readers: Readers,
 }
 
 impl SqliteStore {
@@ -99,35 +98,17 @@ impl SqliteStore {
     /// As [`SqliteStore::open`].
     pub async fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.as_ref().to_path_buf();
-        create_private(&path)?;
-        let synchronous = match options.durability {
-            Durability::Full => SqliteSynchronous::Full,
-            Durability::Relaxed => SqliteSynchronous::Normal,
-        };
-        let reads = SqliteConnectOptions::new()
-            .filename(&path)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            .foreign_keys(true)
-            .busy_timeout(options.busy_timeout)
-            .statement_cache_capacity(STATEMENTS_MAX);
-        let writes = match options.pages_max {
-            Some(pages) => reads.clone().pragma("max_page_count", pages.to_string()),
-            None => reads.clone(),
-        };
-        let mut connection = SqliteConnection::connect_with(&writes).await.map_err(|error| opening(&path, error))?;
-        check_version(&mut connection).await?;
-        migrate(&mut connection).await.map_err(|error| named(&path, error))?;
-        if forget_statistics(&mut connection).await? {
-            connection.close().await.map_err(translate)?;
-            connection = SqliteConnection::connect_with(&writes).await.map_err(|error| opening(&path, error))?;
+        let opening = tokio::task::spawn_blocking(move || {
+            let connection = open_writer(&path, &options)?;
+            let templates = Arc::new(Templates::default());
+            let writer = Writer::start(connection, templates.clone())?;
+            Ok(Self { readers: Readers::new(path.clone(), options, templates), path, writer })
+        });
+        match opening.await {
+            Ok(opened) => opened,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(StoreError::Open("the process is ending".into())),
         }
-        let templates = Arc::new(Templates::default());
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .min_connections(0)
-            .connect_lazy_with(reads.read_only(true));
-        Ok(Self { path, writer: Writer::start(connection, templates.clone())?, readers, templates })
     }
 
     /// The file.
@@ -150,17 +131,46 @@ impl SqliteStore {
     /// # Errors
     /// The file cannot be read.
     pub async fn facts(&self) -> Result<Facts, StoreError> {
-        facts::read(&mut *self.reader().await?).await
-    }
-
-    /// A connection that reads. A caller may go away in the middle of a read: the driver undoes what it had begun.
-    async fn reader(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        self.readers.acquire().await.map_err(translate)
+        self.readers.read(|connection, _| facts::read(connection)).await
     }
 }
 
-fn opening(path: &Path, error: sqlx::Error) -> StoreError {
-    named(path, translate(error))
+/// Opens the one connection that writes, with the newest schema.
+fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {
+    create_private(path)?;
+    check_version()?;
+    let connect = || -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(translate)?;
+        configure(&connection, options).map_err(translate)?;
+        connection.query_row("PRAGMA journal_mode = WAL", (), |_| Ok(())).map_err(translate)?;
+        if let Some(pages) = options.pages_max {
+            connection.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(())).map_err(translate)?;
+        }
+        Ok(connection)
+    };
+    let connection = connect().map_err(|error| named(path, error))?;
+    migrate(&connection).map_err(|error| named(path, error))?;
+    if forget_statistics(&connection)? {
+        drop(connection);
+        return connect().map_err(|error| named(path, error));
+    }
+    Ok(connection)
+}
+
+/// What every connection is set to.
+fn configure(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
+    connection.busy_timeout(options.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(
+        None,
+        "synchronous",
+        match options.durability {
+            Durability::Full => "FULL",
+            Durability::Relaxed => "NORMAL",
+        },
+    )
 }
 
 /// The error with the path of its file, where it is the file's fault.
@@ -186,19 +196,19 @@ impl Store for SqliteStore {
     }
 
     async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        read::strangers(&mut *self.reader().await?, worker, limit).await
+        self.readers.read(move |connection, _| read::strangers(connection, worker, limit)).await
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
-        read::inputs(&mut *self.reader().await?, &self.templates, &wanted).await
+        self.readers.read(move |connection, templates| read::inputs(connection, templates, &wanted)).await
     }
 
     async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
-        read::cancelling(&mut *self.reader().await?, &tasks).await
+        self.readers.read(move |connection, _| read::cancelling(connection, &tasks)).await
     }
 
     async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
-        templates::all_queues(&mut *self.reader().await?).await
+        self.readers.read(|connection, _| templates::all_queues(connection)).await
     }
 
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
@@ -211,38 +221,38 @@ impl Store for SqliteStore {
         name: &str,
         version: Option<&str>,
     ) -> Result<Option<Arc<Pinned>>, StoreError> {
-        let connection = &mut *self.reader().await?;
-        match read::template_named(connection, namespace, name, version).await? {
-            Some(id) => self.templates.by_id(connection, id).await.map(Some),
-            None => Ok(None),
-        }
+        let (namespace, name, version) = (namespace.to_owned(), name.to_owned(), version.map(str::to_owned));
+        self.readers
+            .read(move |connection, templates| {
+                let id = read::template_named(connection, &namespace, &name, version.as_deref())?;
+                id.map(|id| templates.by_id(connection, id)).transpose()
+            })
+            .await
     }
 
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
-        read::list_templates(&mut *self.reader().await?).await
+        self.readers.read(|connection, _| read::list_templates(connection)).await
     }
 
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
-        read::task_state(&mut *self.reader().await?, task).await
+        self.readers.read(move |connection, _| read::task_state(connection, task)).await
     }
 
     async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {
-        consistent(&mut *self.reader().await?, async |connection| {
-            read::find_task(connection, &self.templates, task).await
-        })
-        .await
+        self.readers.read(move |connection, templates| read::find_task(connection, templates, task)).await
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
-        read::list_tasks(&mut *self.reader().await?, &self.templates, &filter, page).await
+        self.readers.read(move |connection, templates| read::list_tasks(connection, templates, &filter, page)).await
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
-        read::tasks_by_prefix(&mut *self.reader().await?, prefix, limit).await
+        let prefix = prefix.to_owned();
+        self.readers.read(move |connection, _| read::tasks_by_prefix(connection, &prefix, limit)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        read::counts(&mut *self.reader().await?).await
+        self.readers.read(|connection, _| read::counts(connection)).await
     }
 
     async fn version(&self) -> Result<i64, StoreError> {
@@ -259,20 +269,6 @@ impl Store for SqliteStore {
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
-        consistent(&mut *self.reader().await?, async |connection| {
-            read::dump(connection, &self.templates, after, limit).await
-        })
-        .await
+        self.readers.read(move |connection, templates| read::dump(connection, templates, after, limit)).await
     }
-}
-
-/// Several reads that see one and the same commit.
-async fn consistent<T>(
-    connection: &mut SqliteConnection,
-    read: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let mut transaction = connection.begin().await.map_err(translate)?;
-    let outcome = read(&mut transaction).await?;
-    transaction.rollback().await.map_err(translate)?;
-    Ok(outcome)
 }

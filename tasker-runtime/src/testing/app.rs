@@ -5,16 +5,17 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
-use tasker_types::{TaskId, TaskRequest, TaskSequenceStep, Timestamp, template};
+use tasker_types::{TaskId, TaskRequest, TaskSequenceStep, Timestamp};
 use tokio::sync::oneshot;
 
+use super::setup::{self, Setup};
 use super::{MockHandler, MockResult, TestRun};
-use crate::engine::{Clock, Engine, HandlerThreads, Options, Parts};
-use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
-use crate::store::{MemoryStore, Store};
+use crate::engine::{Engine, Options};
+use crate::handler::{Layer, RustStepHandlerRegistry};
+use crate::store::MemoryStore;
 
 /// The virtual clock of every test begins here: 2030-01-01T00:00:00Z.
-const BEGINNING: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
+pub(super) const BEGINNING: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
 
 /// An application under test. The engine, its timers and the handlers run on one thread with virtual time: waiting
 /// for a backoff of an hour takes no time, and everything else happens in the order in which it would.
@@ -33,11 +34,7 @@ const BEGINNING: Timestamp = Timestamp::from_micros(1_893_456_000_000_000);
 /// # });
 /// ```
 pub struct TestApp {
-    registry: RustStepHandlerRegistry,
-    state: Arc<AppState>,
-    layers: Vec<Arc<dyn Layer>>,
-    templates: Vec<String>,
-    options: Options,
+    pub(super) setup: Setup,
     running: std::sync::OnceLock<Running>,
 }
 
@@ -66,20 +63,15 @@ impl TestApp {
     pub fn with_handlers(registry: RustStepHandlerRegistry) -> Self {
         // No test looks for what other processes write.
         let options = Options { poll: Duration::from_secs(3600), retention: None, ..Options::default() };
-        Self {
-            registry,
-            state: Arc::default(),
-            layers: Vec::new(),
-            templates: Vec::new(),
-            options,
-            running: std::sync::OnceLock::new(),
-        }
+        let (state, layers, templates) = (Arc::default(), Vec::new(), Vec::new());
+        let setup = Setup { registry, state, layers, templates, options };
+        Self { setup, running: std::sync::OnceLock::new() }
     }
 
     /// Adds a template.
     #[must_use]
     pub fn template(mut self, yaml: impl Into<String>) -> Self {
-        self.templates.push(yaml.into());
+        self.setup.templates.push(yaml.into());
         self
     }
 
@@ -91,7 +83,7 @@ impl TestApp {
         F: Fn(&TaskSequenceStep) -> MockResult + Send + Sync + 'static,
     {
         let (run, named) = (Arc::new(run), Arc::<str>::from(name));
-        self.registry.register(name, move || Box::new(MockHandler::new(named.clone(), run.clone())));
+        self.setup.registry.register(name, move || Box::new(MockHandler::new(named.clone(), run.clone())));
         self
     }
 
@@ -99,7 +91,7 @@ impl TestApp {
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         // Only the running engine shares it, and that has not been made yet.
-        if let Some(state) = Arc::get_mut(&mut self.state) {
+        if let Some(state) = Arc::get_mut(&mut self.setup.state) {
             state.insert(value);
         }
         self
@@ -108,14 +100,14 @@ impl TestApp {
     /// Puts a layer around every attempt.
     #[must_use]
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
-        self.layers.push(Arc::new(layer));
+        self.setup.layers.push(Arc::new(layer));
         self
     }
 
     /// Sets how many steps run at once.
     #[must_use]
     pub fn slots(mut self, slots: usize) -> Self {
-        self.options.slots = slots;
+        self.setup.options.slots = slots;
         self
     }
 
@@ -124,7 +116,7 @@ impl TestApp {
     /// # Panics
     /// There is no such template, its handlers are missing, or the context does not fit.
     pub async fn run(&self, template: &str, context: Value) -> TestRun {
-        self.run_request(self.request(template, context)).await
+        self.run_request(self.setup.request(template, context)).await
     }
 
     /// Submits a task by its whole request and lets virtual time pass until it is over.
@@ -133,12 +125,7 @@ impl TestApp {
     /// The request is refused.
     pub async fn run_request(&self, request: TaskRequest) -> TestRun {
         let engine = self.engine().clone();
-        self.drive(async move {
-            let task = engine.submit(request).await.unwrap_or_else(|error| panic!("the task was refused: {error}"));
-            engine.wait(task).await.unwrap_or_else(|error| panic!("the task cannot be waited for: {error}"));
-            read(&engine, task).await
-        })
-        .await
+        self.drive(async move { setup::run(&engine, request).await }).await
     }
 
     /// Submits a task and returns at once: it goes on when time is [skipped](Self::skip).
@@ -146,7 +133,7 @@ impl TestApp {
     /// # Panics
     /// The task is refused.
     pub async fn start(&self, template: &str, context: Value) -> TaskId {
-        let (engine, request) = (self.engine().clone(), self.request(template, context));
+        let (engine, request) = (self.engine().clone(), self.setup.request(template, context));
         self.drive(async move {
             engine.submit(request).await.unwrap_or_else(|error| panic!("the task was refused: {error}"))
         })
@@ -164,7 +151,7 @@ impl TestApp {
     /// There is no such task.
     pub async fn look(&self, task: TaskId) -> TestRun {
         let engine = self.engine().clone();
-        self.drive(async move { read(&engine, task).await }).await
+        self.drive(async move { setup::read(&engine, task).await }).await
     }
 
     /// What time it is in the test.
@@ -199,19 +186,10 @@ impl TestApp {
     fn launch(&self) -> Running {
         let (jobs, todo) = mpsc::channel::<Job>();
         let (ready, engine) = mpsc::channel();
-        let (registry, state) = (Arc::new(self.registry.clone()), self.state.clone());
-        let (layers, options, templates) = (self.layers.clone(), self.options.clone(), self.templates.clone());
+        let setup = self.setup.clone();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-            let runtime = runtime.unwrap_or_else(|error| panic!("a runtime cannot be built: {error}"));
-            let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-            let started = runtime.block_on(async move {
-                let clock = Clock::starting_at(BEGINNING);
-                let threads = HandlerThreads::shared();
-                let engine =
-                    Engine::start(Parts { store, registry, state, layers: layers.into(), clock, threads, options });
-                prepare(&engine, &templates).await.map(|()| engine)
-            });
+            let runtime = setup::runtime();
+            let started = runtime.block_on(async move { setup.start(Arc::new(MemoryStore::new()), BEGINNING).await });
             if ready.send(started).is_ok() {
                 todo.into_iter().for_each(|job| job(&runtime));
             }
@@ -222,47 +200,4 @@ impl TestApp {
             Err(_) => panic!("the application's thread has ended"),
         }
     }
-
-    fn request(&self, name: &str, context: Value) -> TaskRequest {
-        let parsed = self.templates.iter().filter_map(|text| template::parse("template.yaml", text).ok());
-        let namespace = parsed
-            .map(|parsed| parsed.template)
-            .find(|template| template.name == name)
-            .map(|template| template.namespace);
-        TaskRequest {
-            name: name.to_owned(),
-            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
-            context,
-            initiator: "test".to_owned(),
-            ..TaskRequest::default()
-        }
-    }
-}
-
-/// Everything that keeps the application from starting is told at once.
-async fn prepare(engine: &Engine, templates: &[String]) -> Result<(), String> {
-    let mut problems = Vec::new();
-    for text in templates {
-        match template::parse("template.yaml", text) {
-            Ok(parsed) => {
-                if let Err(error) = engine.add_template(parsed.template).await {
-                    problems.push(error.to_string());
-                }
-            }
-            Err(findings) => problems.push(findings.to_string()),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems.join("\n"));
-    }
-    engine.start_worker().await.map(drop).map_err(|error| error.to_string())
-}
-
-async fn read(engine: &Engine, task: TaskId) -> TestRun {
-    let view = engine.store().find_task(task).await.unwrap_or_else(|error| panic!("the task cannot be read: {error}"));
-    let dump =
-        engine.store().dump(None, u32::MAX).await.unwrap_or_else(|error| panic!("the store cannot be read: {error}"));
-    let wrong = crate::core::check(&dump);
-    assert!(wrong.is_empty(), "the rows contradict each other: {wrong:?}");
-    TestRun::new(view.unwrap_or_else(|| panic!("there is no task {task}")))
 }

@@ -108,7 +108,7 @@ impl Store for Lossy {
     }
 
     async fn settled(&self) -> Result<(), StoreError> {
-        self.inner.settled().await
+        self.store.settled().await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

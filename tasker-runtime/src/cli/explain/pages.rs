@@ -68,6 +68,9 @@ pages! {
          name into `callable`, or give the handler the path as an alias."
     "E207" "the engine was stopped"
         "The process was about to end. What was acknowledged is safe."
+    "E208" "a result that is not there when its reader runs"
+        "A handler takes the result of a step with #[dependency], and in this template that step does not come before the handler's own, or \
+         is not there under this name. Any step before will do, however far. A handler that can do without takes an `Option`."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"
@@ -126,4 +129,7 @@ pages! {
         "The task goes on; only the wait was given up."
     "E323" "interrupted"
         "A signal ended the command. The task is safe in the database: it goes on with the worker that runs it, or with the next one."
+    "E324" "a command line that means nothing"
+        "An argument is unknown, missing, or not what its place takes. The message says which, and how the command is written; `--help` \
+         after any command says what can be typed."
 }

@@ -30,6 +30,7 @@ const SOURCES: &[&str] = &[
     include_str!("../step.rs"),
     include_str!("../task.rs"),
     include_str!("../templates.rs"),
+    include_str!("../usage.rs"),
 ];
 
 fn codes_in(source: &str) -> impl Iterator<Item = &str> {

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use tasker_types::Timestamp;
 
 use super::super::args::Format;
-use super::super::document::{TaskDocument, error_of};
+use super::super::document::{TaskDocument, error_of, step_name};
 use super::super::exit::Exit;
 use super::super::human;
 use super::super::problem::Problem;
-use super::super::progress::{error_text, mark_of, mark_of_step, words};
+use super::super::progress::{bound_of, error_text, mark_of, mark_of_step, words};
 use super::super::screen::{BOLD, DIM, json_text};
 use super::super::session::{Missing, open_store};
 use super::super::table::{Cell, Table};
@@ -64,7 +64,25 @@ fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
         table.row(step_row(step, view, now)?);
     }
     _ = write!(out, "{table}");
+    if !view.actions.is_empty() {
+        _ = write!(out, "\n\n{}", actions(view, now));
+    }
     Ok(out)
+}
+
+/// What operators did, in the order of time.
+fn actions(view: &TaskView, now: Timestamp) -> Table {
+    let mut table = Table::new(&["  ACTION", "STEP", "BY", "WHEN", "REASON"]);
+    for action in &view.actions {
+        table.row([
+            Cell::from(format!("  {}", action.kind)),
+            step_name(view, action).unwrap_or_default().into(),
+            human::visible(&action.actor).into(),
+            Cell::styled(moment(action.at, now), DIM),
+            human::visible(&action.reason).into(),
+        ]);
+    }
+    table
 }
 
 fn by(initiator: &str, source: &str) -> String {
@@ -78,8 +96,11 @@ fn by(initiator: &str, source: &str) -> String {
 
 fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6], Problem> {
     let (mark, style) = mark_of_step(step.state);
-    let max_attempts = view.row.pinned.step(step.number).retry.max_attempts;
-    let attempt = if step.attempt > 0 { format!("{}/{max_attempts}", step.attempt) } else { String::new() };
+    let attempt = match bound_of(step, &view.row.pinned.step(step.number).retry) {
+        _ if step.attempt == 0 => String::new(),
+        Some(most) => format!("{}/{most}", step.attempt),
+        None => step.attempt.to_string(),
+    };
     let waited = step.ready_at.zip(step.claimed_at).map(|(ready, claimed)| human::duration(claimed.since(ready)));
     let took = step.claimed_at.map(|claimed| human::duration(step.finished_at.unwrap_or(now).since(claimed)));
     let what = match (&step.result, error_of(step)) {

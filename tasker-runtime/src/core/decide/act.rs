@@ -80,22 +80,8 @@ fn state_of(snapshot: &Snapshot, task: TaskId, number: StepNumber) -> StepState 
 }
 
 fn reopened(task: &TaskRow, number: StepNumber, attempt: u32, now: Timestamp) -> LiveStep {
-    LiveStep {
-        task: task.id,
-        number,
-        state: StepState::Ready,
-        attempt,
-        failures: 0,
-        losses: 0,
-        unmet: 0,
-        met: true,
-        queue: task.pinned.step(number).queue,
-        priority: task.priority,
-        ready_at: now,
-        held: task.state == TaskState::Paused,
-        claimed_by: None,
-        claimed_at: None,
-    }
+    let ready = LiveStep::ready(task.id, &task.pinned, number, task.priority, now);
+    LiveStep { attempt, held: task.state == TaskState::Paused, ..ready }
 }
 
 fn action(task: TaskId, number: Option<StepNumber>, kind: &'static str, stamp: &ActionStamp, at: Timestamp) -> Change {

@@ -59,20 +59,11 @@ fn complete(
 /// The child's row once one more of its parents is satisfied.
 fn satisfied(snapshot: &Snapshot, task: &TaskRow, child: StepNumber, now: Timestamp) -> LiveStep {
     let mut row = snapshot.live(task.id, child).cloned().unwrap_or_else(|| LiveStep {
-        task: task.id,
-        number: child,
         state: StepState::Pending,
-        attempt: 0,
-        failures: 0,
-        losses: 0,
         unmet: task.pinned.parent_count(child),
         met: false,
-        queue: task.pinned.step(child).queue,
-        priority: task.priority,
-        ready_at: now,
         held: task.state == TaskState::Paused,
-        claimed_by: None,
-        claimed_at: None,
+        ..LiveStep::ready(task.id, &task.pinned, child, task.priority, now)
     });
     row.unmet = row.unmet.saturating_sub(1);
     row.met = true;

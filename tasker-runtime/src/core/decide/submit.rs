@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
+use tasker_types::{TaskState, Timestamp};
 
 use super::super::{Change, LiveStep, NewTask, Refusal, Snapshot};
 
@@ -29,25 +29,7 @@ pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Resu
         let state = if steps == 0 { TaskState::Completed } else { TaskState::Failed };
         changes.push(Change::TaskState { task: new.id, state, at: now });
     }
-    changes.extend(roots.into_iter().map(|number| Change::Live(root(new, number, now))));
+    let ready = |number| LiveStep::ready(new.id, &new.pinned, number, new.priority, now);
+    changes.extend(roots.into_iter().map(|number| Change::Live(ready(number))));
     Ok(changes)
-}
-
-fn root(new: &NewTask, number: StepNumber, now: Timestamp) -> LiveStep {
-    LiveStep {
-        task: new.id,
-        number,
-        state: StepState::Ready,
-        attempt: 0,
-        failures: 0,
-        losses: 0,
-        unmet: 0,
-        met: true,
-        queue: new.pinned.step(number).queue,
-        priority: new.priority,
-        ready_at: now,
-        held: false,
-        claimed_by: None,
-        claimed_at: None,
-    }
 }

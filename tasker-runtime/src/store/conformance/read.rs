@@ -119,6 +119,31 @@ pub async fn a_cancelled_task_shows_every_step_that_will_not_run_as_cancelled(st
     assert_eq!(states, [StepState::Completed, StepState::Cancelled, StepState::Cancelled]);
 }
 
+pub async fn a_task_shows_what_operators_did_to_it_in_the_order_of_time(store: &dyn Store) {
+    let mut w = World::new(store);
+    let (id, other) = (w.start(1, chain(2)).await, w.start(2, chain(1)).await);
+    let actions = store.find_task(id).await.unwrap().unwrap().actions;
+    assert_eq!(actions, [], "nobody did anything");
+    // The later action has the smaller id: the order is that of time.
+    for action in [7, 3] {
+        let claims = w.claim(worker(1), 100).await;
+        let claim = claims.iter().find(|claim| claim.task == id).unwrap();
+        w.one(fail_for_good(claim)).await.unwrap();
+        w.pass(10);
+        w.one(retry(id, action)).await.unwrap();
+    }
+    w.one(cancel(other, 9)).await.unwrap();
+    w.pass(10);
+    w.one(cancel(id, 5)).await.unwrap();
+    let view = store.find_task(id).await.unwrap().unwrap();
+    let stored: Vec<_> = w.rows.actions.iter().filter(|row| row.task == id).cloned().collect();
+    assert_eq!(view.actions, stored);
+    let told: Vec<_> = view.actions.iter().map(|row| (row.kind, row.number)).collect();
+    assert_eq!(told, [("retry", None), ("retry", None), ("cancel", None)]);
+    assert!(view.actions.is_sorted_by_key(|row| row.at) && view.actions[0].id > view.actions[1].id);
+    assert!(view.actions.iter().all(|row| !row.actor.is_empty() && !row.reason.is_empty()));
+}
+
 pub async fn tasks_are_listed_newest_first_page_by_page(store: &dyn Store) {
     let mut w = World::new(store);
     let pinned = w.pin(chain(1)).await;

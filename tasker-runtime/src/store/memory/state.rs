@@ -11,7 +11,7 @@ use crate::core::{
 };
 use crate::store::StoreError;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) tasks: BTreeMap<TaskId, (TaskRow, TaskInput)>,
     pub(super) live: BTreeMap<StepRef, LiveStep>,
@@ -22,7 +22,7 @@ pub(super) struct State {
     pub(super) queues: BTreeMap<(String, String), QueueId>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) pinned: Arc<Pinned>,
     pub(super) hash: [u8; 32],

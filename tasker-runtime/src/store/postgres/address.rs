@@ -85,7 +85,7 @@ impl Address {
         // The driver's error tells what is wrong, and never the text.
         let mut options = PgConnectOptions::from_str(&url)
             .map_err(|error| bad(format!("the database URL cannot be read: {error}")))?
-            .log_slow_statements(log::LevelFilter::Off, std::time::Duration::ZERO);
+            .disable_statement_logging();
         if options.get_application_name().is_none() {
             options = options.application_name("tasker");
         }

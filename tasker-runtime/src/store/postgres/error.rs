@@ -1,6 +1,5 @@
 //! PostgreSQL's errors, by what the engine can do about them.
 
-use sqlx::error::DatabaseError as _;
 use sqlx::postgres::PgDatabaseError;
 
 use crate::store::StoreError;

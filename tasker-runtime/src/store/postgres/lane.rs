@@ -64,7 +64,7 @@ impl Lanes {
     pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        W: for<'s> Fn(&'s mut Session) -> Work<'s, T> + Send + 'static,
+        W: for<'s> Fn(&'s mut Session) -> Work<'s, T> + Send + Sync + 'static,
     {
         let (answer, told) = oneshot::channel();
         let job: Job = Box::new(move |link| {
@@ -137,7 +137,7 @@ impl Link {
 
     pub(super) async fn run<T>(
         &mut self,
-        work: &(impl for<'s> Fn(&'s mut Session) -> Work<'s, T> + Send),
+        work: &(impl for<'s> Fn(&'s mut Session) -> Work<'s, T> + Send + Sync),
     ) -> Result<T, StoreError> {
         let mut tries = 0;
         loop {

@@ -27,7 +27,7 @@ pub(super) async fn prune(session: &mut Session, before: Timestamp, limit: u32) 
     let ids: Vec<Uuid> = rows.iter().map(|row| Columns::of(row).get()).collect::<Result<_, _>>()?;
     if !ids.is_empty() {
         for delete in DELETES {
-            session.execute(sqlx::query(delete).bind(&ids)).await?;
+            session.execute(sqlx::query(*delete).bind(&ids)).await?;
         }
     }
     session.commit().await?;

@@ -68,8 +68,9 @@ pub(super) async fn find_task(
     let (bare, input) = (BareTask::read(columns)?, rows::input(columns)?);
     let pinned = templates.by_id(session, bare.template).await?;
     let (live, results, attempts) = steps_of(session, &[task]).await?;
+    let actions = actions_of(session, &[task]).await?;
     session.end_read().await?;
-    task_view(bare.with(pinned), input, live, results, attempts).map(Some)
+    task_view(bare.with(pinned), input, live, results, attempts, actions).map(Some)
 }
 
 type Steps = (Vec<LiveStep>, Vec<ResultRow>, Vec<AttemptRow>);
@@ -276,10 +277,13 @@ pub(super) async fn dump(
     let tasks = task_rows(session, templates, &rows).await?;
     let ids: Vec<TaskId> = tasks.iter().map(|row| row.id).collect();
     let (live, results, attempts) = steps_of(session, &ids).await?;
-    let rows = session.fetch(sqlx::query(ACTIONS).bind(uuids(&ids))).await?;
-    let actions = rows.iter().map(action).collect::<Result<_, _>>()?;
+    let actions = actions_of(session, &ids).await?;
     session.end_read().await?;
     Ok(Dump { tasks, live, results, attempts, actions })
+}
+
+async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {
+    session.fetch(sqlx::query(ACTIONS).bind(uuids(tasks))).await?.iter().map(action).collect()
 }
 
 fn action(row: &PgRow) -> Result<ActionRow, StoreError> {

@@ -3,7 +3,7 @@
 //! A completion reads rows that this very connection wrote a moment ago. They are kept here and used as long as
 //! `PRAGMA data_version`, read under the write lock, says that nobody else has written since.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use tasker_types::{StepNumber, StepState, TaskId};
 
@@ -22,11 +22,12 @@ pub(super) struct Cache {
     rows: usize,
 }
 
+/// Steps by their number, without room for more: most tasks have one live step.
 #[derive(Debug)]
 struct Kept {
     row: TaskRow,
-    live: BTreeMap<StepNumber, LiveStep>,
-    over: BTreeMap<StepNumber, (StepState, u32)>,
+    live: Vec<LiveStep>,
+    over: Vec<(StepNumber, StepState, u32)>,
 }
 
 impl Kept {
@@ -35,7 +36,32 @@ impl Kept {
     }
 
     fn is_running(&self) -> bool {
-        !self.row.state.is_over() && self.live.values().any(|row| row.state == StepState::Running)
+        !self.row.state.is_over() && self.live.iter().any(|row| row.state == StepState::Running)
+    }
+
+    fn live(&self, number: StepNumber) -> Result<usize, usize> {
+        self.live.binary_search_by_key(&number, |row| row.number)
+    }
+
+    fn over(&self, number: StepNumber) -> Result<usize, usize> {
+        self.over.binary_search_by_key(&number, |row| row.0)
+    }
+
+    fn put_live(&mut self, row: LiveStep) {
+        match self.live(row.number) {
+            Ok(at) => self.live[at] = row,
+            Err(at) => {
+                self.live.reserve_exact(1);
+                self.live.insert(at, row);
+            }
+        }
+    }
+
+    fn put_over(&mut self, number: StepNumber, outcome: StepState, attempt: u32) {
+        match self.over(number) {
+            Ok(at) => self.over[at] = (number, outcome, attempt),
+            Err(at) => self.over.insert(at, (number, outcome, attempt)),
+        }
     }
 }
 
@@ -69,9 +95,10 @@ impl Cache {
     /// Puts a step into a snapshot, wherever it stands.
     pub(super) fn load_step(&self, step: StepRef, snapshot: &mut Snapshot) {
         let Some(kept) = self.tasks.get(&step.task) else { return };
-        if let Some(row) = kept.live.get(&step.number) {
-            snapshot.load_live(row.clone());
-        } else if let Some(&(outcome, attempt)) = kept.over.get(&step.number) {
+        if let Ok(at) = kept.live(step.number) {
+            snapshot.load_live(kept.live[at].clone());
+        } else if let Ok(at) = kept.over(step.number) {
+            let (_, outcome, attempt) = kept.over[at];
             snapshot.load_over(step, outcome, attempt);
         }
     }
@@ -79,17 +106,16 @@ impl Cache {
     /// Puts every row of a task into a snapshot.
     pub(super) fn load_all(&self, task: TaskId, snapshot: &mut Snapshot) {
         let Some(kept) = self.tasks.get(&task) else { return };
-        kept.live.values().for_each(|row| snapshot.load_live(row.clone()));
-        for (&number, &(outcome, attempt)) in &kept.over {
+        kept.live.iter().for_each(|row| snapshot.load_live(row.clone()));
+        for &(number, outcome, attempt) in &kept.over {
             snapshot.load_over(StepRef { task, number }, outcome, attempt);
         }
     }
 
     /// Keeps a task that was read as a whole.
-    pub(super) fn keep(&mut self, row: TaskRow, live: Vec<LiveStep>, over: Vec<(StepNumber, StepState, u32)>) {
-        let live: BTreeMap<_, _> = live.into_iter().map(|row| (row.number, row)).collect();
-        let over: BTreeMap<_, _> =
-            over.into_iter().map(|(number, outcome, attempt)| (number, (outcome, attempt))).collect();
+    pub(super) fn keep(&mut self, row: TaskRow, mut live: Vec<LiveStep>, mut over: Vec<(StepNumber, StepState, u32)>) {
+        live.sort_unstable_by_key(|row| row.number);
+        over.sort_unstable_by_key(|row| row.0);
         self.forget(row.id);
         let kept = Kept { row, live, over };
         self.rows += kept.rows();
@@ -107,16 +133,16 @@ impl Cache {
             self.change(row.id, |kept| kept.row = row.clone());
         }
         for gone in &writes.live_deletes {
-            self.change(gone.task, |kept| _ = kept.live.remove(&gone.number));
+            self.change(gone.task, |kept| _ = kept.live(gone.number).map(|at| kept.live.remove(at)));
         }
         for row in writes.live_inserts.iter().chain(writes.live_updates.iter().map(|(row, _)| row)) {
-            self.change(row.task, |kept| _ = kept.live.insert(row.number, row.clone()));
+            self.change(row.task, |kept| kept.put_live(row.clone()));
         }
         for moved in &writes.reopened {
-            self.change(moved.task, |kept| _ = kept.over.remove(&moved.number));
+            self.change(moved.task, |kept| _ = kept.over(moved.number).map(|at| kept.over.remove(at)));
         }
         for row in &writes.results {
-            self.change(row.task, |kept| _ = kept.over.insert(row.number, (row.outcome, row.attempt)));
+            self.change(row.task, |kept| kept.put_over(row.number, row.outcome, row.attempt));
         }
         let touched = writes.new_tasks.iter().map(|(row, _)| row).chain(&writes.tasks).map(|row| row.id);
         for id in touched {

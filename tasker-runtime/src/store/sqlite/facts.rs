@@ -1,9 +1,11 @@
 //! What the file and SQLite say of themselves.
 
+use rusqlite::Connection;
+use rusqlite::types::FromSql;
 use serde::Serialize;
-use sqlx::{Decode, Sqlite, SqliteConnection, Type};
 
-use super::error::translate;
+use super::rows::value;
+use super::sql::{first, nothing};
 use crate::store::StoreError;
 
 /// What the file and SQLite say of themselves.
@@ -25,27 +27,25 @@ pub struct Facts {
     pub free_pages: i64,
 }
 
-pub(super) async fn read(connection: &mut SqliteConnection) -> Result<Facts, StoreError> {
-    let synchronous: i64 = one(connection, "PRAGMA synchronous").await?;
+pub(super) fn read(connection: &Connection) -> Result<Facts, StoreError> {
+    let synchronous: i64 = one(connection, "PRAGMA synchronous")?;
     Ok(Facts {
-        sqlite_version: one(connection, "SELECT sqlite_version()").await?,
-        schema_version: super::schema::schema_version(connection).await?,
-        journal_mode: one(connection, "PRAGMA journal_mode").await?,
+        sqlite_version: one(connection, "SELECT sqlite_version()")?,
+        schema_version: super::schema::schema_version(connection)?,
+        journal_mode: one(connection, "PRAGMA journal_mode")?,
         synchronous: match synchronous {
             0 => "OFF",
             1 => "NORMAL",
             2 => "FULL",
             _ => "EXTRA",
         },
-        page_bytes: one(connection, "PRAGMA page_size").await?,
-        pages: one(connection, "PRAGMA page_count").await?,
-        free_pages: one(connection, "PRAGMA freelist_count").await?,
+        page_bytes: one(connection, "PRAGMA page_size")?,
+        pages: one(connection, "PRAGMA page_count")?,
+        free_pages: one(connection, "PRAGMA freelist_count")?,
     })
 }
 
-async fn one<T>(connection: &mut SqliteConnection, sql: &'static str) -> Result<T, StoreError>
-where
-    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + Send + Unpin,
-{
-    sqlx::query_scalar(sql).fetch_one(connection).await.map_err(translate)
+fn one<T: FromSql>(connection: &Connection, sql: &str) -> Result<T, StoreError> {
+    let found = first(connection, sql, nothing, value)?;
+    found.ok_or_else(|| StoreError::Corrupt(format!("{sql}: no answer")))
 }

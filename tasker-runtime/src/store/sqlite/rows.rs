@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, Row};
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 use uuid::Uuid;
 
 use super::error::translate;
 use super::sql::Binder;
+use super::templates::Templates;
 use crate::core::{
     AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
 };
@@ -23,26 +24,27 @@ pub(super) const ATTEMPT: &str =
 
 /// A row whose columns are read in order.
 pub(super) struct Columns<'r> {
-    row: &'r SqliteRow,
+    row: &'r Row<'r>,
     next: usize,
 }
 
 impl<'r> Columns<'r> {
-    pub(super) fn of(row: &'r SqliteRow) -> Self {
+    pub(super) fn of(row: &'r Row<'r>) -> Self {
         Self { row, next: 0 }
     }
 
-    pub(super) fn from(row: &'r SqliteRow, first: usize) -> Self {
-        Self { row, next: first }
-    }
-
-    pub(super) fn get<T>(&mut self) -> Result<T, StoreError>
-    where
-        T: sqlx::Decode<'r, sqlx::Sqlite>,
-    {
+    pub(super) fn get<T: FromSql>(&mut self) -> Result<T, StoreError> {
         let at = self.next;
         self.next += 1;
-        self.row.try_get_unchecked(at).map_err(translate)
+        self.row.get(at).map_err(translate)
+    }
+
+    /// Text that is looked at where it stands.
+    pub(super) fn str(&mut self) -> Result<&'r str, StoreError> {
+        let at = self.next;
+        self.next += 1;
+        let value = self.row.get_ref(at).map_err(translate)?;
+        value.as_str().map_err(|error| StoreError::Corrupt(format!("a text: {error}")))
     }
 
     fn count(&mut self) -> Result<u32, StoreError> {
@@ -55,8 +57,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn uuid(&mut self) -> Result<Uuid, StoreError> {
-        let bytes: &[u8] = self.get()?;
-        Uuid::from_slice(bytes).map_err(|error| StoreError::Corrupt(format!("an id: {error}")))
+        self.get().map(Uuid::from_bytes)
     }
 
     pub(super) fn number(&mut self) -> Result<StepNumber, StoreError> {
@@ -64,12 +65,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn worker(&mut self) -> Result<Option<WorkerId>, StoreError> {
-        let bytes: Option<&[u8]> = self.get()?;
-        bytes
-            .map(|bytes| {
-                Uuid::from_slice(bytes).map(WorkerId).map_err(|error| StoreError::Corrupt(format!("a worker: {error}")))
-            })
-            .transpose()
+        Ok(self.get::<Option<[u8; 16]>>()?.map(|bytes| WorkerId(Uuid::from_bytes(bytes))))
     }
 
     pub(super) fn time(&mut self) -> Result<Timestamp, StoreError> {
@@ -81,7 +77,7 @@ impl<'r> Columns<'r> {
     }
 
     pub(super) fn text(&mut self) -> Result<Option<Arc<str>>, StoreError> {
-        Ok(self.get::<Option<&str>>()?.map(Into::into))
+        self.get()
     }
 
     pub(super) fn code<T>(&mut self, from: fn(i16) -> Option<T>) -> Result<T, StoreError> {
@@ -90,9 +86,14 @@ impl<'r> Columns<'r> {
     }
 }
 
+/// The next column.
+pub(super) fn value<T: FromSql>(columns: &mut Columns<'_>) -> Result<T, StoreError> {
+    columns.get()
+}
+
 /// A row of `TASK`, but for its template.
 pub(super) struct BareTask {
-    pub(super) template: i64,
+    template: i64,
     row: (TaskId, TaskState, u32, u32, i16, Timestamp, Option<Timestamp>, Option<Timestamp>),
 }
 
@@ -107,7 +108,13 @@ impl BareTask {
         })
     }
 
-    pub(super) fn with(self, pinned: Arc<Pinned>) -> TaskRow {
+    /// With its template, which is read where this process has not met it yet.
+    pub(super) fn pinned(self, connection: &Connection, templates: &Templates) -> Result<TaskRow, StoreError> {
+        let pinned = templates.by_id(connection, self.template)?;
+        Ok(self.with(pinned))
+    }
+
+    fn with(self, pinned: Arc<Pinned>) -> TaskRow {
         let (id, state, open_steps, runnable, priority, created_at, started_at, finished_at) = self.row;
         TaskRow { id, pinned, state, open_steps, runnable, priority, created_at, started_at, finished_at }
     }
@@ -115,7 +122,7 @@ impl BareTask {
 
 pub(super) fn input(columns: &mut Columns<'_>) -> Result<TaskInput, StoreError> {
     Ok(TaskInput {
-        context: columns.get::<&str>()?.into(),
+        context: columns.get()?,
         correlation_id: columns.get()?,
         initiator: columns.get()?,
         source_system: columns.get()?,
@@ -123,8 +130,7 @@ pub(super) fn input(columns: &mut Columns<'_>) -> Result<TaskInput, StoreError> 
     })
 }
 
-pub(super) fn live(row: &SqliteRow) -> Result<LiveStep, StoreError> {
-    let c = &mut Columns::of(row);
+pub(super) fn live(c: &mut Columns<'_>) -> Result<LiveStep, StoreError> {
     Ok(LiveStep {
         task: c.task()?,
         number: c.number()?,
@@ -143,8 +149,7 @@ pub(super) fn live(row: &SqliteRow) -> Result<LiveStep, StoreError> {
     })
 }
 
-pub(super) fn result(row: &SqliteRow) -> Result<ResultRow, StoreError> {
-    let c = &mut Columns::of(row);
+pub(super) fn result(c: &mut Columns<'_>) -> Result<ResultRow, StoreError> {
     Ok(ResultRow {
         task: c.task()?,
         number: c.number()?,
@@ -160,8 +165,7 @@ pub(super) fn result(row: &SqliteRow) -> Result<ResultRow, StoreError> {
     })
 }
 
-pub(super) fn attempt(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
-    let c = &mut Columns::of(row);
+pub(super) fn attempt(c: &mut Columns<'_>) -> Result<AttemptRow, StoreError> {
     Ok(AttemptRow {
         task: c.task()?,
         number: c.number()?,
@@ -176,23 +180,23 @@ pub(super) fn attempt(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
     })
 }
 
-pub(super) fn id(task: TaskId) -> Vec<u8> {
-    task.uuid().as_bytes().to_vec()
+pub(super) fn id(task: TaskId) -> [u8; 16] {
+    task.uuid().into_bytes()
 }
 
-pub(super) fn worker(worker: Option<WorkerId>) -> Option<Vec<u8>> {
-    worker.map(|worker| worker.0.as_bytes().to_vec())
+pub(super) fn worker(worker: Option<WorkerId>) -> Option<[u8; 16]> {
+    worker.map(|worker| worker.0.into_bytes())
 }
 
 fn micros(time: Option<Timestamp>) -> Option<i64> {
     time.map(Timestamp::as_micros)
 }
 
-pub(super) fn bind_step(step: &StepRef, to: &mut Binder) {
+pub(super) fn bind_step(step: &StepRef, to: &mut Binder<'_, '_>) {
     to.add(id(step.task)).add(i64::from(step.number.0));
 }
 
-pub(super) fn bind_live(row: &LiveStep, to: &mut Binder) {
+pub(super) fn bind_live(row: &LiveStep, to: &mut Binder<'_, '_>) {
     to.add(id(row.task))
         .add(i64::from(row.number.0))
         .add(row.state.code())
@@ -202,17 +206,17 @@ pub(super) fn bind_live(row: &LiveStep, to: &mut Binder) {
     to.add(row.ready_at.as_micros()).add(row.held).add(worker(row.claimed_by)).add(micros(row.claimed_at));
 }
 
-pub(super) fn bind_result(row: &ResultRow, to: &mut Binder) {
+pub(super) fn bind_result(row: &ResultRow, to: &mut Binder<'_, '_>) {
     to.add(id(row.task))
         .add(i64::from(row.number.0))
         .add(row.outcome.code())
         .add(row.cause.code())
         .add(i64::from(row.attempt));
     to.add(worker(row.worker)).add(micros(row.ready_at)).add(micros(row.claimed_at)).add(row.finished_at.as_micros());
-    to.add(row.result.clone()).add(row.detail.clone());
+    to.add(&row.result).add(&row.detail);
 }
 
-pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder) {
+pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder<'_, '_>) {
     to.add(id(row.task))
         .add(i64::from(row.number.0))
         .add(i64::from(row.attempt))
@@ -222,10 +226,10 @@ pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder) {
         .add(micros(row.claimed_at))
         .add(row.finished_at.as_micros())
         .add(micros(row.retry_at))
-        .add(row.detail.clone());
+        .add(&row.detail);
 }
 
-pub(super) fn bind_task(row: &TaskRow, to: &mut Binder) {
+pub(super) fn bind_task(row: &TaskRow, to: &mut Binder<'_, '_>) {
     to.add(id(row.id))
         .add(row.pinned.id.0)
         .add(row.state.code())

@@ -6,5 +6,5 @@ mod differential;
 mod fault;
 mod file;
 mod lock;
-mod plan;
+pub(super) mod plan;
 mod settings;

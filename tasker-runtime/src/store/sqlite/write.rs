@@ -1,97 +1,74 @@
-//! What a batch writes: a few scripts, each with as many statements as have about as many rows.
+//! What a batch writes: each kind of row with a statement of its own.
 
-use sqlx::SqliteConnection;
+use rusqlite::Connection;
 use tasker_types::Timestamp;
 
-use super::error::translate;
 use super::rows::{self, id};
-use super::sql::{Binder, Script, Values};
-use crate::core::{ActionRow, Fence, LiveStep, NewTask, StepRef, TaskRow, Writes};
+use super::sql::{Binder, execute_all};
+use crate::core::{ActionRow, Fence, LiveStep, NewTask, Reopened, TaskRow, Writes};
 use crate::store::StoreError;
 
-pub(super) const NEW_TASKS: Values<'_> = Values::insert("INSERT INTO tasks SELECT * FROM (VALUES ", 9);
-pub(super) const INPUTS: Values<'_> = Values::insert("INSERT INTO task_inputs SELECT * FROM (VALUES ", 6);
-pub(super) const TASKS: Values<'_> = Values::new(
-    "UPDATE tasks SET state = v.column2, open_steps = v.column3, runnable = v.column4, started_at = v.column5, \
-     finished_at = v.column6 FROM (VALUES ",
-    6,
-    ") AS v WHERE tasks.id = v.column1",
-);
-pub(super) const GONE: Values<'_> = Values::new("DELETE FROM live_steps WHERE (task, number) IN (VALUES ", 2, ")");
-pub(super) const LIVE: Values<'_> = Values::insert("INSERT INTO live_steps SELECT * FROM (VALUES ", 14);
-pub(super) const CHANGED: Values<'_> = Values::new(
-    "UPDATE live_steps SET state = v.column3, attempt = v.column4, failures = v.column5, losses = v.column6, \
-     unmet = v.column7, met = v.column8, ready_at = v.column9, held = v.column10, claimed_by = v.column11, \
-     claimed_at = v.column12 FROM (VALUES ",
-    14,
-    ") AS v WHERE live_steps.task = v.column1 AND live_steps.number = v.column2 AND live_steps.attempt = v.column13 \
-     AND live_steps.claimed_by IS v.column14",
-);
-pub(super) const RESULTS: Values<'_> = Values::insert("INSERT INTO step_results SELECT * FROM (VALUES ", 11);
-pub(super) const ATTEMPTS: Values<'_> = Values::insert("INSERT INTO step_attempts SELECT * FROM (VALUES ", 10);
-pub(super) const ACTIONS: Values<'_> = Values::insert("INSERT INTO actions SELECT * FROM (VALUES ", 7);
+pub(super) const NEW_TASKS: &str = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const INPUTS: &str = "INSERT INTO task_inputs VALUES (?, ?, ?, ?, ?, ?)";
+pub(super) const TASKS: &str =
+    "UPDATE tasks SET state = ?2, open_steps = ?3, runnable = ?4, started_at = ?5, finished_at = ?6 WHERE id = ?1";
+pub(super) const GONE: &str = "DELETE FROM live_steps WHERE task = ? AND number = ?";
+pub(super) const LIVE: &str = "INSERT INTO live_steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const CHANGED: &str = "UPDATE live_steps SET state = ?3, attempt = ?4, failures = ?5, losses = ?6, unmet = ?7, met = ?8, \
+                                  ready_at = ?9, held = ?10, claimed_by = ?11, claimed_at = ?12 \
+                                  WHERE task = ?1 AND number = ?2 AND attempt = ?13 AND claimed_by IS ?14";
+pub(super) const RESULTS: &str = "INSERT INTO step_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const ATTEMPTS: &str = "INSERT INTO step_attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const ACTIONS: &str = "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?)";
 
-/// Writes all of it and commits. The write lock has been held since the rows were loaded, when this connection had
-/// written `written` rows, so what was loaded still stands: each row is found, or the file is damaged.
-pub(super) async fn write_and_commit(
-    connection: &mut SqliteConnection,
-    writes: &Writes,
-    written: i64,
-) -> Result<(), StoreError> {
-    for moved in &writes.reopened {
-        reopen(connection, StepRef { task: moved.task, number: moved.number }).await?;
-    }
-    let mut script = Script::default();
-    script.add(&NEW_TASKS, &writes.new_tasks, |(row, _), to| rows::bind_task(row, to))?;
-    script.add(&INPUTS, &writes.new_tasks, bind_input)?;
-    script.add(&TASKS, &writes.tasks, bind_change)?;
-    script.add(&GONE, &writes.live_deletes, bind_gone)?;
-    script.add(&LIVE, &writes.live_inserts, rows::bind_live)?;
-    script.add(&CHANGED, &writes.live_updates, bind_live_change)?;
-    script.add(&RESULTS, &writes.results, rows::bind_result)?;
-    script.add(&ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
-    script.add(&ACTIONS, &writes.actions, bind_action)?;
-    script.commit(connection, written + MOVES * i64::try_from(writes.reopened.len()).unwrap_or(i64::MAX)).await
+/// Writes all of it. The write lock has been held since the rows were loaded, so what was loaded still stands: each row is
+/// found, or the file is damaged.
+pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
+    execute_all(c, REOPENED, &writes.reopened, bind_reopened)?;
+    execute_all(c, NO_RESULT, &writes.reopened, bind_reopened)?;
+    execute_all(c, NEW_TASKS, &writes.new_tasks, |(row, _), to| rows::bind_task(row, to))?;
+    execute_all(c, INPUTS, &writes.new_tasks, bind_input)?;
+    execute_all(c, TASKS, &writes.tasks, bind_change)?;
+    execute_all(c, GONE, &writes.live_deletes, bind_gone)?;
+    execute_all(c, LIVE, &writes.live_inserts, rows::bind_live)?;
+    execute_all(c, CHANGED, &writes.live_updates, bind_live_change)?;
+    execute_all(c, RESULTS, &writes.results, rows::bind_result)?;
+    execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
+    execute_all(c, ACTIONS, &writes.actions, bind_action)
 }
 
-/// Rows that [`reopen`] writes: one is copied, one is deleted.
-const MOVES: i64 = 2;
+/// A result that an operator reopens becomes an attempt.
+const REOPENED: &str = "INSERT INTO step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, finished_at, NULL, \
+                        detail FROM step_results WHERE task = ? AND number = ?";
+const NO_RESULT: &str = "DELETE FROM step_results WHERE task = ? AND number = ?";
 
-fn bind_input((row, new): &(TaskRow, Box<NewTask>), to: &mut Binder) {
+fn bind_reopened(row: &Reopened, to: &mut Binder<'_, '_>) {
+    to.add(id(row.task)).add(row.number.0);
+}
+
+fn bind_input((row, new): &(TaskRow, Box<NewTask>), to: &mut Binder<'_, '_>) {
     let input = &new.input;
     to.add(id(row.id)).add(&*input.context).add(&*input.correlation_id);
     to.add(&*input.initiator).add(&*input.source_system).add(&*input.reason);
 }
 
-fn bind_change(row: &TaskRow, to: &mut Binder) {
+fn bind_change(row: &TaskRow, to: &mut Binder<'_, '_>) {
     to.add(id(row.id)).add(row.state.code()).add(i64::from(row.open_steps)).add(i64::from(row.runnable));
     to.add(row.started_at.map(Timestamp::as_micros)).add(row.finished_at.map(Timestamp::as_micros));
 }
 
-fn bind_gone(row: &Fence, to: &mut Binder) {
+fn bind_gone(row: &Fence, to: &mut Binder<'_, '_>) {
     to.add(id(row.task)).add(i64::from(row.number.0));
 }
 
-fn bind_live_change((row, fence): &(LiveStep, Fence), to: &mut Binder) {
+fn bind_live_change((row, fence): &(LiveStep, Fence), to: &mut Binder<'_, '_>) {
     to.add(id(row.task)).add(i64::from(row.number.0)).add(row.state.code()).add(i64::from(row.attempt));
     to.add(i64::from(row.failures)).add(i64::from(row.losses)).add(i64::from(row.unmet)).add(row.met);
     to.add(row.ready_at.as_micros()).add(row.held).add(rows::worker(row.claimed_by));
     to.add(row.claimed_at.map(Timestamp::as_micros)).add(i64::from(fence.attempt)).add(rows::worker(fence.claimed_by));
 }
 
-fn bind_action(row: &ActionRow, to: &mut Binder) {
-    to.add(row.id.as_bytes().to_vec()).add(id(row.task)).add(row.number.map(|number| i64::from(number.0)));
+fn bind_action(row: &ActionRow, to: &mut Binder<'_, '_>) {
+    to.add(*row.id.as_bytes()).add(id(row.task)).add(row.number.map(|number| i64::from(number.0)));
     to.add(row.kind).add(&*row.actor).add(&*row.reason).add(row.at.as_micros());
-}
-
-async fn reopen(connection: &mut SqliteConnection, step: StepRef) -> Result<(), StoreError> {
-    let copy = "INSERT INTO step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, finished_at, NULL, \
-                detail FROM step_results WHERE task = ? AND number = ?";
-    let (task, number) = (id(step.task), i64::from(step.number.0));
-    sqlx::query(copy).bind(&task).bind(number).execute(&mut *connection).await.map_err(translate)?;
-    let gone = sqlx::query("DELETE FROM step_results WHERE task = ? AND number = ?").bind(&task).bind(number);
-    match gone.execute(&mut *connection).await.map_err(translate)?.rows_affected() {
-        1 => Ok(()),
-        _ => Err(StoreError::Corrupt(format!("step {} of task {} has no result to reopen", step.number, step.task))),
-    }
 }

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection as _, SqliteConnection};
+use rusqlite::Connection;
 use tasker_types::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::cache::Cache;
 use super::error::{translate, unless_committed};
+use super::load::VERSION;
+use super::rows::value;
+use super::sql::{execute_one, first, nothing};
 use super::templates::Templates;
 use super::{claim, prune, transact};
 use crate::core::{Batch, Pinned, ResolvedTemplate};
@@ -37,13 +40,12 @@ pub(super) enum Job {
 pub(super) struct Writer(mpsc::Sender<Job>);
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, templates: Arc<Templates>) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, templates: Arc<Templates>) -> Result<Self, StoreError> {
         let (sender, jobs) = mpsc::channel(QUEUE_LENGTH);
-        let failed =
-            |error: std::io::Error| StoreError::Open(format!("the writer's thread cannot be started: {error}"));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name("tasker-writer".to_owned());
-        thread.spawn(move || runtime.block_on(run(connection, templates, jobs))).map_err(failed)?;
+        thread
+            .spawn(move || run(connection, &templates, jobs))
+            .map_err(|error| StoreError::Open(format!("the writer's thread cannot be started: {error}")))?;
         Ok(Self(sender))
     }
 
@@ -55,51 +57,51 @@ impl Writer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jobs: mpsc::Receiver<Job>) {
+fn run(connection: Connection, templates: &Templates, mut jobs: mpsc::Receiver<Job>) {
     let mut cache = Cache::default();
-    while let Some(job) = jobs.recv().await {
-        let c = &mut connection;
+    while let Some(job) = jobs.blocking_recv() {
+        let c = &connection;
         // A caller who went away does not want the answer: what was done stays done.
         match job {
             Job::Transact(batch, answer) => {
-                let outcome = transact::transact(c, &templates, &mut cache, &batch).await;
+                let outcome = transact::transact(c, templates, &mut cache, &batch);
                 if outcome.is_err() {
                     cache.clear();
                 }
-                _ = answer.send(whole(outcome, c).await);
+                _ = answer.send(whole(outcome, c));
             }
             Job::Claim(request, answer) => {
-                let outcome = claim::claim(c, &templates, &request).await;
+                let outcome = claim::claim(c, templates, &request);
                 match &outcome {
                     Ok(claims) => claims.claimed.iter().for_each(|claimed| cache.forget(claimed.task)),
                     Err(_) => cache.clear(),
                 }
-                _ = answer.send(whole(outcome, c).await);
+                _ = answer.send(whole(outcome, c));
             }
             Job::Due(now, answer) => {
-                let outcome = claim::due(c, now).await;
+                let outcome = claim::due(c, now);
                 if !outcome.as_ref().is_ok_and(|due| due.ready == 0) {
                     cache.clear();
                 }
-                _ = answer.send(whole(outcome, c).await);
+                _ = answer.send(whole(outcome, c));
             }
             Job::Pin(template, now, answer) => {
-                _ = answer.send(whole(templates.pin(c, *template, now).await, c).await);
+                _ = answer.send(whole(templates.pin(c, *template, now), c));
             }
             Job::Prune(before, limit, answer) => {
-                let outcome = prune::prune(c, before, limit).await;
+                let outcome = prune::prune(c, before, limit);
                 // A task that was asked for in vain is kept though it is over.
                 if !outcome.as_ref().is_ok_and(|&pruned| pruned == 0) {
                     cache.clear();
                 }
-                _ = answer.send(whole(outcome, c).await);
+                _ = answer.send(whole(outcome, c));
             }
-            Job::Version(answer) => _ = answer.send(version(c).await),
+            Job::Version(answer) => _ = answer.send(version(c)),
             #[cfg(test)]
-            Job::Ask(sql, answer) => _ = answer.send(ask(c, &sql).await),
+            Job::Ask(sql, answer) => _ = answer.send(ask(c, &sql)),
             Job::Close(answer) => {
                 // The last connection that closes moves the WAL into the file.
-                _ = answer.send(connection.close().await.map_err(translate));
+                _ = answer.send(connection.close().map_err(|(_, error)| translate(error)));
                 return;
             }
         }
@@ -107,31 +109,40 @@ async fn run(mut connection: SqliteConnection, templates: Arc<Templates>, mut jo
 }
 
 /// What was done of a failed transaction is undone.
-async fn whole<T>(outcome: Result<T, StoreError>, connection: &mut SqliteConnection) -> Result<T, StoreError> {
+fn whole<T>(outcome: Result<T, StoreError>, connection: &Connection) -> Result<T, StoreError> {
     if outcome.is_err() {
         // "No transaction is active" is the one failure that this can meet: SQLite had rolled back by itself.
-        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+        let _ = connection.execute_batch("ROLLBACK");
     }
     outcome
 }
 
-async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
-    sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await.map_err(translate)
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(first(connection, VERSION, nothing, value)?.unwrap_or_default())
 }
 
 /// Takes the write lock at once: a transaction that reads first and writes later could be refused half-way.
-pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("BEGIN IMMEDIATE").execute(connection).await.map(drop).map_err(translate)
+pub(super) fn begin(connection: &Connection) -> Result<(), StoreError> {
+    execute_one(connection, "BEGIN IMMEDIATE", nothing).map(drop)
 }
 
-pub(super) async fn commit(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    sqlx::query("COMMIT").execute(connection).await.map(drop).map_err(unless_committed)
+pub(super) fn commit(connection: &Connection) -> Result<(), StoreError> {
+    connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute(())).map(drop).map_err(unless_committed)
 }
 
 #[cfg(test)]
-async fn ask(connection: &mut SqliteConnection, sql: &str) -> Result<Vec<String>, StoreError> {
-    use sqlx::{AssertSqlSafe, Row as _};
+fn ask(connection: &Connection, sql: &str) -> Result<Vec<String>, StoreError> {
+    use rusqlite::types::ValueRef;
 
-    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(translate)?;
-    rows.iter().map(|row| row.try_get_unchecked(row.len() - 1).map_err(translate)).collect()
+    let mut statement = connection.prepare(sql).map_err(translate)?;
+    let last = statement.column_count() - 1;
+    let mut rows = statement.raw_query();
+    let mut told = Vec::new();
+    while let Some(row) = rows.next().map_err(translate)? {
+        told.push(match row.get_ref(last).map_err(translate)? {
+            ValueRef::Integer(number) => number.to_string(),
+            value => value.as_str().unwrap_or_default().to_owned(),
+        });
+    }
+    Ok(told)
 }

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use rusqlite::Connection;
 
 use crate::store::sqlite::writer::Job;
 use crate::store::sqlite::{Durability, SqliteOptions, SqliteStore};
@@ -33,9 +32,10 @@ impl Folder {
     }
 
     /// A connection beside those of a store.
-    pub(super) async fn connect(&self) -> SqliteConnection {
-        let options = SqliteConnectOptions::new().filename(self.database()).busy_timeout(Duration::ZERO);
-        SqliteConnection::connect_with(&options).await.unwrap()
+    pub(super) fn connect(&self) -> Connection {
+        let connection = Connection::open(self.database()).unwrap();
+        connection.busy_timeout(Duration::ZERO).unwrap();
+        connection
     }
 }
 
@@ -52,8 +52,8 @@ pub(super) async fn open() -> (SqliteStore, Folder) {
 }
 
 /// Runs statements on a connection beside those of a store.
-pub(super) async fn run(connection: &mut SqliteConnection, sql: &str) {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap();
+pub(super) fn run(connection: &mut Connection, sql: &str) {
+    connection.execute_batch(sql).unwrap();
 }
 
 /// What the store's writer answers to a statement.

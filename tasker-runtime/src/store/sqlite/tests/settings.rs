@@ -99,14 +99,14 @@ async fn a_held_step_is_not_claimed_and_not_made_ready() {
     let (store, folder) = open().await;
     let mut w = World::new(&store);
     let id = w.start(1, roots(2)).await;
-    run(&mut folder.connect().await, "UPDATE live_steps SET held = 1 WHERE number = 0").await;
+    run(&mut folder.connect(), "UPDATE live_steps SET held = 1 WHERE number = 0");
     let claims = w.claim(worker(1), 100).await;
     assert_eq!(claims.iter().map(|claim| claim.live.number.0).collect::<Vec<_>>(), [1]);
     w.one(fail(&claims[0])).await.unwrap();
-    run(&mut folder.connect().await, "UPDATE live_steps SET held = 1").await;
+    run(&mut folder.connect(), "UPDATE live_steps SET held = 1");
     w.pass(1_000_000);
     assert_eq!(w.due().await, Due::default());
-    run(&mut folder.connect().await, "UPDATE live_steps SET held = 0").await;
+    run(&mut folder.connect(), "UPDATE live_steps SET held = 0");
     assert_eq!(w.due().await.ready, 1);
     assert_eq!(w.claim(worker(1), 100).await.len(), 2);
     assert_eq!(w.states(id), [StepState::Running; 2]);
