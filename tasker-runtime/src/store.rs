@@ -5,6 +5,9 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod contract;
+#[cfg(test)]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod differential;
 mod error;
 mod memory;
 #[cfg(feature = "postgres")]

@@ -28,8 +28,8 @@ macro_rules! probe {
         )
     };
 }
-const FRESH: &str = probe!("l.losses = 0");
-const LOSSY: &str = probe!("l.losses > 0");
+pub(super) const FRESH: &str = probe!("l.losses = 0");
+pub(super) const LOSSY: &str = probe!("l.losses > 0");
 
 /// Takes the steps that nobody else is about to change. Where a step's task is pending still, its row is taken too, as
 /// its state changes with this claim; where another transaction has it, the step is left for the next claim.
@@ -51,12 +51,13 @@ const TAKE: &str = concat!(
     ", t.template"
 );
 
-const NEXT_DUE: &str =
+pub(super) const NEXT_DUE: &str =
     "SELECT l.ready_at FROM tasker.live_steps AS l WHERE l.state = 3 AND NOT l.held ORDER BY l.ready_at LIMIT 1";
-const DUE: &str = "WITH due AS MATERIALIZED (SELECT l.task, l.number FROM tasker.live_steps AS l WHERE l.state = 3 \
-                   AND NOT l.held AND l.ready_at <= $1 ORDER BY l.ready_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
-                   UPDATE tasker.live_steps AS l SET state = 1 FROM due AS d \
-                   WHERE l.task = d.task AND l.number = d.number RETURNING 1";
+/// By where the locked rows stand: a join with the table may read all of it where many retries are due at once.
+pub(super) const DUE: &str = "WITH due AS MATERIALIZED (SELECT l.ctid FROM tasker.live_steps AS l WHERE l.state = 3 \
+                              AND NOT l.held AND l.ready_at <= $1 ORDER BY l.ready_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                              UPDATE tasker.live_steps AS l SET state = 1 \
+                              WHERE l.ctid = ANY(ARRAY(SELECT d.ctid FROM due AS d)) AND l.state = 3 RETURNING 1";
 
 pub(super) async fn claim(
     session: &mut Session,

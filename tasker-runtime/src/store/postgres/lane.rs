@@ -88,7 +88,7 @@ impl Lanes {
         let barrier = Arc::new(Barrier::new(self.width + 1));
         for _ in 0..self.width {
             let barrier = barrier.clone();
-            self.send(Box::new(move |_| Box::pin(async move { drop(barrier.wait().await) }))).await?;
+            self.send(Box::new(move |_| Box::pin(async move { _ = barrier.wait().await }))).await?;
         }
         barrier.wait().await;
         Ok(())
