@@ -5,8 +5,13 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod contract;
+#[cfg(test)]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod differential;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod read;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

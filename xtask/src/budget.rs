@@ -11,7 +11,8 @@ const LOCKED_PACKAGES_MAX: usize = 250;
 /// The most packages that a library of handlers compiles.
 const HANDLER_PACKAGES_MAX: usize = 70;
 /// What a library of handlers must not compile.
-const NOT_FOR_HANDLERS: &[&str] = &["rusqlite", "sqlx", "sqlx-core", "libsqlite3-sys", "clap", "indicatif", "toml"];
+const NOT_FOR_HANDLERS: &[&str] =
+    &["rusqlite", "libsqlite3-sys", "sqlx", "sqlx-core", "sqlx-postgres", "rustls", "clap", "indicatif", "toml"];
 /// What nothing here may depend on.
 const BANNED: &[&str] = &["serde_yaml", "openssl", "openssl-sys", "native-tls", "aws-lc-rs", "aws-lc-sys"];
 

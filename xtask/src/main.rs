@@ -1,17 +1,20 @@
-//! What a developer runs: `cargo xtask lint | test | bless | bench`. It needs nothing installed beside Rust itself.
+//! What a developer runs: `cargo xtask lint | test | bless | bench`. It needs nothing installed beside Rust itself, and
+//! PostgreSQL for the tests of that store.
 
 mod budget;
 mod build_cost;
+mod postgres;
 mod run;
 mod tidy;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use run::{cargo, has_nextest, section};
 
 const HELP: &str = "\
 cargo xtask lint            fmt, clippy, docs, tidy, budgets
-cargo xtask test            every test
+cargo xtask test            every test, on both databases
+cargo xtask postgres -- ..  a command beside a PostgreSQL server of its own, which TASKER_TEST_POSTGRES names
 cargo xtask bless           write down anew what the compile-fail tests print
 cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
 cargo xtask bench build     measure what `#[step_handler]` costs to build";
@@ -23,6 +26,7 @@ fn main() -> Result<()> {
     match verb.as_str() {
         "lint" => lint(),
         "test" => test(),
+        "postgres" => postgres::with_server(&rest),
         "bless" => bless(),
         "bench" if rest == ["build"] => build_cost::measure(),
         "bench" => bench(&rest),
@@ -45,12 +49,37 @@ fn lint() -> Result<()> {
 }
 
 fn test() -> Result<()> {
+    section("PostgreSQL")?;
+    let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
+    let has_server = server.is_some() || std::env::var_os(postgres::VARIABLE).is_some();
+    let skipped = std::env::temp_dir().join(format!("tasker-not-run-{}", std::process::id()));
+    let mut environment = vec![(SKIPPED, skipped.to_string_lossy().into_owned())];
+    environment.extend(server.as_ref().map(|server| (postgres::VARIABLE, server.url().to_owned())));
+    let outcome = run_tests(&environment);
+    drop(server);
+    let count = std::fs::read_to_string(&skipped).map_or(0, |names| names.lines().count());
+    // It is there only where a test was skipped.
+    let _ = std::fs::remove_file(&skipped);
+    outcome?;
+    if !has_server {
+        section("not run")?;
+        run::say(&format!("{count} tests of PostgreSQL were not run; to have it: {}", postgres::install_command()))?;
+        ensure!(std::env::var_os("CI").is_none(), "nothing may be left out where CI is set");
+    }
+    Ok(())
+}
+
+/// The file in which tests that skip themselves write their names.
+const SKIPPED: &str = "TASKER_TEST_SKIPPED";
+
+fn run_tests(environment: &[(&str, String)]) -> Result<()> {
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     section("tests")?;
     // Cases of the compiler are a package of their own, and run below.
     let tests = if has_nextest() { "nextest run" } else { "test --lib --bins --tests" };
     let which = "--workspace --exclude tasker-ui-tests --all-features --locked --no-fail-fast";
     let arguments: Vec<&str> = tests.split(' ').chain(which.split(' ')).collect();
-    cargo(&arguments, &[])?;
+    cargo(&arguments, &environment)?;
     section("what misuse of the macros gets")?;
     cargo(&["test", "--package", "tasker-ui-tests", "--locked", "--test", "ui"], &[])?;
     section("examples in the docs")?;

@@ -75,6 +75,9 @@ pub trait Store: Send + Sync + 'static {
     /// Deletes tasks that ended before this moment: at most `limit`. Tells how many.
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
+    /// Waits until every call that was made before is done or will never be, also those whose callers went away.
+    async fn settled(&self) -> Result<(), StoreError>;
+
     /// All rows of the tasks after `after` in the order of their ids: at most `limit` tasks.
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError>;
 }

@@ -258,6 +258,10 @@ impl Store for MemoryStore {
         Ok(0)
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state();
         let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < ended_before);

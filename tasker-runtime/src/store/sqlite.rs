@@ -259,6 +259,11 @@ impl Store for SqliteStore {
         self.writer.ask(Job::Version).await
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        // The writer does one thing after the other.
+        self.writer.ask(Job::Version).await.map(drop)
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.writer.ask(|answer| Job::Prune(ended_before, limit, answer)).await
     }

@@ -107,6 +107,10 @@ impl Store for Lossy {
         self.store.version().await
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        self.store.settled().await
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.store.prune(ended_before, limit).await
     }

@@ -28,8 +28,8 @@ async fn dropped<T>(times: usize, call: impl Future<Output = T>) -> bool {
 }
 
 /// Whatever was asked for before this is done or will never be.
-async fn settled(store: &dyn Store, w: &World<'_, dyn Store + '_>) {
-    store.due(w.now).await.unwrap();
+async fn settled(store: &dyn Store) {
+    store.settled().await.unwrap();
 }
 
 pub async fn a_dropped_submit_happened_or_did_not(store: &dyn Store) {
@@ -40,7 +40,7 @@ pub async fn a_dropped_submit_happened_or_did_not(store: &dyn Store) {
         let commands = vec![submit(task(number), &pinned), submit(task(100 + number), &pinned)];
         let batch = Batch { commands: commands.into(), capacity: None, now: Some(w.now) };
         let ended = dropped(polls, store.transact(batch)).await;
-        settled(store, &w).await;
+        settled(store).await;
         w.look(1).await;
         let there = |number| w.rows.tasks.iter().any(|row| row.id == task(number));
         assert_eq!(there(number), there(100 + number), "both or none");
@@ -58,7 +58,7 @@ pub async fn a_dropped_outcome_happened_or_did_not(store: &dyn Store) {
         let capacity = Capacity { worker: worker(1), free: 2, queues: w.queues.clone(), continued: 0 };
         let batch = Batch { commands: [complete(&claim)].into(), capacity: Some(capacity), now: Some(w.now) };
         let ended = dropped(polls, store.transact(batch)).await;
-        settled(store, &w).await;
+        settled(store).await;
         w.look(2).await;
         let done = w.states(id)[0] == StepState::Completed;
         assert!(done || !ended);
@@ -78,7 +78,7 @@ pub async fn a_dropped_claim_happened_or_did_not(store: &dyn Store) {
         let id = task(u32::try_from(polls).unwrap());
         w.one(submit(id, &pinned)).await.unwrap();
         let ended = dropped(polls, store.claim(w.request(worker(1)))).await;
-        settled(store, &w).await;
+        settled(store).await;
         w.look(1).await;
         let held = w.live(id, 0).unwrap().clone();
         let taken = held.state == StepState::Running;
@@ -102,7 +102,7 @@ pub async fn dropped_maintenance_leaves_the_store_whole(store: &dyn Store) {
         dropped(polls, store.due(w.now)).await;
         dropped(polls, store.prune(w.now, 10)).await;
         dropped(polls, store.version()).await;
-        settled(store, &w).await;
+        settled(store).await;
         w.look(0).await;
     }
     let names = store.list_templates().await.unwrap();

@@ -35,8 +35,9 @@ async fn runs_with(store: &dyn Store, value: &Value, text: &str) {
 }
 
 pub async fn text_is_given_back_as_it_was(store: &dyn Store) {
-    let text = "NUL \0, quotes ' \" \\, lines \r\n\t, \u{1}\u{7f}, ? $1 :a --, grüße 你好 🦀, \u{feff}\u{202e}";
-    runs_with(store, &json!({ text: [text, "", null, true, -0.5, 1e300, u64::MAX, i64::MIN] }), text).await;
+    // Text with a NUL is refused before it reaches a store; JSON spells it out.
+    let text = "quotes ' \" \\, lines \r\n\t, \u{1}\u{7f}, ? $1 :a --, grüße 你好 🦀, \u{feff}\u{202e}";
+    runs_with(store, &json!({ text: [text, "NUL \0", "", null, true, -0.5, 1e300, u64::MAX, i64::MIN] }), text).await;
 }
 
 pub async fn large_values_are_given_back_as_they_were(store: &dyn Store) {

@@ -189,6 +189,10 @@ impl Store for Mortal {
         self.store.counts().await
     }
 
+    async fn settled(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn version(&self) -> Result<i64, StoreError> {
         self.store.version().await
     }

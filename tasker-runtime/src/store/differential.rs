@@ -1,0 +1,250 @@
+//! The same calls, into memory and into a file that two processes share, give the same answers and the same rows.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tasker_types::{StepNumber, TaskState};
+
+use crate::core::{Batch, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
+use crate::store::conformance::sample::{
+    at, cancel, chain, failure, fan, new_task, queues, retry, retry_step, roots, submit_with_priority, task, template,
+    worker,
+};
+use crate::store::{ClaimRequest, InputRequest, MemoryStore, Page, Store, StoreError, TaskFilter};
+
+#[derive(Debug, Clone)]
+pub(super) enum Call {
+    Transact { asks: Vec<Ask>, slots: Option<usize>, continued: u64 },
+    Claim { worker: u32, limit: u32, lossy: bool, rotation: usize, queues: usize },
+    Due { millis: u64 },
+    Pin { template: usize, description: u8 },
+    Prune { limit: u32 },
+    Read { task: u32, limit: u32, states: Vec<usize>, prefix: String },
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ask {
+    Submit {
+        task: u32,
+        template: usize,
+        priority: i16,
+    },
+    /// The end of a claim that was handed out at some time, true to it or not.
+    End {
+        claim: usize,
+        how: u8,
+        attempt: u32,
+        worker: u32,
+        seed: u64,
+    },
+    Cancel {
+        task: u32,
+        action: u32,
+    },
+    Retry {
+        task: u32,
+        step: Option<u32>,
+        action: u32,
+    },
+}
+
+fn asks() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        3 => (0..12u32, any::<usize>(), prop_oneof![9 => -2..3i16, 1 => any::<i16>()])
+            .prop_map(|(task, template, priority)| Ask::Submit { task, template, priority }),
+        8 => (any::<usize>(), any::<u8>(), prop_oneof![9 => Just(0u32), 1 => 1..3u32], 0..4u32, any::<u64>())
+            .prop_map(|(claim, how, attempt, worker, seed)| Ask::End { claim, how, attempt, worker, seed }),
+        1 => (0..13u32, 0..6u32).prop_map(|(task, action)| Ask::Cancel { task, action }),
+        2 => (0..13u32, prop::option::of(0..6u32), 0..40u32)
+            .prop_map(|(task, step, action)| Ask::Retry { task, step, action }),
+    ]
+}
+
+fn calls() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        8 => (prop::collection::vec(asks(), 0..8), prop::option::of(0..4usize), 0..20u64)
+            .prop_map(|(asks, slots, continued)| Call::Transact { asks, slots, continued }),
+        5 => (0..4u32, 0..6u32, any::<bool>(), any::<usize>(), 0..8usize).prop_map(
+            |(worker, limit, lossy, rotation, queues)| Call::Claim { worker, limit, lossy, rotation, queues }
+        ),
+        3 => (0..4_000u64).prop_map(|millis| Call::Due { millis }),
+        1 => (0..4usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
+        1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
+        2 => (0..13u32, 0..6u32, prop::collection::vec(0..TaskState::ALL.len(), 0..3), "[0-9a-fxF+]{0,3}")
+            .prop_map(|(task, limit, states, prefix)| Call::Read { task, limit, states, prefix }),
+    ]
+}
+
+struct Both {
+    memory: MemoryStore,
+    /// Two processes; the first one is asked most of the time, and remembers what it wrote.
+    files: [Box<dyn Store>; 2],
+    asked: usize,
+    now: u64,
+    pinned: Vec<Arc<Pinned>>,
+    handed_out: Vec<Claimed>,
+}
+
+impl Both {
+    fn file(&self) -> &dyn Store {
+        &*self.files[self.asked]
+    }
+
+    fn answered<T: Debug>(&self, memory: Result<T, StoreError>, file: Result<T, StoreError>) {
+        let told = |answer: Result<T, StoreError>| match answer {
+            Ok(answer) => format!("{answer:?}"),
+            Err(error) => error.code().to_owned(),
+        };
+        assert_eq!(told(memory), told(file));
+    }
+
+    async fn call(&mut self, call: Call) {
+        match call {
+            Call::Transact { asks, slots, continued } => {
+                let capacity =
+                    slots.map(|free| Capacity { worker: worker(1), free, queues: queues(&self.pinned), continued });
+                let commands = asks.into_iter().filter_map(|ask| self.command(ask)).collect();
+                let batch = Batch { commands, capacity, now: Some(at(self.now)) };
+                let memory = self.memory.transact(batch.clone()).await;
+                self.handed_out.extend(memory.iter().flat_map(|committed| committed.claimed.clone()));
+                let file = self.file().transact(batch).await;
+                self.answered(memory, file);
+            }
+            Call::Claim { worker: by, limit, lossy, rotation, queues: some } => {
+                let queues: Arc<[_]> = queues(&self.pinned).iter().copied().skip(some % 4).collect();
+                let request = ClaimRequest { worker: worker(by), queues, limit, lossy, now: at(self.now), rotation };
+                let memory = self.memory.claim(request.clone()).await;
+                self.handed_out.extend(memory.iter().flat_map(|claims| claims.claimed.clone()));
+                let file = self.file().claim(request).await;
+                self.answered(memory, file);
+                let strangers =
+                    (self.memory.strangers(worker(by), 3).await, self.file().strangers(worker(by), 3).await);
+                self.answered(strangers.0, strangers.1);
+            }
+            Call::Due { millis } => {
+                self.now += millis;
+                let now = at(self.now);
+                let due = (self.memory.due(now).await, self.file().due(now).await);
+                self.answered(due.0, due.1);
+            }
+            Call::Pin { template, description } => {
+                let resolved = resolved(template, description);
+                let now = at(self.now);
+                let memory = self.memory.pin(resolved.clone(), now).await;
+                self.pinned.push(memory.clone().unwrap());
+                let file = self.file().pin(resolved, now).await;
+                self.answered(memory, file);
+                let listed = (self.memory.list_templates().await, self.file().list_templates().await);
+                self.answered(listed.0, listed.1);
+                for (name, version) in [("fan", None), ("chain", Some("1.0.1")), ("none", None)] {
+                    let memory = self.memory.find_template("default", name, version).await;
+                    let file = self.file().find_template("default", name, version).await;
+                    self.answered(memory, file);
+                }
+            }
+            Call::Prune { limit } => {
+                let before = at(self.now);
+                let pruned = (self.memory.prune(before, limit).await, self.file().prune(before, limit).await);
+                self.answered(pruned.0, pruned.1);
+            }
+            Call::Read { task: number, limit, states, prefix } => self.read(number, limit, &states, &prefix).await,
+        }
+        let (memory, file) = (self.memory.dump(None, 100).await.unwrap(), self.file().dump(None, 100).await.unwrap());
+        assert_eq!(check(&memory), []);
+        assert_eq!(memory, file);
+    }
+
+    async fn read(&mut self, number: u32, limit: u32, states: &[usize], prefix: &str) {
+        let id = task(number);
+        let found = (self.memory.find_task(id).await, self.file().find_task(id).await);
+        self.answered(found.0, found.1);
+        let filter = TaskFilter {
+            states: states.iter().map(|&state| TaskState::ALL[state]).collect(),
+            template: limit.is_multiple_of(2).then(|| "fan".to_owned()),
+            namespace: number.is_multiple_of(2).then(|| "default".to_owned()),
+        };
+        let page = Page { before: (number > 6).then_some(id), limit };
+        let listed = (self.memory.list_tasks(filter.clone(), page).await, self.file().list_tasks(filter, page).await);
+        self.answered(listed.0, listed.1);
+        let found =
+            (self.memory.tasks_by_prefix(prefix, limit).await, self.file().tasks_by_prefix(prefix, limit).await);
+        self.answered(found.0, found.1);
+        let counted = (self.memory.counts().await, self.file().counts().await);
+        self.answered(counted.0, counted.1);
+        let results = (0..3).map(StepNumber).collect();
+        let wanted = vec![
+            InputRequest { task: id, context: number > 4, results },
+            InputRequest { task: task(limit), context: true, results: vec![StepNumber(limit)] },
+        ];
+        let given = (self.memory.inputs(wanted.clone()).await, self.file().inputs(wanted).await);
+        self.answered(given.0, given.1);
+        let asked: Vec<_> = (0..number).map(task).collect();
+        let told = (self.memory.cancelling(asked.clone()).await, self.file().cancelling(asked).await);
+        self.answered(told.0, told.1);
+        let part = (self.memory.dump(Some(id), limit).await, self.file().dump(Some(id), limit).await);
+        self.answered(part.0, part.1);
+    }
+
+    fn command(&self, ask: Ask) -> Option<Command> {
+        Some(match ask {
+            Ask::Submit { task: number, template, priority } => {
+                let pinned = &self.pinned[template % self.pinned.len()];
+                if number == 0 {
+                    Command::Submit(new_task(task(0), pinned))
+                } else {
+                    submit_with_priority(task(number), pinned, priority)
+                }
+            }
+            Ask::End { claim, how, attempt, worker: by, seed } => {
+                let claim = self.handed_out.get(claim.checked_rem(self.handed_out.len())?)?;
+                let step = StepRef { task: claim.task, number: claim.live.number };
+                let attempt = claim.live.attempt + attempt;
+                let worker = if by == 0 { worker(1) } else { claim.live.claimed_by? };
+                let outcome = match how % 8 {
+                    0 => return Some(Command::Lose { step, attempt, worker }),
+                    1 => return Some(Command::Release { step, attempt, worker }),
+                    2 => Outcome::Failed(crate::core::Failure { retryable: false, seed, ..failure() }),
+                    3 => Outcome::Failed(crate::core::Failure { timed_out: true, seed, ..failure() }),
+                    4 => Outcome::Cancelled,
+                    _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
+                };
+                Command::Finish(Finish { step, attempt, worker, outcome })
+            }
+            Ask::Cancel { task: number, action } => cancel(task(number), action),
+            Ask::Retry { task: number, step: None, action } => retry(task(number), action),
+            Ask::Retry { task: number, step: Some(step), action } => retry_step(task(number), step, action),
+        })
+    }
+}
+
+fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
+    let mut resolved = match which {
+        0 => chain(3),
+        1 => fan(3),
+        2 => roots(2),
+        _ => template("diamonds", &[&[], &[0], &[0], &[1, 2], &[], &[3, 4]]),
+    };
+    resolved.template.description = Some(description.to_string());
+    resolved.template.version = format!("1.0.{}", description / 2);
+    for step in &mut resolved.steps {
+        (step.retry.max_attempts, step.retry.max_losses) = (2, 2);
+    }
+    resolved
+}
+
+/// Both answer these calls alike: the memory store, and two processes on one database.
+pub(super) async fn compare(files: [Box<dyn Store>; 2], calls: Vec<(bool, Call)>) {
+    let mut both =
+        Both { memory: MemoryStore::new(), files, asked: 0, now: 0, pinned: Vec::new(), handed_out: Vec::new() };
+    both.call(Call::Pin { template: 0, description: 0 }).await;
+    for (second, call) in calls {
+        both.asked = usize::from(second);
+        both.call(call).await;
+    }
+}
+
+/// Calls, now and then of the second process.
+pub(super) fn histories() -> impl Strategy<Value = Vec<(bool, Call)>> {
+    prop::collection::vec((prop::bool::weighted(0.15), calls()), 1..60)
+}

@@ -1,0 +1,283 @@
+//! PostgreSQL, for many processes: a few connections that are each owned by a task, READ COMMITTED, row locks in the
+//! order of ids.
+
+mod address;
+mod claim;
+mod error;
+mod facts;
+mod lane;
+mod load;
+mod prune;
+mod read;
+mod rows;
+mod schema;
+mod session;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod transact;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
+
+use self::address::Address;
+pub use self::facts::Facts;
+use self::lane::Lanes;
+use self::session::Session;
+use self::templates::Templates;
+use super::{
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, Queue, StepInput, Store, StoreError,
+    StoredTemplate, TaskFilter, TaskView,
+};
+use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
+
+/// Connections that batches are written on: two gave 1.4 to 1.6 times as many steps as one.
+const COMMITTERS: usize = 2;
+const READERS: usize = 2;
+/// How often the store has its worker look for what other processes wrote.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How hard a commit is pressed to the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// As the server is set; by default every commit is on disk when it is acknowledged.
+    #[default]
+    Full,
+    /// Commits survive a crash of the process; the last ones may not survive one of the server.
+    Relaxed,
+}
+
+/// A database on a PostgreSQL server.
+#[derive(Debug)]
+pub struct PostgresStore {
+    address: Address,
+    committers: Lanes,
+    /// Claims and upkeep: they never wait behind a batch.
+    upkeep: Lanes,
+    readers: Lanes,
+    templates: Arc<Templates>,
+    opened: Instant,
+}
+
+impl PostgresStore {
+    /// Connects to the server and brings the schema `tasker` up to date.
+    ///
+    /// # Errors
+    /// The URL says nothing, the server is away or lets this user not in, rights are missing, or the schema is newer
+    /// than this binary. The message says what to do, and never shows the password.
+    pub async fn open(url: &str, durability: Durability) -> Result<Self, StoreError> {
+        let address = Address::parse(url, durability)?;
+        prepare(&address).await.map_err(|error| named(&address, error))?;
+        Ok(Self {
+            committers: Lanes::start(&address, COMMITTERS),
+            upkeep: Lanes::start(&address, 1),
+            readers: Lanes::start(&address, READERS),
+            templates: Arc::new(Templates::default()),
+            address,
+            opened: Instant::now(),
+        })
+    }
+
+    /// Where the database is, without the password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Closes the connections when everything is done that was asked for.
+    ///
+    /// # Errors
+    /// It was closed before. Nothing that was acknowledged is lost.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.committers.close().await?;
+        self.upkeep.close().await?;
+        self.readers.close().await
+    }
+
+    /// What the server and the schema say of themselves.
+    ///
+    /// # Errors
+    /// The server is away.
+    pub async fn facts(&self) -> Result<Facts, StoreError> {
+        self.readers.run(|session| Box::pin(facts::read(session))).await
+    }
+}
+
+/// Checks the server, and brings the schema up to date.
+async fn prepare(address: &Address) -> Result<(), StoreError> {
+    let mut session = Session::connect(&address.options, address.pooled).await?;
+    schema::check_server(&mut session).await?;
+    schema::migrate(&mut session).await?;
+    session.close().await;
+    Ok(())
+}
+
+/// The error with the place of the database.
+fn named(address: &Address, error: StoreError) -> StoreError {
+    let with_place = |text: &dyn fmt::Display| format!("{address}: {text}");
+    match error {
+        StoreError::Open(text) | StoreError::Corrupt(text) => StoreError::Open(with_place(&text)),
+        StoreError::Unavailable(text) => StoreError::Unavailable(with_place(&text)),
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let templates = self.templates.clone();
+        self.committers
+            .run(move |session| {
+                let (templates, batch) = (templates.clone(), batch.clone());
+                Box::pin(async move { transact::transact(session, &templates, &batch).await })
+            })
+            .await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
+        let templates = self.templates.clone();
+        self.upkeep
+            .run(move |session| {
+                let (templates, request) = (templates.clone(), request.clone());
+                Box::pin(async move { claim::claim(session, &templates, &request).await })
+            })
+            .await
+    }
+
+    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+        self.upkeep.run(move |session| Box::pin(claim::due(session, now))).await
+    }
+
+    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.readers.run(move |session| Box::pin(read::strangers(session, worker, limit))).await
+    }
+
+    async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
+        let (templates, wanted) = (self.templates.clone(), Arc::new(wanted));
+        self.readers
+            .run(move |session| {
+                let (templates, wanted) = (templates.clone(), wanted.clone());
+                Box::pin(async move { read::inputs(session, &templates, &wanted).await })
+            })
+            .await
+    }
+
+    async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
+        let tasks: Arc<[TaskId]> = tasks.into();
+        self.readers
+            .run(move |session| {
+                let tasks = tasks.clone();
+                Box::pin(async move { read::cancelling(session, &tasks).await })
+            })
+            .await
+    }
+
+    async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        self.readers.run(|session| Box::pin(templates::all_queues(session))).await
+    }
+
+    async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
+        let (templates, template) = (self.templates.clone(), Arc::new(template));
+        self.upkeep
+            .run(move |session| {
+                let (templates, template) = (templates.clone(), template.clone());
+                Box::pin(async move { templates.pin(session, &template, now).await })
+            })
+            .await
+    }
+
+    async fn find_template(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Arc<Pinned>>, StoreError> {
+        let wanted = Arc::new((namespace.to_owned(), name.to_owned(), version.map(str::to_owned)));
+        let templates = self.templates.clone();
+        self.readers
+            .run(move |session| {
+                let (templates, wanted) = (templates.clone(), wanted.clone());
+                Box::pin(async move {
+                    let (namespace, name, version) = &*wanted;
+                    let found = read::template_named(session, namespace, name, version.as_deref()).await?;
+                    let Some(id) = found else { return Ok(None) };
+                    session.begin_read().await?;
+                    let pinned = templates.by_id(session, id).await?;
+                    session.end_read().await?;
+                    Ok(Some(pinned))
+                })
+            })
+            .await
+    }
+
+    async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
+        self.readers.run(|session| Box::pin(read::list_templates(session))).await
+    }
+
+    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
+        self.readers.run(move |session| Box::pin(read::task_state(session, task))).await
+    }
+
+    async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {
+        let templates = self.templates.clone();
+        self.readers
+            .run(move |session| {
+                let templates = templates.clone();
+                Box::pin(async move { read::find_task(session, &templates, task).await })
+            })
+            .await
+    }
+
+    async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
+        let (templates, filter) = (self.templates.clone(), Arc::new(filter));
+        self.readers
+            .run(move |session| {
+                let (templates, filter) = (templates.clone(), filter.clone());
+                Box::pin(async move { read::list_tasks(session, &templates, &filter, page).await })
+            })
+            .await
+    }
+
+    async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
+        let prefix: Arc<str> = prefix.into();
+        self.readers
+            .run(move |session| {
+                let prefix = prefix.clone();
+                Box::pin(async move { read::tasks_by_prefix(session, &prefix, limit).await })
+            })
+            .await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.readers.run(|session| Box::pin(read::counts(session))).await
+    }
+
+    async fn version(&self) -> Result<i64, StoreError> {
+        Ok(i64::try_from(self.opened.elapsed().as_micros() / LOOK_EVERY.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    async fn settled(&self) -> Result<(), StoreError> {
+        self.committers.settled().await?;
+        self.upkeep.settled().await?;
+        self.readers.settled().await
+    }
+
+    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        self.upkeep.run(move |session| Box::pin(prune::prune(session, ended_before, limit))).await
+    }
+
+    async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
+        let templates = self.templates.clone();
+        self.readers
+            .run(move |session| {
+                let templates = templates.clone();
+                Box::pin(async move { read::dump(session, &templates, after, limit).await })
+            })
+            .await
+    }
+}

@@ -1,0 +1,200 @@
+//! Tasks that own a connection each. Nobody cancels them: a caller who goes away leaves nothing half-done, and no
+//! connection in the middle of a transaction.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Barrier, Mutex, mpsc, oneshot};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::address::Address;
+use super::session::Session;
+use crate::store::StoreError;
+
+/// Calls that may wait for a lane; further callers wait for a place.
+const QUEUE_LENGTH: usize = 64;
+/// How often a call is tried that met another transaction, or a connection that had died meanwhile.
+const TRIES: u32 = 4;
+/// The first and the longest pause before a server is tried again that could not be reached.
+const AGAIN_FIRST: Duration = Duration::from_millis(50);
+const AGAIN_MAX: Duration = Duration::from_secs(2);
+
+/// What is done on a session; it may be done again where nothing had come of it.
+pub(super) type Work<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
+
+type Job = Box<dyn for<'l> FnOnce(&'l mut Link) -> Pin<Box<dyn Future<Output = ()> + Send + 'l>> + Send>;
+
+/// The way to some tasks with a connection each, which take turns.
+#[derive(Clone)]
+pub(super) struct Lanes {
+    sender: mpsc::Sender<Job>,
+    width: usize,
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lanes").field("width", &self.width).finish()
+    }
+}
+
+impl Lanes {
+    /// Starts so many tasks. They connect when they are needed, and end when every handle is gone.
+    pub(super) fn start(address: &Address, width: usize) -> Self {
+        let (sender, jobs) = mpsc::channel::<Job>(QUEUE_LENGTH);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for _ in 0..width {
+            let (jobs, mut link) = (jobs.clone(), Link::new(address.clone()));
+            tokio::spawn(async move {
+                loop {
+                    let job = jobs.lock().await.recv().await;
+                    let Some(job) = job else { break };
+                    job(&mut link).await;
+                }
+                link.close().await;
+            });
+        }
+        Self { sender, width }
+    }
+
+    /// Has something done on one of the connections. The caller may go away: what was begun is done to its end.
+    pub(super) async fn run<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'s> Fn(&'s mut Session) -> Work<'s, T> + Send + Sync + 'static,
+    {
+        let (answer, told) = oneshot::channel();
+        let job: Job = Box::new(move |link| {
+            Box::pin(async move {
+                // Nobody waits for what was not begun.
+                if answer.is_closed() {
+                    return;
+                }
+                let outcome = link.run(&work).await;
+                // A caller who went away does not want the answer: what was done stays done.
+                let _ = answer.send(outcome);
+            })
+        });
+        self.send(job).await?;
+        // It had the job when it stopped: nobody knows how far it came.
+        told.await.map_err(|_| StoreError::Unknown("the database was closed meanwhile".into()))?
+    }
+
+    /// Waits until everything is done that was asked for before.
+    pub(super) async fn settled(&self) -> Result<(), StoreError> {
+        let barrier = Arc::new(Barrier::new(self.width + 1));
+        for _ in 0..self.width {
+            let barrier = barrier.clone();
+            self.send(Box::new(move |_| Box::pin(async move { _ = barrier.wait().await }))).await?;
+        }
+        barrier.wait().await;
+        Ok(())
+    }
+
+    /// Closes the connections, after everything that was asked for before.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        let barrier = Arc::new(Barrier::new(self.width + 1));
+        for _ in 0..self.width {
+            let barrier = barrier.clone();
+            self.send(Box::new(move |link| {
+                Box::pin(async move {
+                    link.close().await;
+                    barrier.wait().await;
+                })
+            }))
+            .await?;
+        }
+        barrier.wait().await;
+        Ok(())
+    }
+
+    async fn send(&self, job: Job) -> Result<(), StoreError> {
+        self.sender.send(job).await.map_err(|_| StoreError::Open("the database was closed".into()))
+    }
+}
+
+/// A connection that is made anew when it is lost.
+pub(super) struct Link {
+    address: Address,
+    session: Option<Session>,
+    failed: Option<Failed>,
+}
+
+/// The server could not be reached.
+struct Failed {
+    error: StoreError,
+    pause: Duration,
+    again_at: Instant,
+}
+
+impl Link {
+    pub(super) fn new(address: Address) -> Self {
+        Self { address, session: None, failed: None }
+    }
+
+    pub(super) async fn run<T>(
+        &mut self,
+        work: &(impl for<'s> Fn(&'s mut Session) -> Work<'s, T> + Send + Sync),
+    ) -> Result<T, StoreError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let outcome = work(self.session().await?).await;
+            let Err(error) = outcome else { return outcome };
+            self.recover().await;
+            if tries == TRIES || !matches!(error, StoreError::Unavailable(_)) {
+                return Err(error);
+            }
+            tracing::debug!(%error, tries, "a transaction is tried again");
+            tokio::time::sleep(jittered(Duration::from_millis(5) * tries)).await;
+        }
+    }
+
+    async fn session(&mut self) -> Result<&mut Session, StoreError> {
+        if self.session.is_none() {
+            if let Some(failed) = &self.failed
+                && Instant::now() < failed.again_at
+            {
+                return Err(failed.error.clone());
+            }
+            match Session::connect(&self.address.options, self.address.pooled).await {
+                Ok(session) => {
+                    self.session = Some(session);
+                    self.failed = None;
+                }
+                Err(error) => {
+                    let before = self.failed.as_ref().map(|failed| failed.pause * 2);
+                    let pause = before.unwrap_or(AGAIN_FIRST).min(AGAIN_MAX);
+                    let again_at = Instant::now() + jittered(pause);
+                    self.failed = Some(Failed { error: error.clone(), pause, again_at });
+                    return Err(error);
+                }
+            }
+        }
+        self.session.as_mut().ok_or_else(|| StoreError::Unavailable("there is no connection".into()))
+    }
+
+    /// A connection on which something failed is made whole, or dropped.
+    async fn recover(&mut self) {
+        if let Some(mut session) = self.session.take()
+            && session.undo().await
+        {
+            self.session = Some(session);
+        }
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+}
+
+/// From half to the whole of it: those who failed together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let random = u32::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or(0);
+    pause / 2 + pause * random / 0x2_0000
+}

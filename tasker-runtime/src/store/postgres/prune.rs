@@ -1,0 +1,41 @@
+//! Tasks that ended long ago are deleted, a bounded number at a time.
+
+use tasker_types::Timestamp;
+use uuid::Uuid;
+
+use super::rows::Columns;
+use super::session::Session;
+use crate::store::StoreError;
+
+/// Only among those that were submitted before: a UUIDv7 tells when, so the many that ended since are not looked at.
+/// One that is about to be reopened is locked, and stays.
+const FIND: &str = "SELECT t.id FROM tasker.tasks AS t WHERE t.id < $1 AND t.finished_at < $2 ORDER BY t.id LIMIT $3 \
+                    FOR UPDATE SKIP LOCKED";
+const DELETES: &[&str] = &[
+    "DELETE FROM tasker.live_steps WHERE task = ANY($1)",
+    "DELETE FROM tasker.step_results WHERE task = ANY($1)",
+    "DELETE FROM tasker.step_attempts WHERE task = ANY($1)",
+    "DELETE FROM tasker.actions WHERE task = ANY($1)",
+    "DELETE FROM tasker.task_inputs WHERE task = ANY($1)",
+    "DELETE FROM tasker.tasks WHERE id = ANY($1)",
+];
+
+pub(super) async fn prune(session: &mut Session, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    session.begin().await?;
+    let find = sqlx::query(FIND).bind(first_id_of(before)).bind(before.as_micros()).bind(i64::from(limit));
+    let rows = session.fetch(find).await?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| Columns::of(row).get()).collect::<Result<_, _>>()?;
+    if !ids.is_empty() {
+        for delete in DELETES {
+            session.execute(sqlx::query(*delete).bind(&ids)).await?;
+        }
+    }
+    session.commit().await?;
+    Ok(ids.len() as u64)
+}
+
+/// The lowest UUIDv7 of the millisecond after this moment: its first 48 bits are milliseconds since 1970.
+fn first_id_of(moment: Timestamp) -> Uuid {
+    let millis = u64::try_from(moment.as_micros() / 1_000 + 1).unwrap_or(0).min((1 << 48) - 1);
+    Uuid::from_u128(u128::from(millis) << 80)
+}

@@ -1,0 +1,296 @@
+//! Reads: they see what was committed and never wait for a lock.
+
+use std::collections::BTreeMap;
+
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, QueryBuilder};
+use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, WorkerId};
+use uuid::Uuid;
+
+use super::load::keyed;
+use super::rows::{self, BareTask, Columns, input_columns, live_columns, task_columns, uuids};
+use super::session::Session;
+use super::templates::Templates;
+use crate::core::{ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
+use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
+use crate::store::{
+    Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
+};
+
+const TASKS: &str = concat!(
+    "SELECT ",
+    task_columns!(),
+    ", ",
+    input_columns!(),
+    " FROM tasker.tasks AS t JOIN tasker.task_inputs AS i ON i.task = t.id WHERE t.id = ANY($1)"
+);
+const LIVE: &str = concat!(
+    "SELECT ",
+    live_columns!(),
+    " FROM tasker.live_steps AS l WHERE l.task = ANY($1) ORDER BY l.task, l.number"
+);
+const RESULTS: &str = "SELECT r.task, r.number, r.outcome, r.cause, r.attempt, r.worker, r.ready_at, r.claimed_at, \
+                       r.finished_at, r.result, r.detail FROM tasker.step_results AS r WHERE r.task = ANY($1) \
+                       ORDER BY r.task, r.number";
+const ATTEMPTS: &str = "SELECT a.task, a.number, a.attempt, a.outcome, a.worker, a.ready_at, a.claimed_at, a.finished_at, \
+                        a.retry_at, a.detail FROM tasker.step_attempts AS a WHERE a.task = ANY($1) \
+                        ORDER BY a.task, a.number, a.attempt";
+const ACTIONS: &str = "SELECT id, task, number, kind, actor, reason, at FROM tasker.actions WHERE task = ANY($1) \
+                       ORDER BY task, at, id";
+const VALUES: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
+                      JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.result IS NOT NULL";
+const STRANGERS: &str = "SELECT task, number, attempt, claimed_by FROM tasker.live_steps WHERE state = 2 \
+                         AND claimed_by IS DISTINCT FROM $1 ORDER BY task, number LIMIT $2";
+const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coalesce(open.tasks, 0) \
+                         FROM tasker.templates AS t LEFT JOIN (SELECT template, count(*) AS tasks FROM tasker.tasks \
+                         WHERE state IN (0, 1, 2, 5) GROUP BY template) AS open ON open.template = t.id ORDER BY t.generation";
+const COUNTS: &str = "SELECT (SELECT count(*) FROM tasker.tasks WHERE state IN (0, 1, 2, 5)), \
+                      (SELECT count(*) FROM tasker.tasks WHERE state = 4), count(*) FILTER (WHERE state = 1), \
+                      count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3) FROM tasker.live_steps";
+
+pub(super) async fn task_state(session: &mut Session, task: TaskId) -> Result<Option<TaskState>, StoreError> {
+    let query = sqlx::query("SELECT state FROM tasker.tasks WHERE id = $1").bind(task.uuid());
+    session.read(query).await?.first().map(|row| Columns::of(row).code(TaskState::from_code)).transpose()
+}
+
+pub(super) async fn find_task(
+    session: &mut Session,
+    templates: &Templates,
+    task: TaskId,
+) -> Result<Option<TaskView>, StoreError> {
+    session.begin_read().await?;
+    let rows = session.fetch(sqlx::query(TASKS).bind(uuids(&[task]))).await?;
+    let Some(row) = rows.first() else {
+        session.end_read().await?;
+        return Ok(None);
+    };
+    let columns = &mut Columns::of(row);
+    let (bare, input) = (BareTask::read(columns)?, rows::input(columns)?);
+    let pinned = templates.by_id(session, bare.template).await?;
+    let (live, results, attempts) = steps_of(session, &[task]).await?;
+    let actions = actions_of(session, &[task]).await?;
+    session.end_read().await?;
+    task_view(bare.with(pinned), input, live, results, attempts, actions).map(Some)
+}
+
+type Steps = (Vec<LiveStep>, Vec<ResultRow>, Vec<AttemptRow>);
+
+async fn steps_of(session: &mut Session, tasks: &[TaskId]) -> Result<Steps, StoreError> {
+    let live = session.fetch(sqlx::query(LIVE).bind(uuids(tasks))).await?;
+    let results = session.fetch(sqlx::query(RESULTS).bind(uuids(tasks))).await?;
+    let attempts = session.fetch(sqlx::query(ATTEMPTS).bind(uuids(tasks))).await?;
+    Ok((
+        live.iter().map(rows::live).collect::<Result<_, _>>()?,
+        results.iter().map(rows::result).collect::<Result<_, _>>()?,
+        attempts.iter().map(rows::attempt).collect::<Result<_, _>>()?,
+    ))
+}
+
+pub(super) async fn list_tasks(
+    session: &mut Session,
+    templates: &Templates,
+    filter: &TaskFilter,
+    page: Page,
+) -> Result<Vec<ListedTask>, StoreError> {
+    let mut query =
+        QueryBuilder::<Postgres>::new(concat!("SELECT ", task_columns!(), " FROM tasker.tasks AS t WHERE "));
+    query.push(index_of(&filter.states));
+    if filter.template.is_some() || filter.namespace.is_some() {
+        query.push(" AND t.template IN (SELECT p.id FROM tasker.templates AS p WHERE true");
+        if let Some(name) = &filter.template {
+            query.push(" AND p.name = ").push_bind(name.clone());
+        }
+        if let Some(namespace) = &filter.namespace {
+            query.push(" AND p.namespace = ").push_bind(namespace.clone());
+        }
+        query.push(")");
+    }
+    if !filter.states.is_empty() {
+        let codes: Vec<String> = filter.states.iter().map(|state| state.code().to_string()).collect();
+        query.push(" AND t.state IN (").push(codes.join(", ")).push(")");
+    }
+    if let Some(before) = page.before {
+        query.push(" AND t.id < ").push_bind(before.uuid());
+    }
+    query.push(" ORDER BY t.id DESC LIMIT ").push_bind(i64::from(page.rows()));
+    session.begin_read().await?;
+    let rows = session.fetch(query.build()).await?;
+    let tasks = task_rows(session, templates, &rows).await?;
+    session.end_read().await?;
+    Ok(tasks.into_iter().map(|row| ListedTask { row }).collect())
+}
+
+/// The condition of the partial index that holds every task in one of these states.
+fn index_of(states: &[TaskState]) -> &'static str {
+    match states {
+        [TaskState::Failed] => "t.state = 4",
+        [_, ..] if states.iter().all(|state| !state.is_over()) => "t.state IN (0, 1, 2, 5)",
+        _ => "true",
+    }
+}
+
+async fn task_rows(session: &mut Session, templates: &Templates, rows: &[PgRow]) -> Result<Vec<TaskRow>, StoreError> {
+    let mut tasks = Vec::with_capacity(rows.len());
+    for row in rows {
+        let bare = BareTask::read(&mut Columns::of(row))?;
+        let pinned = templates.by_id(session, bare.template).await?;
+        tasks.push(bare.with(pinned));
+    }
+    Ok(tasks)
+}
+
+pub(super) async fn tasks_by_prefix(
+    session: &mut Session,
+    prefix: &str,
+    limit: u32,
+) -> Result<Vec<TaskId>, StoreError> {
+    let Some((first, last)) = uuids_with_prefix(prefix) else { return Ok(Vec::new()) };
+    let query = sqlx::query("SELECT id FROM tasker.tasks WHERE id BETWEEN $1 AND $2 ORDER BY id LIMIT $3");
+    let rows = session.read(query.bind(first).bind(last).bind(i64::from(limit))).await?;
+    rows.iter().map(|row| Columns::of(row).task()).collect()
+}
+
+pub(super) async fn inputs(
+    session: &mut Session,
+    templates: &Templates,
+    wanted: &[InputRequest],
+) -> Result<Vec<StepInput>, StoreError> {
+    let mut inputs: BTreeMap<TaskId, StepInput> = wanted
+        .iter()
+        .map(|request| (request.task, StepInput { task: request.task, context: None, results: BTreeMap::new() }))
+        .collect();
+    let mut tasks: Vec<TaskId> = wanted.iter().filter(|request| request.context).map(|request| request.task).collect();
+    tasks.sort_unstable();
+    tasks.dedup();
+    let steps: Vec<StepRef> = wanted
+        .iter()
+        .flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number }))
+        .collect();
+    session.begin_read().await?;
+    if !tasks.is_empty() {
+        for row in session.fetch(sqlx::query(TASKS).bind(uuids(&tasks))).await? {
+            let columns = &mut Columns::of(&row);
+            let (bare, input) = (BareTask::read(columns)?, rows::input(columns)?);
+            let pinned = templates.by_id(session, bare.template).await?;
+            let row = bare.with(pinned);
+            if let Some(found) = inputs.get_mut(&row.id) {
+                found.context = Some(for_execution(&row, &input)?.into());
+            }
+        }
+    }
+    if !steps.is_empty() {
+        for row in session.fetch(keyed(VALUES, &steps)).await? {
+            let columns = &mut Columns::of(&row);
+            let step = columns.step()?;
+            if let Some(found) = inputs.get_mut(&step.task) {
+                let result = DependencyResult { result: json(columns.get::<&str>()?)? };
+                found.results.insert(step.number, result.into());
+            }
+        }
+    }
+    session.end_read().await?;
+    Ok(inputs.into_values().collect())
+}
+
+pub(super) async fn cancelling(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<TaskId>, StoreError> {
+    let sql = "SELECT t.id FROM unnest($1::uuid[]) WITH ORDINALITY AS v (id, place) JOIN tasker.tasks AS t ON t.id = v.id \
+               WHERE t.state = 5 ORDER BY v.place";
+    session.read(sqlx::query(sql).bind(uuids(tasks))).await?.iter().map(|row| Columns::of(row).task()).collect()
+}
+
+pub(super) async fn strangers(
+    session: &mut Session,
+    worker: WorkerId,
+    limit: u32,
+) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+    let mut strangers = Vec::new();
+    for row in session.read(sqlx::query(STRANGERS).bind(worker.0).bind(i64::from(limit))).await? {
+        let columns = &mut Columns::of(&row);
+        let (step, attempt) = (columns.step()?, columns.count()?);
+        strangers.extend(columns.worker()?.map(|by| (step, attempt, by)));
+    }
+    Ok(strangers)
+}
+
+pub(super) async fn list_templates(session: &mut Session) -> Result<Vec<StoredTemplate>, StoreError> {
+    let mut list = Vec::new();
+    for row in session.read(sqlx::query(TEMPLATES)).await? {
+        let columns = &mut Columns::of(&row);
+        let (namespace, name, version) = (columns.get()?, columns.get()?, columns.get()?);
+        let (hash, stored_at, open): (&[u8], _, i64) = (columns.get()?, columns.time()?, columns.get()?);
+        let open_tasks = open.unsigned_abs();
+        list.push(StoredTemplate { namespace, name, version, hash: hex(hash), stored_at, open_tasks });
+    }
+    list.sort_by(|a, b| {
+        (&a.namespace, &a.name, version_key(&a.version)).cmp(&(&b.namespace, &b.name, version_key(&b.version)))
+    });
+    Ok(list)
+}
+
+/// The number of the newest template of this name, or of this version of it.
+pub(super) async fn template_named(
+    session: &mut Session,
+    namespace: &str,
+    name: &str,
+    version: Option<&str>,
+) -> Result<Option<i64>, StoreError> {
+    let sql = "SELECT id, version, generation FROM tasker.templates WHERE namespace = $1 AND name = $2";
+    let mut newest: Option<(Vec<u64>, i64, i64)> = None;
+    for row in session.read(sqlx::query(sql).bind(namespace).bind(name)).await? {
+        let columns = &mut Columns::of(&row);
+        let (id, of, generation): (i64, &str, i64) = (columns.get()?, columns.get()?, columns.get()?);
+        if version.is_none_or(|wanted| wanted == of) {
+            newest = newest.max(Some((version_key(of), generation, id)));
+        }
+    }
+    Ok(newest.map(|(_, _, id)| id))
+}
+
+pub(super) async fn counts(session: &mut Session) -> Result<Counts, StoreError> {
+    let rows = session.read(sqlx::query(COUNTS)).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("nothing was counted".into()))?;
+    let columns = &mut Columns::of(row);
+    let mut count = || columns.get::<i64>().map(i64::unsigned_abs);
+    Ok(Counts {
+        open_tasks: count()?,
+        failed_tasks: count()?,
+        ready_steps: count()?,
+        running_steps: count()?,
+        waiting_steps: count()?,
+    })
+}
+
+pub(super) async fn dump(
+    session: &mut Session,
+    templates: &Templates,
+    after: Option<TaskId>,
+    limit: u32,
+) -> Result<Dump, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        task_columns!(),
+        " FROM tasker.tasks AS t WHERE $1::uuid IS NULL OR t.id > $1 ORDER BY t.id LIMIT $2"
+    );
+    session.begin_read().await?;
+    let query = sqlx::query(sql).bind(after.map(|after| after.uuid())).bind(i64::from(limit));
+    let rows = session.fetch(query).await?;
+    let tasks = task_rows(session, templates, &rows).await?;
+    let ids: Vec<TaskId> = tasks.iter().map(|row| row.id).collect();
+    let (live, results, attempts) = steps_of(session, &ids).await?;
+    let actions = actions_of(session, &ids).await?;
+    session.end_read().await?;
+    Ok(Dump { tasks, live, results, attempts, actions })
+}
+
+async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {
+    session.fetch(sqlx::query(ACTIONS).bind(uuids(tasks))).await?.iter().map(action).collect()
+}
+
+fn action(row: &PgRow) -> Result<ActionRow, StoreError> {
+    let columns = &mut Columns::of(row);
+    let (id, task): (Uuid, _) = (columns.get()?, columns.task()?);
+    let number = columns.get::<Option<i32>>()?.and_then(|number| u32::try_from(number).ok()).map(StepNumber);
+    let kind: &str = columns.get()?;
+    let kind = ["cancel", "retry"].into_iter().find(|known| *known == kind).unwrap_or("other");
+    Ok(ActionRow { id, task, number, kind, actor: columns.get()?, reason: columns.get()?, at: columns.time()? })
+}

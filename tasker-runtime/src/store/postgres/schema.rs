@@ -1,0 +1,101 @@
+//! The schema `tasker`, from nothing to the newest.
+
+use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
+
+use super::error::translate;
+use super::session::Session;
+use crate::store::StoreError;
+
+/// The migrations, oldest first: version, name, text.
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "tasks", include_str!("../../../../migrations/postgres/0001_tasks.sql"))];
+/// The oldest server that is known to do.
+const SERVER_MIN: i32 = 150_000;
+/// Of several processes that open a database at once, one migrates it: `tasker` in ASCII.
+const LOCK: i64 = 0x74_61_73_6b_65_72;
+
+/// Refuses a server that is too old.
+pub(super) async fn check_server(session: &mut Session) -> Result<(), StoreError> {
+    let sql = "SELECT current_setting('server_version_num')::integer, current_setting('server_version')";
+    let rows = session.read(sqlx::query(sql)).await?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let (number, name): (i32, String) = (row.try_get(0).map_err(translate)?, row.try_get(1).map_err(translate)?);
+    if number < SERVER_MIN {
+        return Err(StoreError::Open(format!("the server is PostgreSQL {name}; 15 or later is needed")));
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date. Every migration that is missing, or none: they are one transaction.
+pub(super) async fn migrate(session: &mut Session) -> Result<(), StoreError> {
+    session.begin().await?;
+    let current = is_current(session).await?;
+    session.end_read().await?;
+    if current {
+        return Ok(());
+    }
+    session.begin().await?;
+    // Whoever waits for the lock waits for another process that migrates.
+    session.simple("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s'").await?;
+    session.fetch(sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK)).await?;
+    if !is_current(session).await? {
+        let there = session.fetch(sqlx::query("SELECT to_regnamespace('tasker') IS NOT NULL")).await?;
+        if !there.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+            session.simple("CREATE SCHEMA tasker").await?;
+        }
+        session.simple(TABLE).await?;
+        let found = schema_version(session).await?;
+        for &(version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
+            session.simple(text).await?;
+            let insert = "INSERT INTO tasker.migrations (version, name, checksum) VALUES ($1, $2, $3)";
+            session.execute(sqlx::query(insert).bind(version).bind(name).bind(checksum(text))).await?;
+            tracing::info!(version, name, "the database was migrated");
+        }
+    }
+    session.commit().await
+}
+
+/// Named by nobody but us: migrations of the application's own never meet it.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS tasker.migrations (
+    version    bigint      NOT NULL PRIMARY KEY,
+    name       text        NOT NULL,
+    checksum   bytea       NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
+)";
+
+fn checksum(text: &str) -> Vec<u8> {
+    Sha256::digest(text.as_bytes()).to_vec()
+}
+
+/// Whether the database has every migration that this binary knows, and no other.
+async fn is_current(session: &mut Session) -> Result<bool, StoreError> {
+    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
+    let found = schema_version(session).await?;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    if found > 0 {
+        for row in session.fetch(sqlx::query("SELECT version, checksum FROM tasker.migrations")).await? {
+            let (version, sum): (i64, Vec<u8>) =
+                (row.try_get(0).map_err(translate)?, row.try_get(1).map_err(translate)?);
+            if !MIGRATIONS.iter().any(|&(known, _, text)| known == version && checksum(text) == sum) {
+                return Err(StoreError::Open(format!(
+                    "migration {version} of the schema `tasker` is not the one of this program: use the program that \
+                     made it, or another database"
+                )));
+            }
+        }
+    }
+    Ok(found == known)
+}
+
+/// The newest migration that the database has; 0 where it has none.
+pub(super) async fn schema_version(session: &mut Session) -> Result<i64, StoreError> {
+    let there = session.fetch(sqlx::query("SELECT to_regclass('tasker.migrations') IS NOT NULL")).await?;
+    if !there.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+        return Ok(0);
+    }
+    let rows = session.fetch(sqlx::query("SELECT coalesce(max(version), 0) FROM tasker.migrations")).await?;
+    rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(translate))
+}

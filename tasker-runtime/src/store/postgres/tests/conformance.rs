@@ -1,0 +1,3 @@
+use super::server::{is_there, open};
+
+crate::store_conformance!(open if super::is_there());

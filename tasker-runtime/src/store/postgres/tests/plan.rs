@@ -1,0 +1,53 @@
+//! A claim finds its steps by the index that was made for it, however many steps there are of other states.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use super::server::{Database, is_there, open, run};
+use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE};
+
+/// As many rows of each state as make the planner take the table for what it becomes.
+const MANY: &str = "INSERT INTO tasker.live_steps (task, number, state, attempt, failures, losses, unmet, met, queue, priority, \
+     ready_at, held, claimed_by, claimed_at) SELECT gen_random_uuid(), 0, s, 1, 0, n % 50 / 49, CASE s WHEN 0 THEN 1 ELSE 0 END, \
+     true, n % 7, (n % 3)::smallint, n, false, CASE s WHEN 2 THEN gen_random_uuid() END, CASE s WHEN 2 THEN 1 END \
+     FROM generate_series(1, 20000) AS n, unnest(ARRAY[0, 1, 2, 3]::smallint[]) AS s";
+
+async fn plan(connection: &mut PgConnection, statement: &str, types: &str, values: &str) -> String {
+    run(connection, &format!("PREPARE asked ({types}) AS {statement}")).await;
+    let explain = format!("EXPLAIN (COSTS OFF) EXECUTE asked ({values})");
+    let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    run(connection, "DEALLOCATE asked").await;
+    rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn claims_and_due_retries_use_their_indexes() {
+    if !is_there() {
+        return;
+    }
+    let (_store, database): (_, Database) = open().await;
+    let mut connection = database.connect().await;
+    run(&mut connection, MANY).await;
+    run(&mut connection, "ANALYZE tasker.live_steps").await;
+    for mode in ["force_custom_plan", "force_generic_plan"] {
+        run(&mut connection, &format!("SET plan_cache_mode = {mode}")).await;
+        for (statement, types, values, index) in [
+            (FRESH, "bigint[], bigint, bigint", "'{1,2,3}', 20000, 100", "live_steps_claim"),
+            (LOSSY, "bigint[], bigint, bigint", "'{1,2,3}', 20000, 1", "live_steps_lossy"),
+            (NEXT_DUE, "", "", "live_steps_due"),
+            (DUE, "bigint, bigint", "20000, 1000", "live_steps_due"),
+        ] {
+            let told = match types {
+                "" => plan_of(&mut connection, statement).await,
+                _ => plan(&mut connection, statement, types, values).await,
+            };
+            assert!(told.contains(index), "{mode}: it does not use {index}:\n{told}");
+            assert!(!told.contains("Seq Scan on live_steps"), "{mode}: it reads the whole table:\n{told}");
+        }
+    }
+}
+
+async fn plan_of(connection: &mut PgConnection, statement: &str) -> String {
+    let rows =
+        sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN (COSTS OFF) {statement}"))).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
+}

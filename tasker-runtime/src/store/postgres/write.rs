@@ -1,0 +1,223 @@
+//! What a batch writes: one statement for each kind of row, and every row as it had been loaded, or nothing.
+
+use super::rows::{column, count, micros, number, worker};
+use super::session::{Session, Statement};
+use crate::core::{ActionRow, AttemptRow, Fence, LiveStep, NewTask, Reopened, ResultRow, TaskRow, Writes};
+use crate::store::StoreError;
+
+const NEW_TASKS: &str = "INSERT INTO tasker.tasks SELECT v.* FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], \
+                         $4::integer[], $5::integer[], $6::smallint[], $7::bigint[], $8::bigint[], $9::bigint[]) \
+                         AS v (id, template, state, open_steps, runnable, priority, created_at, started_at, finished_at) \
+                         JOIN tasker.templates AS p ON p.id = v.template ON CONFLICT (id) DO NOTHING";
+const EXISTING: &str = "SELECT 1 FROM tasker.tasks WHERE id = ANY($1) LIMIT 1";
+const INPUTS: &str = "INSERT INTO tasker.task_inputs SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], \
+                      $5::text[], $6::text[])";
+const TASKS: &str = "UPDATE tasker.tasks AS t SET state = v.state, open_steps = v.open_steps, runnable = v.runnable, \
+                     started_at = v.started_at, finished_at = v.finished_at FROM unnest($1::uuid[], $2::smallint[], \
+                     $3::integer[], $4::integer[], $5::bigint[], $6::bigint[]) \
+                     AS v (id, state, open_steps, runnable, started_at, finished_at) WHERE t.id = v.id";
+/// `IS NOT DISTINCT FROM`, as no index can serve it: with `=` a plan may begin at the worker instead of the step.
+const GONE: &str = "DELETE FROM tasker.live_steps AS l USING unnest($1::uuid[], $2::integer[], $3::integer[], $4::uuid[]) \
+                    AS v (task, number, attempt, claimed_by) WHERE l.task = v.task AND l.number = v.number \
+                    AND l.attempt = v.attempt AND l.claimed_by IS NOT DISTINCT FROM v.claimed_by";
+const LIVE: &str = "INSERT INTO tasker.live_steps SELECT * FROM unnest($1::uuid[], $2::integer[], $3::smallint[], \
+                    $4::integer[], $5::integer[], $6::integer[], $7::integer[], $8::boolean[], $9::bigint[], \
+                    $10::smallint[], $11::bigint[], $12::boolean[], $13::uuid[], $14::bigint[])";
+const CHANGED: &str = "UPDATE tasker.live_steps AS l SET state = v.state, attempt = v.attempt, failures = v.failures, \
+                       losses = v.losses, unmet = v.unmet, met = v.met, ready_at = v.ready_at, held = v.held, \
+                       claimed_by = v.claimed_by, claimed_at = v.claimed_at FROM unnest($1::uuid[], $2::integer[], \
+                       $3::smallint[], $4::integer[], $5::integer[], $6::integer[], $7::integer[], $8::boolean[], \
+                       $9::bigint[], $10::boolean[], $11::uuid[], $12::bigint[], $13::integer[], $14::uuid[]) \
+                       AS v (task, number, state, attempt, failures, losses, unmet, met, ready_at, held, claimed_by, \
+                       claimed_at, old_attempt, old_claimed_by) WHERE l.task = v.task AND l.number = v.number \
+                       AND l.attempt = v.old_attempt AND l.claimed_by IS NOT DISTINCT FROM v.old_claimed_by";
+const RESULTS: &str = "INSERT INTO tasker.step_results SELECT * FROM unnest($1::uuid[], $2::integer[], $3::smallint[], \
+                       $4::smallint[], $5::integer[], $6::uuid[], $7::bigint[], $8::bigint[], $9::bigint[], \
+                       $10::text[], $11::text[])";
+const ATTEMPTS: &str = "INSERT INTO tasker.step_attempts SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], \
+                        $4::smallint[], $5::uuid[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[])";
+const ACTIONS: &str = "INSERT INTO tasker.actions SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], \
+                       $5::text[], $6::text[], $7::bigint[])";
+/// Results become attempts: 4 is `reopened`.
+const REOPENED: &str = "WITH moved AS (DELETE FROM tasker.step_results AS r USING unnest($1::uuid[], $2::integer[]) \
+                        AS v (task, number) WHERE r.task = v.task AND r.number = v.number RETURNING r.*) \
+                        INSERT INTO tasker.step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, \
+                        finished_at, NULL, detail FROM moved";
+
+/// Writes all of it in the transaction that was begun. The locks have been held since the rows were loaded, so what was
+/// loaded still stands: each row is found, or the database is damaged.
+pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), StoreError> {
+    if !writes.reopened.is_empty() {
+        expect(session.execute(reopened(&writes.reopened)).await?, writes.reopened.len())?;
+    }
+    if !writes.new_tasks.is_empty() {
+        let accepted = session.execute(new_tasks(&writes.new_tasks)).await?;
+        if accepted != writes.new_tasks.len() as u64 {
+            return Err(not_accepted(session, &writes.new_tasks).await?);
+        }
+        expect(session.execute(inputs(&writes.new_tasks)).await?, writes.new_tasks.len())?;
+    }
+    if !writes.tasks.is_empty() {
+        expect(session.execute(tasks(&writes.tasks)).await?, writes.tasks.len())?;
+    }
+    if !writes.live_deletes.is_empty() {
+        expect(session.execute(gone(&writes.live_deletes)).await?, writes.live_deletes.len())?;
+    }
+    if !writes.live_inserts.is_empty() {
+        expect(session.execute(live(&writes.live_inserts)).await?, writes.live_inserts.len())?;
+    }
+    if !writes.live_updates.is_empty() {
+        expect(session.execute(changed(&writes.live_updates)).await?, writes.live_updates.len())?;
+    }
+    if !writes.results.is_empty() {
+        expect(session.execute(results(&writes.results)).await?, writes.results.len())?;
+    }
+    if !writes.attempts.is_empty() {
+        expect(session.execute(attempts(&writes.attempts)).await?, writes.attempts.len())?;
+    }
+    if !writes.actions.is_empty() {
+        expect(session.execute(actions(&writes.actions)).await?, writes.actions.len())?;
+    }
+    Ok(())
+}
+
+fn expect(touched: u64, wanted: usize) -> Result<(), StoreError> {
+    if touched == wanted as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt(format!("{touched} of {wanted} rows were as they had been loaded")))
+}
+
+/// Why not every task was accepted that was not there a moment ago.
+async fn not_accepted(session: &mut Session, new: &[(TaskRow, Box<NewTask>)]) -> Result<StoreError, StoreError> {
+    // The transaction that was waited for may be younger than the rows that this one inserted itself: those are undone
+    // first, so that what is found is another's.
+    session.simple("ROLLBACK").await?;
+    session.begin().await?;
+    let ids = column(new, |(row, _)| row.id.uuid());
+    Ok(match session.fetch(sqlx::query(EXISTING).bind(ids)).await?.is_empty() {
+        false => StoreError::Unavailable("another process accepted a task of the same id at the same moment".into()),
+        true => StoreError::Corrupt("a task is of a template that is not stored".into()),
+    })
+}
+
+fn reopened(rows: &[Reopened]) -> Statement<'_> {
+    sqlx::query(REOPENED).bind(column(rows, |row| row.task.uuid())).bind(column(rows, |row| number(row.number)))
+}
+
+fn new_tasks(new: &[(TaskRow, Box<NewTask>)]) -> Statement<'_> {
+    sqlx::query(NEW_TASKS)
+        .bind(column(new, |(row, _)| row.id.uuid()))
+        .bind(column(new, |(row, _)| row.pinned.id.0))
+        .bind(column(new, |(row, _)| row.state.code()))
+        .bind(column(new, |(row, _)| count(row.open_steps)))
+        .bind(column(new, |(row, _)| count(row.runnable)))
+        .bind(column(new, |(row, _)| row.priority))
+        .bind(column(new, |(row, _)| row.created_at.as_micros()))
+        .bind(column(new, |(row, _)| micros(row.started_at)))
+        .bind(column(new, |(row, _)| micros(row.finished_at)))
+}
+
+fn inputs(new: &[(TaskRow, Box<NewTask>)]) -> Statement<'_> {
+    sqlx::query(INPUTS)
+        .bind(column(new, |(row, _)| row.id.uuid()))
+        .bind(column(new, |(_, new)| &*new.input.context))
+        .bind(column(new, |(_, new)| &*new.input.correlation_id))
+        .bind(column(new, |(_, new)| &*new.input.initiator))
+        .bind(column(new, |(_, new)| &*new.input.source_system))
+        .bind(column(new, |(_, new)| &*new.input.reason))
+}
+
+fn tasks(tasks: &[TaskRow]) -> Statement<'_> {
+    sqlx::query(TASKS)
+        .bind(column(tasks, |row| row.id.uuid()))
+        .bind(column(tasks, |row| row.state.code()))
+        .bind(column(tasks, |row| count(row.open_steps)))
+        .bind(column(tasks, |row| count(row.runnable)))
+        .bind(column(tasks, |row| micros(row.started_at)))
+        .bind(column(tasks, |row| micros(row.finished_at)))
+}
+
+fn gone(fences: &[Fence]) -> Statement<'_> {
+    sqlx::query(GONE)
+        .bind(column(fences, |fence| fence.task.uuid()))
+        .bind(column(fences, |fence| number(fence.number)))
+        .bind(column(fences, |fence| count(fence.attempt)))
+        .bind(column(fences, |fence| worker(fence.claimed_by)))
+}
+
+fn live(rows: &[LiveStep]) -> Statement<'_> {
+    sqlx::query(LIVE)
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| number(row.number)))
+        .bind(column(rows, |row| row.state.code()))
+        .bind(column(rows, |row| count(row.attempt)))
+        .bind(column(rows, |row| count(row.failures)))
+        .bind(column(rows, |row| count(row.losses)))
+        .bind(column(rows, |row| count(row.unmet)))
+        .bind(column(rows, |row| row.met))
+        .bind(column(rows, |row| row.queue.0))
+        .bind(column(rows, |row| row.priority))
+        .bind(column(rows, |row| row.ready_at.as_micros()))
+        .bind(column(rows, |row| row.held))
+        .bind(column(rows, |row| worker(row.claimed_by)))
+        .bind(column(rows, |row| micros(row.claimed_at)))
+}
+
+fn changed(rows: &[(LiveStep, Fence)]) -> Statement<'_> {
+    sqlx::query(CHANGED)
+        .bind(column(rows, |(row, _)| row.task.uuid()))
+        .bind(column(rows, |(row, _)| number(row.number)))
+        .bind(column(rows, |(row, _)| row.state.code()))
+        .bind(column(rows, |(row, _)| count(row.attempt)))
+        .bind(column(rows, |(row, _)| count(row.failures)))
+        .bind(column(rows, |(row, _)| count(row.losses)))
+        .bind(column(rows, |(row, _)| count(row.unmet)))
+        .bind(column(rows, |(row, _)| row.met))
+        .bind(column(rows, |(row, _)| row.ready_at.as_micros()))
+        .bind(column(rows, |(row, _)| row.held))
+        .bind(column(rows, |(row, _)| worker(row.claimed_by)))
+        .bind(column(rows, |(row, _)| micros(row.claimed_at)))
+        .bind(column(rows, |(_, fence)| count(fence.attempt)))
+        .bind(column(rows, |(_, fence)| worker(fence.claimed_by)))
+}
+
+fn results(rows: &[ResultRow]) -> Statement<'_> {
+    sqlx::query(RESULTS)
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| number(row.number)))
+        .bind(column(rows, |row| row.outcome.code()))
+        .bind(column(rows, |row| row.cause.code()))
+        .bind(column(rows, |row| count(row.attempt)))
+        .bind(column(rows, |row| worker(row.worker)))
+        .bind(column(rows, |row| micros(row.ready_at)))
+        .bind(column(rows, |row| micros(row.claimed_at)))
+        .bind(column(rows, |row| row.finished_at.as_micros()))
+        .bind(column(rows, |row| row.result.as_deref()))
+        .bind(column(rows, |row| row.detail.as_deref()))
+}
+
+fn attempts(rows: &[AttemptRow]) -> Statement<'_> {
+    sqlx::query(ATTEMPTS)
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| number(row.number)))
+        .bind(column(rows, |row| count(row.attempt)))
+        .bind(column(rows, |row| row.outcome.code()))
+        .bind(column(rows, |row| worker(row.worker)))
+        .bind(column(rows, |row| micros(row.ready_at)))
+        .bind(column(rows, |row| micros(row.claimed_at)))
+        .bind(column(rows, |row| row.finished_at.as_micros()))
+        .bind(column(rows, |row| micros(row.retry_at)))
+        .bind(column(rows, |row| row.detail.as_deref()))
+}
+
+fn actions(rows: &[ActionRow]) -> Statement<'_> {
+    sqlx::query(ACTIONS)
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| row.number.map(number)))
+        .bind(column(rows, |row| row.kind))
+        .bind(column(rows, |row| &*row.actor))
+        .bind(column(rows, |row| &*row.reason))
+        .bind(column(rows, |row| row.at.as_micros()))
+}
