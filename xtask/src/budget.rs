@@ -6,8 +6,9 @@ use anyhow::{Result, ensure};
 
 use crate::run::{output_of, root, say};
 
-/// The most packages that `Cargo.lock` may name.
-const LOCKED_PACKAGES_MAX: usize = 250;
+/// The most packages that `Cargo.lock` may name. About 30 of them are sqlx's macros and drivers of other databases, which
+/// Cargo locks and never builds.
+const LOCKED_PACKAGES_MAX: usize = 260;
 /// The most packages that a library of handlers compiles.
 const HANDLER_PACKAGES_MAX: usize = 70;
 /// What a library of handlers must not compile.
