@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::store::MemoryStore;
 use tasker_runtime::store::sqlite::{Durability, SqliteStore};
@@ -53,6 +53,7 @@ async fn open(
         state: Arc::default(),
         layers: Arc::new([]),
         clock: Clock::System,
+        ids: Ids::default(),
         threads: HandlerThreads::own(1)?,
         options,
     });
@@ -159,6 +160,7 @@ pub(crate) async fn chains_in_memory(tasks: usize) -> anyhow::Result<Vec<Row>> {
         state: Arc::default(),
         layers: Arc::new([]),
         clock: Clock::System,
+        ids: Ids::default(),
         threads: HandlerThreads::own(1)?,
         options: Options { slots: IN_FLIGHT, ..Options::default() },
     });

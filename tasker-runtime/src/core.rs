@@ -25,6 +25,7 @@ mod tests;
 pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
 pub use change::Change;
 pub use command::{ActionStamp, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
+pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use invariant::{Dump, Violation, check};
 pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};

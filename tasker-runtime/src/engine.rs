@@ -9,6 +9,7 @@ mod clock;
 mod commit;
 mod dispatch;
 mod error;
+mod ids;
 mod limits;
 mod resolve;
 mod runtime;
@@ -22,11 +23,11 @@ use std::time::Duration;
 
 use tasker_types::{StepNumber, TaskId, TaskRequest, TaskState, Template, WorkerId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use uuid::Uuid;
 
 pub use self::clock::Clock;
 use self::dispatch::{Dispatcher, Message};
 pub use self::error::Error;
+pub use self::ids::Ids;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub(crate) use self::resolve::{SaidBy, honoured};
 pub use self::runtime::HandlerThreads;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub layers: Arc<[Arc<dyn Layer>]>,
     /// What time it is.
     pub clock: Clock,
+    /// Where new identities come from.
+    pub ids: Ids,
     /// Where handlers run.
     pub threads: HandlerThreads,
     /// What can be set.
@@ -210,7 +213,7 @@ impl Engine {
     /// # Errors
     /// There is no such task, it is over, or the store fails.
     pub async fn cancel(&self, task: TaskId, actor: &str, reason: &str) -> Result<Reply, Error> {
-        self.act(Command::Cancel { task, action: stamp(actor, reason) }).await
+        self.act(Command::Cancel { task, action: self.stamp(actor, reason) }).await
     }
 
     /// Tries failed steps of a task again: all of them, or one.
@@ -224,7 +227,11 @@ impl Engine {
         actor: &str,
         reason: &str,
     ) -> Result<Reply, Error> {
-        self.act(Command::Retry { task, step, action: stamp(actor, reason) }).await
+        self.act(Command::Retry { task, step, action: self.stamp(actor, reason) }).await
+    }
+
+    fn stamp(&self, actor: &str, reason: &str) -> ActionStamp {
+        ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() }
     }
 
     async fn act(&self, command: Command) -> Result<Reply, Error> {
@@ -277,8 +284,4 @@ impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("options", &self.parts.options).finish_non_exhaustive()
     }
-}
-
-fn stamp(actor: &str, reason: &str) -> ActionStamp {
-    ActionStamp { id: Uuid::now_v7(), actor: actor.to_owned(), reason: reason.to_owned() }
 }

@@ -7,5 +7,9 @@ mod cli;
 pub mod core;
 pub mod engine;
 pub mod handler;
+#[doc(hidden)]
+pub mod mark;
+#[doc(hidden)]
+pub mod plant;
 pub mod store;
 pub mod testing;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::problem::Problem;
 use super::{Context, Outcome};
-use crate::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use crate::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
 use crate::store::Store;
 use crate::store::sqlite::{SqliteStore, WorkerLock};
 
@@ -104,6 +104,7 @@ impl Session {
             state: context.state.clone(),
             layers: context.layers.clone(),
             clock: Clock::System,
+            ids: Ids::default(),
             threads,
             options,
         });

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tasker_types::{StepState, TaskState, Timestamp, WorkerId};
 
 use super::{Change, Claimed, LiveStep, QueueId, Snapshot, StepRef};
+use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 
 /// Every this many-th slot is left to the global claim while others wait.
 const GLOBAL_EVERY: u64 = 8;
@@ -55,15 +57,16 @@ pub(super) fn continue_successors(
     ready.sort_unstable_by_key(|&(priority, at)| (std::cmp::Reverse(priority), at));
 
     let mut continued = Continued::default();
-    for (_, at) in ready
-        .into_iter()
-        .take(capacity.free)
-        .take_while(|&(priority, _)| backlog.top_priority.is_none_or(|top| top <= priority))
-    {
+    for (priority, at) in ready.into_iter().take(capacity.free) {
+        if backlog.top_priority.is_some_and(|top| top > priority) {
+            mark(Mark::ContinuationBehindPriority);
+            break;
+        }
         continued.considered += 1;
         let left = capacity.continued.wrapping_add(continued.considered).is_multiple_of(GLOBAL_EVERY);
         // A slot that is left stays free: the worker's next claim fills it with what comes first of all.
         if left && backlog.top_priority.is_some() {
+            mark(Mark::SlotLeftToClaim);
             continue;
         }
         continued.claimed.extend(claim(snapshot, at, capacity.worker, now));
@@ -80,7 +83,7 @@ fn claim(snapshot: &mut Snapshot, at: StepRef, worker: WorkerId, now: Timestamp)
     let row = snapshot.live(at.task, at.number)?;
     let live = LiveStep {
         state: StepState::Running,
-        attempt: row.attempt + 1,
+        attempt: next_attempt(row),
         claimed_by: Some(worker),
         claimed_at: Some(now),
         ..row.clone()
@@ -90,4 +93,9 @@ fn claim(snapshot: &mut Snapshot, at: StepRef, worker: WorkerId, now: Timestamp)
         snapshot.apply(Change::TaskState { task: at.task, state: TaskState::Running, at: now });
     }
     Some(Claimed { task: at.task, pinned, live })
+}
+
+/// The number of the attempt that a claim of this step begins.
+pub(crate) fn next_attempt(row: &LiveStep) -> u32 {
+    row.attempt + u32::from(row.attempt == 0 || !planted(Bug::AttemptCountedAtFailure))
 }

@@ -15,6 +15,8 @@ use super::Error;
 use super::attempt::{Finished, unstorable};
 use super::dispatch::{Dispatcher, Message};
 use crate::core::{Batch, Capacity, Command, Finish, Refusal, Reply};
+use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 use crate::store::{Committed, StoreError};
 
 /// The first and the longest delay before outcomes are offered again to a store that failed.
@@ -215,6 +217,7 @@ impl Dispatcher {
                 let mut entries: Vec<Entry> =
                     commands.zip(shipment.sources).map(|(command, source)| Entry { command, source }).collect();
                 if entries.len() > 1 {
+                    mark(Mark::BatchHalved);
                     tracing::warn!(%error, commands = entries.len(), "a batch was refused and is split");
                     let second = entries.split_off(entries.len() / 2);
                     self.ship(entries);
@@ -246,7 +249,9 @@ impl Dispatcher {
             match (source, command) {
                 (Source::Attempt(value), Command::Finish(finish)) => {
                     self.note_outcome(finish, value, &reply);
-                    ended.push((finish.step, finish.attempt));
+                    if reply.is_ok() || !planted(Bug::RefusedOutcomeKeepsSlot) {
+                        ended.push((finish.step, finish.attempt));
+                    }
                 }
                 (Source::Submitter(answer, task), Command::Submit(new)) => {
                     if reply.is_ok() && continued.contains(&new.id) {
@@ -285,17 +290,23 @@ impl Dispatcher {
                     self.active.completed(finish.step.task, finish.step.number, value);
                 }
             }
-            Err(refusal) => tracing::warn!(%refusal, "a late outcome was dropped"),
+            Err(refusal) => {
+                mark(Mark::StaleRefused);
+                tracing::warn!(%refusal, "a late outcome was dropped");
+            }
         }
     }
 
     /// The store is away: who waits is told so, what ran is kept.
     fn postpone(&mut self, shipment: Shipment, error: &StoreError) {
-        let unknown = matches!(error, StoreError::Unknown(_));
+        let unknown = matches!(error, StoreError::Unknown(_)) && !planted(Bug::UnknownTakenForFailed);
         self.doubt.raised |= unknown;
         let mut kept = Vec::new();
         for (command, source) in shipment.commands.iter().zip(shipment.sources) {
             match (source, command) {
+                (source @ Source::Submitter(..), command) if unknown && planted(Bug::UnknownSentBlindly) => {
+                    self.doubt.actions.push(Entry { command: command.clone(), source });
+                }
                 (Source::Submitter(answer, _), Command::Submit(new)) if unknown => {
                     self.doubt.submits.push((new.id, answer));
                 }
@@ -312,9 +323,12 @@ impl Dispatcher {
             }
         }
         if !kept.is_empty() {
+            mark(Mark::OutcomeHeld);
             tracing::warn!(%error, outcomes = kept.len(), "outcomes could not be recorded; they are kept and tried again");
         }
-        self.held.put_back(kept);
+        if !planted(Bug::HeldOutcomeForgotten) {
+            self.held.put_back(kept);
+        }
     }
 
     /// Settles what a commit of unknown outcome left open, by what stands in the database.
@@ -323,6 +337,9 @@ impl Dispatcher {
             Ok(()) => {
                 self.doubt.raised = false;
                 let actions = std::mem::take(&mut self.doubt.actions);
+                if !actions.is_empty() {
+                    mark(Mark::UnknownActionSentAgain);
+                }
                 self.ship(actions);
             }
             Err(error) => tracing::warn!(%error, "the outcome of a commit is not known yet; it is looked for again"),
@@ -332,8 +349,14 @@ impl Dispatcher {
     async fn try_settle(&mut self) -> Result<(), StoreError> {
         while let Some((task, answer)) = self.doubt.submits.pop() {
             let told = match self.parts.store.task_state(task).await {
-                Ok(Some(state)) => Ok(Reply { task, state }),
-                Ok(None) => Err(StoreError::Unavailable("the commit failed; nothing was stored".into()).into()),
+                Ok(Some(state)) => {
+                    mark(Mark::UnknownWritten);
+                    Ok(Reply { task, state })
+                }
+                Ok(None) => {
+                    mark(Mark::UnknownNotWritten);
+                    Err(StoreError::Unavailable("the commit failed; nothing was stored".into()).into())
+                }
                 Err(error) => {
                     self.doubt.submits.push((task, answer));
                     return Err(error);
@@ -349,7 +372,8 @@ impl Dispatcher {
         let strange = claims.into_iter().filter(|(step, attempt, worker)| *worker == me && !self.runs(*step, *attempt));
         let releases: Vec<Command> =
             strange.map(|(step, attempt, worker)| Command::Release { step, attempt, worker }).collect();
-        if !releases.is_empty() {
+        if !releases.is_empty() && !planted(Bug::StrangersKept) {
+            mark(Mark::StrangerReleased);
             tracing::warn!(
                 steps = releases.len(),
                 "steps that were claimed by a commit of unknown outcome are given back"
@@ -365,6 +389,7 @@ impl Dispatcher {
         match (entry.source, entry.command) {
             (Source::Caller(answer) | Source::Submitter(answer, _), _) => drop(answer.send(Err(error.into()))),
             (Source::Attempt(_), Command::Finish(finish)) => {
+                mark(Mark::OutcomeReplaced);
                 let again = matches!(finish.outcome, crate::core::Outcome::Failed(_));
                 tracing::error!(%error, task = %finish.step.task, step = %finish.step.number, "an outcome cannot be stored");
                 let outcome =

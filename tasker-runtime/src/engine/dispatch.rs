@@ -1,6 +1,6 @@
 //! The loop: one owner of this process's claims, of its batches, and of when to look again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent, timed_out};
@@ -19,6 +18,8 @@ use super::wait::Waiting;
 use super::{Error, Parts, Recovered};
 use crate::core::{Claimed, Command, Finish, NewTask, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
+use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 use crate::store::{ClaimRequest, StepInput, StoreError};
 
 /// The most commands of one commit.
@@ -81,7 +82,7 @@ pub(super) struct Dispatcher {
     pub(super) counters: Arc<Counters>,
     pub(super) active: Active,
     pub(super) worker: Option<Worker>,
-    pub(super) running: HashMap<StepRef, Running>,
+    pub(super) running: BTreeMap<StepRef, Running>,
     /// Outcomes that a failing store did not take yet.
     pub(super) held: Held,
     pub(super) shipping: Shipping,
@@ -110,7 +111,7 @@ impl Dispatcher {
             counters,
             active: Active::default(),
             worker: None,
-            running: HashMap::new(),
+            running: BTreeMap::new(),
             held: Held::default(),
             shipping: Shipping::default(),
             doubt: Doubt::default(),
@@ -249,7 +250,7 @@ impl Dispatcher {
     }
 
     async fn start_worker(&mut self) -> Result<Recovered, Error> {
-        let id = WorkerId(Uuid::now_v7());
+        let id = WorkerId(self.parts.ids.next());
         let recovered = self.recover(id).await?;
         self.worker = Some(Worker { id, queues: Arc::new([]), continued: 0, rotation: 0 });
         self.refresh_queues().await;
@@ -278,6 +279,9 @@ impl Dispatcher {
 
     /// Looks for what other processes wrote.
     async fn look(&mut self) {
+        if planted(Bug::PollSkipped) {
+            return;
+        }
         match self.parts.store.version().await {
             Ok(version) if self.seen_version != Some(version) => {
                 let first = self.seen_version.replace(version).is_none();
@@ -302,7 +306,10 @@ impl Dispatcher {
             return;
         }
         match self.parts.store.cancelling(tasks).await {
-            Ok(cancelling) => cancelling.into_iter().for_each(|task| self.cancel_running(task)),
+            Ok(cancelling) => cancelling.into_iter().for_each(|task| {
+                mark(Mark::CancelFoundByLooking);
+                self.cancel_running(task);
+            }),
             Err(error) => tracing::warn!(%error, "the database cannot be read"),
         }
     }
@@ -329,7 +336,7 @@ impl Dispatcher {
 
     async fn claim(&mut self) {
         let limit = self.free();
-        let lossy = !self.running.values().any(|running| running.lossy);
+        let lossy = planted(Bug::LossyTogether) || !self.running.values().any(|running| running.lossy);
         let Some(worker) = &mut self.worker else { return };
         worker.rotation = worker.rotation.wrapping_add(1);
         // One of the free slots is kept for a step with losses, so that it cannot be crowded out for ever.
@@ -352,6 +359,7 @@ impl Dispatcher {
                 self.begin(claims.claimed);
             }
             Err(error) => {
+                mark(Mark::ClaimFailed);
                 self.want_claim = false;
                 self.doubt.raised |= matches!(error, StoreError::Unknown(_));
                 tracing::warn!(%error, "steps cannot be claimed; tried again at the next look");
@@ -404,6 +412,7 @@ impl Dispatcher {
                 claimed.iter().for_each(|step| self.spawn(step));
             }
             Err(error) if error.is_passing() => {
+                mark(Mark::InputReadAgain);
                 tracing::warn!(%error, "what steps run with cannot be read; tried again soon");
                 let myself = self.myself.clone();
                 let store = self.parts.store.clone();
@@ -523,7 +532,7 @@ impl Dispatcher {
     async fn keep_house(&mut self) {
         self.give_up_stuck();
         // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
-        self.want_claim = true;
+        self.want_claim |= !planted(Bug::PollSkipped);
         let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
         if self.pruned_at.elapsed() < PRUNE_EVERY {
             return;
@@ -568,8 +577,9 @@ impl Dispatcher {
             return false;
         }
         let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return true };
+        mark(Mark::DrainReleased);
         let mut releases = Vec::with_capacity(self.running.len());
-        for (step, running) in self.running.drain() {
+        for (step, running) in std::mem::take(&mut self.running) {
             if let Some(abort) = running.abort {
                 abort.abort();
             }

@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError};
 
 use serde_json::Value;
 use tasker_types::{TaskForExecution, TaskId, TaskRequest};
-use uuid::Uuid;
 
 use super::limits::{self, LABEL_BYTES_MAX};
 use super::{Engine, Error};
@@ -17,7 +16,7 @@ impl Engine {
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
-        let id = TaskId::from_uuid(Uuid::now_v7());
+        let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput {
             context,
             correlation_id: request.correlation_id.unwrap_or_else(|| id.to_string()),

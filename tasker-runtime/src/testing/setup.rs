@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tasker_types::{TaskId, TaskRequest, Timestamp, template};
 
 use super::TestRun;
-use crate::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use crate::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 use crate::store::Store;
 
@@ -28,6 +28,7 @@ impl Setup {
             state: self.state.clone(),
             layers: self.layers.clone().into(),
             clock: Clock::starting_at(now),
+            ids: Ids::default(),
             threads: HandlerThreads::shared(),
             options: self.options.clone(),
         });

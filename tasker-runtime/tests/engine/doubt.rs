@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use tasker_runtime::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef, check};
-use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Options, Parts};
+use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
     ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, MemoryStore, Page, Queue, StepInput, Store,
@@ -146,6 +146,7 @@ async fn engine(store: &Arc<Lossy>) -> Engine {
         state: Arc::default(),
         layers: Arc::new([]),
         clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
+        ids: Ids::default(),
         threads: HandlerThreads::shared(),
         options: Options::default(),
     });

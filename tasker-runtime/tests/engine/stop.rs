@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use tasker_runtime::core::{AttemptOutcome, check};
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{MemoryStore, Store};
 use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, Timestamp, template};
@@ -42,6 +42,7 @@ async fn engine(store: &Arc<MemoryStore>) -> Engine {
         state: Arc::default(),
         layers: Arc::new([]),
         clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
+        ids: Ids::default(),
         threads: HandlerThreads::shared(),
         options: Options::default(),
     });

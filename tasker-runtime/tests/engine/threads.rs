@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::MemoryStore;
 use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, template};
@@ -66,6 +66,7 @@ async fn handlers_that_never_yield_are_given_up_and_the_others_go_on() {
         state: Arc::default(),
         layers: Arc::new([]),
         clock: Clock::System,
+        ids: Ids::default(),
         threads: HandlerThreads::own(2).unwrap(),
         options: Options::default(),
     });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Options, Parts};
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::Store;
 use tasker_runtime::store::sqlite::{Durability, SqliteStore, WorkerLock};
@@ -110,6 +110,7 @@ pub(crate) async fn engine(place: &Path, slots: usize) -> (Engine, Arc<SqliteSto
         state: Arc::default(),
         layers: Arc::new([]),
         clock: Clock::System,
+        ids: Ids::default(),
         threads: HandlerThreads::own(2).unwrap(),
         options: Options { slots, poll: Duration::from_millis(5), ..Options::default() },
     });

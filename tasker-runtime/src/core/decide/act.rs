@@ -5,6 +5,8 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 use super::super::row::Cause;
 use super::super::{ActionRow, ActionStamp, Change, LiveStep, Refusal, Snapshot, TaskRow};
 use super::finish::result_row;
+use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 
 pub(super) fn cancel(
     snapshot: &Snapshot,
@@ -20,6 +22,7 @@ pub(super) fn cancel(
     let (mut stopped, mut running) = (0, 0);
     for row in snapshot.live_of(id) {
         match row.state {
+            StepState::Ready if row.ready_at == now && planted(Bug::CancelMissesReady) => {}
             StepState::Running => running += 1,
             StepState::Ready | StepState::WaitingForRetry => {
                 stopped += 1;
@@ -31,6 +34,9 @@ pub(super) fn cancel(
         }
     }
     changes.push(Change::Count { task: id, open_steps: 0, runnable: -stopped });
+    if running > 0 {
+        mark(Mark::CancelWhileRunning);
+    }
     let state = if running > 0 { TaskState::Cancelling } else { TaskState::Cancelled };
     changes.push(Change::TaskState { task: id, state, at: now });
     Ok(changes)
@@ -60,6 +66,9 @@ pub(super) fn retry(
         .collect();
     if failed.is_empty() {
         return Err(Refusal::NothingToRetry(id));
+    }
+    if task.state == TaskState::Running {
+        mark(Mark::RetryWhileRunning);
     }
     let mut changes = vec![action(id, step, "retry", stamp, now)];
     let count = i32::try_from(failed.len()).unwrap_or(i32::MAX);

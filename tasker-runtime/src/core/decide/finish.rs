@@ -11,6 +11,8 @@ use super::super::{
     AttemptRow, Change, Detail, Failure, Finish, LiveStep, Outcome, Refusal, ResultRow, Snapshot, StepRef, TaskRow,
 };
 use super::{held_claim, settle};
+use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 
 pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, finish.step, finish.attempt, finish.worker)?;
@@ -22,6 +24,7 @@ pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Re
         }
         // Not tried again, for it might say so for ever; failed, for only a failed step can be retried.
         Outcome::Cancelled => {
+            mark(Mark::CancelledOutcomeOfOpenTask);
             let message = "the handler stopped as if its task had been cancelled".to_owned();
             let detail =
                 Detail { message: Some(message), error_type: Some(HANDLER_ERROR.to_owned()), ..Detail::default() };
@@ -42,7 +45,9 @@ fn complete(
     over.result = Some(result.clone());
     let mut changes = vec![Change::Gone { task: row.task, number: row.number }, Change::Result(over)];
     let mut runnable = -1;
-    if task.state != TaskState::Cancelling {
+    if task.state == TaskState::Cancelling {
+        mark(Mark::CompletedWhileCancelling);
+    } else {
         for &child in task.pinned.graph().children(row.number) {
             if snapshot.is_over(row.task, child) {
                 continue;
@@ -65,7 +70,7 @@ fn satisfied(snapshot: &Snapshot, task: &TaskRow, child: StepNumber, now: Timest
         held: task.state == TaskState::Paused,
         ..LiveStep::ready(task.id, &task.pinned, child, task.priority, now)
     });
-    row.unmet = row.unmet.saturating_sub(1);
+    row.unmet = row.unmet.saturating_sub(1 + u32::from(planted(Bug::FanInCountedTwice)));
     row.met = true;
     if row.unmet == 0 {
         row.state = StepState::Ready;
@@ -83,11 +88,13 @@ fn fail(task: &TaskRow, row: &LiveStep, failure: &Failure, now: Timestamp) -> Ve
         return end(task, row, StepState::Failed, Cause::Handler, Some(failure.detail.clone()), now);
     }
     let asked = failure.retry_after.unwrap_or(Duration::ZERO).min(Duration::from_millis(policy.max_backoff_ms));
-    let retry_at = now + policy.delay(failures, failure.seed).max(asked);
+    let delay = policy.delay(failures, failure.seed).max(asked);
+    let retry_at = now + if planted(Bug::BackoffCutShort) { delay / 2 } else { delay };
     let outcome = if failure.timed_out { AttemptOutcome::TimedOut } else { AttemptOutcome::Failed };
     let attempt =
         AttemptRow { retry_at: Some(retry_at), detail: Some(failure.detail.clone()), ..attempt_row(row, outcome, now) };
-    let live = LiveStep { state: StepState::WaitingForRetry, failures, ready_at: retry_at, ..unclaimed(task, row) };
+    let mut live = LiveStep { state: StepState::WaitingForRetry, failures, ready_at: retry_at, ..unclaimed(task, row) };
+    live.attempt += u32::from(planted(Bug::AttemptCountedAtFailure));
     vec![Change::Attempt(attempt), Change::Live(live)]
 }
 
@@ -100,11 +107,13 @@ pub(super) fn lose(
 ) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, step, attempt, worker)?;
     let policy = task.pinned.step(row.number).retry;
-    let losses = row.losses + 1;
+    let losses = row.losses + u32::from(!planted(Bug::LossNotCounted));
     if task.state == TaskState::Cancelling {
+        mark(Mark::LostWhileCancelling);
         return Ok(end(task, row, StepState::Cancelled, Cause::Losses, None, now));
     }
     if !policy.retryable || losses >= policy.max_losses {
+        mark(if policy.retryable { Mark::LossesReached } else { Mark::LossOfNotRetryable });
         let message = if policy.retryable {
             format!("the worker died {losses} times while it ran this step")
         } else {
@@ -131,6 +140,7 @@ pub(super) fn release(
 ) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, step, attempt, worker)?;
     if task.state == TaskState::Cancelling {
+        mark(Mark::ReleasedWhileCancelling);
         return Ok(end(task, row, StepState::Cancelled, Cause::Operator, None, now));
     }
     let live = LiveStep { state: StepState::Ready, ready_at: now, ..unclaimed(task, row) };

@@ -7,8 +7,9 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId
 
 use crate::core::{
     ActionRow, AttemptRow, Batch, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef, TaskInput, TaskRow,
-    Writes,
+    Writes, next_attempt,
 };
+use crate::mark::{Mark, mark};
 use crate::store::StoreError;
 
 #[derive(Debug, Clone, Default)]
@@ -121,8 +122,11 @@ impl State {
         }
         let pinned = task.pinned.clone();
         let row = self.live.get_mut(&step)?;
+        if row.losses > 0 {
+            mark(Mark::LossyClaimed);
+        }
         row.state = StepState::Running;
-        row.attempt += 1;
+        row.attempt = next_attempt(row);
         row.claimed_by = Some(worker);
         row.claimed_at = Some(now);
         Some(Claimed { task: step.task, pinned, live: row.clone() })

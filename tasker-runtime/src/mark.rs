@@ -1,0 +1,95 @@
+//! Marks of paths that are seldom taken. Tests that take paths by chance count them: a path that they never visit is one
+//! that they don't test.
+
+macro_rules! marks {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
+        /// A path that is seldom taken.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Mark {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl Mark {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+marks! {
+    /// An outcome of a claim that is no longer held was refused.
+    StaleRefused,
+    /// A submit of unknown outcome was found written.
+    UnknownWritten,
+    /// A submit of unknown outcome was found not written.
+    UnknownNotWritten,
+    /// An action of unknown outcome was sent again.
+    UnknownActionSentAgain,
+    /// A step failed because its workers died too often.
+    LossesReached,
+    /// A step that may not be tried again failed because its worker died.
+    LossOfNotRetryable,
+    /// A claim that its own worker does not know of was given back.
+    StrangerReleased,
+    /// A refused batch was halved.
+    BatchHalved,
+    /// An outcome that no store can keep was replaced by a failure.
+    OutcomeReplaced,
+    /// An outcome was kept for later because the store failed.
+    OutcomeHeld,
+    /// A continuation stood back behind a higher priority.
+    ContinuationBehindPriority,
+    /// A slot was left to the global claim.
+    SlotLeftToClaim,
+    /// A task was cancelled while steps of it ran.
+    CancelWhileRunning,
+    /// A running step of a task that is being cancelled was lost.
+    LostWhileCancelling,
+    /// A running step of a task that is being cancelled was given back.
+    ReleasedWhileCancelling,
+    /// A step completed though its task is being cancelled.
+    CompletedWhileCancelling,
+    /// A handler stopped as if its task had been cancelled, which it was not.
+    CancelledOutcomeOfOpenTask,
+    /// An operator retried while other steps of the task ran.
+    RetryWhileRunning,
+    /// A step was claimed that had been lost before.
+    LossyClaimed,
+    /// A stopping worker gave back what took too long.
+    DrainReleased,
+    /// What a claimed step runs with could not be read at once.
+    InputReadAgain,
+    /// A claim failed.
+    ClaimFailed,
+    /// Another process had cancelled a task that runs here.
+    CancelFoundByLooking,
+}
+
+#[cfg(any(test, feature = "testing"))]
+mod counted {
+    use std::cell::Cell;
+
+    use super::Mark;
+
+    thread_local! {
+        static COUNTS: [Cell<u64>; Mark::ALL.len()] = const { [const { Cell::new(0) }; Mark::ALL.len()] };
+    }
+
+    pub(crate) fn mark(mark: Mark) {
+        COUNTS.with(|counts| counts[mark as usize].update(|count| count + 1));
+    }
+
+    /// How often each path was taken on this thread.
+    #[must_use]
+    pub fn marks() -> Vec<(Mark, u64)> {
+        COUNTS.with(|counts| Mark::ALL.iter().map(|&mark| (mark, counts[mark as usize].get())).collect())
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use counted::mark;
+#[cfg(any(test, feature = "testing"))]
+pub use counted::marks;
+
+#[cfg(not(any(test, feature = "testing")))]
+pub(crate) const fn mark(_: Mark) {}

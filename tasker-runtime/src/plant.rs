@@ -1,0 +1,78 @@
+//! Bugs that can be planted, to see that the tests find them. In a program for users there are none: nothing is left of
+//! the places that ask for them.
+
+macro_rules! bugs {
+    ($(#[doc = $doc:literal] $name:ident,)*) => {
+        /// A bug that can be planted.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Bug {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+bugs! {
+    /// An outcome is taken from an attempt that no longer holds the claim.
+    FenceDropped,
+    /// The attempt is counted when it fails, not when it is claimed.
+    AttemptCountedAtFailure,
+    /// A finished parent counts twice for a step that waits for several.
+    FanInCountedTwice,
+    /// What other processes wrote is never looked for.
+    PollSkipped,
+    /// A commit of unknown outcome is taken for one that failed.
+    UnknownTakenForFailed,
+    /// A commit of unknown outcome is sent again blindly.
+    UnknownSentBlindly,
+    /// Steps that a commit of unknown outcome claimed are never given back.
+    StrangersKept,
+    /// The slot of an attempt whose outcome was refused is not freed.
+    RefusedOutcomeKeepsSlot,
+    /// Every command of a batch is decided on the rows as they stood before it.
+    DecidedOnOldRows,
+    /// A step is tried again before its backoff is over.
+    BackoffCutShort,
+    /// A cancel overlooks what became ready in the same instant.
+    CancelMissesReady,
+    /// A loss is not counted: a step that kills its worker is tried for ever.
+    LossNotCounted,
+    /// A step that was lost may run beside others that were.
+    LossyTogether,
+    /// An outcome that the store did not take is forgotten.
+    HeldOutcomeForgotten,
+}
+
+#[cfg(any(test, feature = "testing"))]
+mod planted {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Plants a bug in all that runs on this thread from now on, instead of the one before.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    pub(crate) fn planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+pub use planted::plant;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use planted::planted;
+
+#[cfg(not(any(test, feature = "testing")))]
+pub(crate) const fn planted(_: Bug) -> bool {
+    false
+}
