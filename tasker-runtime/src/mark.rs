@@ -49,8 +49,6 @@ marks! {
     ReleasedWhileCancelling,
     /// A step completed though its task is being cancelled.
     CompletedWhileCancelling,
-    /// A handler stopped as if its task had been cancelled, which it was not.
-    CancelledOutcomeOfOpenTask,
     /// An operator retried while other steps of the task ran.
     RetryWhileRunning,
     /// A step was claimed that had been lost before.

@@ -24,7 +24,6 @@ pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Re
         }
         // Not tried again, for it might say so for ever; failed, for only a failed step can be retried.
         Outcome::Cancelled => {
-            mark(Mark::CancelledOutcomeOfOpenTask);
             let message = "the handler stopped as if its task had been cancelled".to_owned();
             let detail =
                 Detail { message: Some(message), error_type: Some(HANDLER_ERROR.to_owned()), ..Detail::default() };

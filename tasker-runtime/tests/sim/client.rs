@@ -1,0 +1,121 @@
+//! Who submits tasks and acts on them: what was acknowledged must be there, what was refused must not.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tasker_runtime::core::Refusal;
+use tasker_runtime::engine::{Engine, Error};
+use tasker_runtime::store::StoreError;
+use tasker_types::{TaskId, TaskRequest, TaskState};
+
+use crate::life::Life;
+use crate::process::Process;
+use crate::sim::Sim;
+use crate::store::short;
+use crate::watch::task_of;
+use crate::world::{Act, Task, What};
+
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What became of a request.
+enum Answer<T> {
+    Given(Result<T, Error>),
+    /// Nobody was there, or went away: it may have been done.
+    None,
+}
+
+async fn ask<T>(
+    sim: &Sim,
+    process: &Process,
+    patience: Duration,
+    request: impl AsyncFnOnce(Engine) -> Result<T, Error>,
+) -> Answer<T> {
+    let (life, engine): (Arc<Life>, Engine) = loop {
+        match process.engine() {
+            Some(found) => break found,
+            None => tokio::time::sleep(AGAIN).await,
+        }
+    };
+    sim.say(&life, format_args!("is asked"));
+    tokio::select! {
+        biased;
+        given = request(engine) => Answer::Given(given),
+        () = life.death() => Answer::None,
+        () = tokio::time::sleep(patience) => Answer::None,
+    }
+}
+
+/// Submits until there is an answer that counts.
+pub(crate) async fn submit(sim: Arc<Sim>, process: Arc<Process>, task: Task) {
+    tokio::time::sleep(Duration::from_millis(task.at_ms)).await;
+    let patience = Duration::from_millis(task.patience_ms);
+    let request = TaskRequest {
+        name: format!("w{}", task.template),
+        context: json!({ "n": task.n }),
+        priority: task.priority,
+        ..TaskRequest::default()
+    };
+    loop {
+        let request = request.clone();
+        match ask(&sim, &process, patience, async |engine| engine.submit(request).await).await {
+            Answer::Given(Ok(id)) => {
+                let there = sim.state().rows.tasks.iter().any(|row| row.id == id);
+                sim.expect(there, "acknowledged and missing", || format!("t{}, request {}", short(id), task.n));
+                return;
+            }
+            // Nothing was stored, so it is asked for again.
+            Answer::Given(Err(Error::Store(StoreError::Unavailable(_)))) => {
+                let stored = sim.state().journal.accepted(task.n);
+                sim.expect(stored.is_none(), "refused and done", || format!("request {}", task.n));
+                tokio::time::sleep(AGAIN).await;
+            }
+            Answer::Given(Err(Error::Stopped)) | Answer::None => return,
+            Answer::Given(Err(error)) => {
+                let what = || format!("request {}: {error}", task.n);
+                return sim.expect(false, "a request that is right was refused", what);
+            }
+        }
+    }
+}
+
+pub(crate) async fn act(sim: Arc<Sim>, process: Arc<Process>, act: Act) {
+    tokio::time::sleep(Duration::from_millis(act.at_ms)).await;
+    let Some(id) = sim.state().journal.accepted(act.task) else { return };
+    let actor = format!("act {}", act.n);
+    let patience = Duration::from_secs(60);
+    let kind = match act.what {
+        What::Wait => return wait(&sim, &process, id).await,
+        What::Cancel => "cancel",
+        What::Retry(_) => "retry",
+    };
+    let answer = ask(&sim, &process, patience, async |engine| match act.what {
+        What::Retry(step) => engine.retry(id, step.map(tasker_types::StepNumber), &actor, "").await,
+        _ => engine.cancel(id, &actor, "").await,
+    })
+    .await;
+    let done = sim.state().rows.actions.iter().any(|row| row.actor == actor);
+    match answer {
+        // The second is what remains to be said where it is not known whether the first was heard.
+        Answer::Given(Ok(_) | Err(Error::Refused(Refusal::Repeated(_)))) => {
+            sim.say("*", format_args!("{actor}, {kind} of t{}, is done", short(id)));
+            sim.expect(done, "acknowledged and missing", || format!("{actor}: {kind} of t{}", short(id)));
+        }
+        Answer::Given(Err(error)) => {
+            sim.say("*", format_args!("{actor}, {kind} of t{}: {error}", short(id)));
+            let gone = matches!(error, Error::Stopped);
+            sim.expect(gone || !done, "refused and done", || format!("{actor}: {kind} of t{}", short(id)));
+        }
+        Answer::None => {}
+    }
+}
+
+async fn wait(sim: &Sim, process: &Process, id: TaskId) {
+    let told = ask(sim, process, Duration::from_secs(600), async |engine| engine.wait(id).await).await;
+    if let Answer::Given(Ok(told)) = told {
+        let state = task_of(&sim.state().rows, id).map(|row| row.state);
+        // Only a failed task goes on, when an operator retries it.
+        let right = told.is_over() && (state == Some(told) || told == TaskState::Failed);
+        sim.expect(right, "told wrongly", || format!("t{} is {state:?}, told was {told}", short(id)));
+    }
+}

@@ -1,0 +1,154 @@
+//! The handler of all steps: what an attempt does is drawn from its own identity.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tasker_runtime::core::StepRef;
+use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig};
+use tasker_types::{StepError, StepExecutionResult, TaskId, TaskSequenceStep};
+
+use crate::journal::End;
+use crate::life::{Being, Life};
+use crate::rng::Rng;
+use crate::sim::Sim;
+use crate::store::POISON;
+use crate::world::HANDLER;
+
+pub(crate) fn registry(sim: &Arc<Sim>, life: &Arc<Life>) -> RustStepHandlerRegistry {
+    let mut registry = RustStepHandlerRegistry::empty();
+    let (sim, life) = (sim.clone(), life.clone());
+    registry.register(HANDLER, move || Box::new(Work(Some((sim.clone(), life.clone())))));
+    registry
+}
+
+struct Work(Option<(Arc<Sim>, Arc<Life>)>);
+
+/// How an attempt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Well,
+    Error,
+    LaterPlease,
+    Permanent,
+    Panic,
+    /// It goes on until its time limit ends it.
+    Hang,
+    /// It goes on until it is told that its task was cancelled, and says so.
+    Heed,
+    /// Its result is one that no store can keep.
+    Poison,
+    /// It kills its process.
+    Kill,
+}
+
+#[async_trait]
+impl RustStepHandler for Work {
+    fn new(_: StepHandlerConfig) -> Self {
+        Self(None)
+    }
+
+    fn name(&self) -> &str {
+        HANDLER
+    }
+
+    async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
+        let (sim, life) = self.0.as_ref().unwrap();
+        life.moves().await;
+        let uuid = step.workflow_step.workflow_step_uuid;
+        let (task, number) = TaskId::of_step(uuid).unwrap();
+        let (at, attempt) = (StepRef { task, number }, step.workflow_step.attempt);
+        let n = step.task.context["n"].as_u64().unwrap();
+        let rng = &mut Rng::at(sim.world.seed, &[3, n, number.0.into(), attempt.into()]);
+        let (course, ms) = draw(sim, rng, attempt);
+        let begun = Begun::new(sim, life, at, attempt, step);
+        match course {
+            Course::Hang => tokio::time::sleep(Duration::from_secs(3_600)).await,
+            Course::Heed => StepContext::new(step).cancelled().await,
+            _ if ms > 0 => tokio::time::sleep(Duration::from_millis(ms)).await,
+            _ => {}
+        }
+        life.moves().await;
+        let (end, result) = match course {
+            Course::Well | Course::Poison | Course::Hang => {
+                let mut value = json!({ "n": n, "step": number.0, "attempt": attempt });
+                if course == Course::Poison {
+                    value[POISON] = json!(true);
+                }
+                let end = if course == Course::Poison { End::Poison } else { End::Value(value.to_string()) };
+                (end, Ok(StepExecutionResult::success(uuid, value, None)))
+            }
+            Course::Error => (End::Error, Ok(StepError::retryable("it broke").into_result(uuid))),
+            Course::LaterPlease => {
+                let later = StepError::retryable("later").with_retry_after(Duration::from_millis(700));
+                (End::Error, Ok(later.into_result(uuid)))
+            }
+            Course::Permanent => (End::Permanent, Err(anyhow::anyhow!("it can't be"))),
+            Course::Heed => (End::Cancelled, Ok(StepError::retryable("cancelled").into_result(uuid))),
+            Course::Panic => {
+                begun.end(End::Error);
+                // Not by `panic!`, which would print it.
+                std::panic::resume_unwind(Box::new("ouch"));
+            }
+            Course::Kill => {
+                sim.say(life, format_args!("is killed by t{}/{number}#{attempt}", crate::store::short(task)));
+                life.become_(Being::Dead);
+                std::future::pending().await
+            }
+        };
+        begun.end(end);
+        result
+    }
+}
+
+fn draw(sim: &Sim, rng: &mut Rng, attempt: u32) -> (Course, u64) {
+    let ms = rng.pick(&[0, 0, 0, 1, 5, 20, 100, 500, 2_000]);
+    // Nothing goes wrong for ever.
+    if attempt > 8 || !rng.chance(sim.world.trouble) {
+        return (Course::Well, ms);
+    }
+    let course = match rng.below(100) {
+        0..35 => Course::Error,
+        35..45 => Course::LaterPlease,
+        45..55 => Course::Permanent,
+        55..65 => Course::Panic,
+        65..72 => Course::Hang,
+        72..80 => Course::Heed,
+        80..88 => Course::Poison,
+        _ if sim.world.kills && !sim.is_calm() => Course::Kill,
+        _ => Course::Well,
+    };
+    (course, ms)
+}
+
+/// An attempt that runs. It may be dropped at any time.
+struct Begun<'s> {
+    sim: &'s Sim,
+    life: &'s Life,
+    at: StepRef,
+    attempt: u32,
+}
+
+impl<'s> Begun<'s> {
+    fn new(sim: &'s Sim, life: &'s Arc<Life>, at: StepRef, attempt: u32, step: &TaskSequenceStep) -> Self {
+        let begun = {
+            let state = &mut *sim.state();
+            state.journal.begin(life, at, attempt, step, &state.rows, sim.world.slots)
+        };
+        if let Err(failure) = begun {
+            sim.fail(failure);
+        }
+        Self { sim, life, at, attempt }
+    }
+
+    fn end(&self, end: End) {
+        self.sim.state().journal.end(self.at, self.attempt, end);
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        self.sim.state().journal.leave(self.life);
+    }
+}

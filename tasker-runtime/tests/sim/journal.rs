@@ -1,0 +1,132 @@
+//! What only the outside world knows: which attempts really ran and what came of them, and what was acknowledged.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Dump, ResultRow, StepRef};
+use tasker_types::{StepNumber, StepState, TaskId, TaskSequenceStep};
+
+use crate::life::{Being, Life};
+use crate::sim::Failure;
+use crate::store::short;
+
+#[derive(Default)]
+pub(crate) struct Journal {
+    attempts: BTreeMap<(StepRef, u32), Option<End>>,
+    running: BTreeMap<(usize, u32), usize>,
+    /// Tasks by what they were submitted as.
+    accepted: BTreeMap<u64, TaskId>,
+}
+
+/// How an attempt came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    Value(String),
+    /// It may be tried again.
+    Error,
+    Permanent,
+    /// It heeded its cancellation.
+    Cancelled,
+    /// A value that cannot be stored.
+    Poison,
+}
+
+impl Journal {
+    /// An attempt begins.
+    pub(crate) fn begin(
+        &mut self,
+        life: &Life,
+        at: StepRef,
+        attempt: u32,
+        step: &TaskSequenceStep,
+        rows: &Dump,
+        slots: usize,
+    ) -> Result<(), Failure> {
+        let running = self.running.entry(life.id()).or_default();
+        *running += 1;
+        let name = format!("t{}/{}#{attempt}", short(at.task), at.number);
+        if *running > slots && life.being() == Being::Up {
+            return Err(Failure::new("slots", format!("{running} attempts run in {slots} slots")));
+        }
+        if self.attempts.insert((at, attempt), None).is_some() {
+            return Err(Failure::new("attempt used again", name));
+        }
+        let Some(task) = rows.tasks.iter().find(|row| row.id == at.task) else {
+            return Err(Failure::new("started without a task", name));
+        };
+        for number in task.pinned.graph().ancestors(at.number) {
+            let recorded = result_of(rows, at.task, number).and_then(|row| row.result.as_deref());
+            let given = step.dependency_results.get(&task.pinned.step(number).name).map(|given| &given.result);
+            let same = match (recorded, given) {
+                (Some(recorded), Some(given)) => serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given),
+                _ => false,
+            };
+            if !same {
+                let what = format!("{name}: step {number} is recorded as {recorded:?}, given is {given:?}");
+                return Err(Failure::new("started before its dependencies", what));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(&mut self, at: StepRef, attempt: u32, end: End) {
+        self.attempts.insert((at, attempt), Some(end));
+    }
+
+    pub(crate) fn leave(&mut self, life: &Life) {
+        if let Some(running) = self.running.get_mut(&life.id()) {
+            *running -= 1;
+        }
+    }
+
+    pub(crate) fn accept(&mut self, n: u64, task: TaskId) -> Result<(), Failure> {
+        match self.accepted.insert(n, task) {
+            Some(before) => {
+                let what = format!("request {n} is t{} and t{}", short(before), short(task));
+                Err(Failure::new("accepted twice", what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn accepted(&self, n: u64) -> Option<TaskId> {
+        self.accepted.get(&n).copied()
+    }
+
+    /// Whether an attempt that did not end its step came to its end as is recorded.
+    pub(crate) fn confirm_attempt(&self, row: &AttemptRow) -> Result<(), Failure> {
+        let end = self.attempts.get(&(StepRef { task: row.task, number: row.number }, row.attempt));
+        let real = match row.outcome {
+            AttemptOutcome::Failed => matches!(end, Some(Some(End::Error))),
+            AttemptOutcome::TimedOut => matches!(end, Some(None)),
+            _ => true,
+        };
+        let what = || format!("t{}/{}#{} is recorded as {:?}, it was {end:?}", short(row.task), row.number, row.attempt, row.outcome);
+        if real { Ok(()) } else { Err(Failure::new("outcome of nobody", what())) }
+    }
+
+    /// Whether an attempt that ended its step came to its end as is recorded.
+    pub(crate) fn confirm_result(&self, row: &ResultRow) -> Result<(), Failure> {
+        let end = self.attempts.get(&(StepRef { task: row.task, number: row.number }, row.attempt));
+        let real = match (row.outcome, row.cause) {
+            (StepState::Completed, Cause::Handler) => {
+                matches!(end, Some(Some(End::Value(value))) if row.result.as_deref() == Some(value))
+            }
+            (StepState::Failed, Cause::Handler) => {
+                matches!(end, Some(None | Some(End::Error | End::Permanent | End::Poison | End::Cancelled)))
+            }
+            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) => true,
+            _ => false,
+        };
+        let what = || {
+            let (task, number, attempt) = (short(row.task), row.number, row.attempt);
+            format!("t{task}/{number}#{attempt} is recorded as {:?}, {:?}, it was {end:?}", row.outcome, row.result)
+        };
+        if real { Ok(()) } else { Err(Failure::new("outcome of nobody", what())) }
+    }
+}
+
+pub(crate) fn result_of(rows: &Dump, task: TaskId, number: StepNumber) -> Option<&ResultRow> {
+    let found = rows.results.binary_search_by_key(&(task, number), |row| (row.task, row.number));
+    found.ok().map(|at| &rows.results[at])
+}

@@ -1,0 +1,212 @@
+//! What must be true of the rows after every call, and of what became of the rows before it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tasker_runtime::core::{
+    AttemptOutcome, AttemptRow, Cause, Command, Dump, LiveStep, StepRef, TaskRow, check,
+};
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+
+use crate::journal::{Journal, result_of};
+use crate::life::{Being, Life};
+use crate::sim::Failure;
+use crate::store::short;
+
+/// What one call did to the rows.
+pub(crate) struct Change<'c> {
+    pub(crate) before: &'c Dump,
+    pub(crate) after: &'c Dump,
+    pub(crate) now: Timestamp,
+    pub(crate) journal: &'c mut Journal,
+    pub(crate) workers: &'c BTreeMap<WorkerId, Arc<Life>>,
+}
+
+impl Change<'_> {
+    pub(crate) fn check<'a>(mut self, accepted: impl Iterator<Item = &'a Command>) -> Result<(), Failure> {
+        if let Some(wrong) = check(self.after).first() {
+            return Err(Failure::new(format!("invariant {}", wrong.invariant), wrong.to_string()));
+        }
+        for command in accepted {
+            self.check_command(command)?;
+        }
+        self.check_tasks()?;
+        self.check_history()?;
+        for row in &self.before.live {
+            self.check_claim(row)?;
+        }
+        for row in self.after.live.iter().filter(|row| row.state == StepState::Running) {
+            self.check_start(row)?;
+        }
+        self.check_lossy()
+    }
+
+    /// An outcome is taken only from the attempt and the worker that held the claim.
+    fn check_command(&mut self, command: &Command) -> Result<(), Failure> {
+        match command {
+            Command::Submit(new) => {
+                let input: serde_json::Value = serde_json::from_str(&new.input.context).unwrap();
+                self.journal.accept(input["n"].as_u64().unwrap(), new.id)
+            }
+            Command::Finish(finish) => {
+                let held = live_of(self.before, finish.step);
+                let same = |row: &LiveStep| row.attempt == finish.attempt && row.claimed_by == Some(finish.worker);
+                let what = || format!("t{}/{}#{}", short(finish.step.task), finish.step.number, finish.attempt);
+                expect(held.is_some_and(same), "outcome without a claim", what)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing that is over changes, but by an operator.
+    fn check_tasks(&self) -> Result<(), Failure> {
+        for before in &self.before.tasks {
+            let after = task_of(self.after, before.id);
+            let acted = |dump: &Dump| dump.actions.iter().filter(|row| row.task == before.id).count();
+            let legal = after.is_some_and(|after| {
+                after.state == before.state
+                    || (before.state.may_become(after.state)
+                        && (!before.state.is_over() || acted(self.after) > acted(self.before)))
+                    // Several commands of one batch.
+                    || (acted(self.after) > acted(self.before) && before.state != TaskState::Completed)
+            });
+            let what = || format!("t{} was {} and is {:?}", short(before.id), before.state, after.map(|row| row.state));
+            expect(legal, "task state", what)?;
+        }
+        Ok(())
+    }
+
+    /// What is recorded stays, and what is recorded anew really happened.
+    fn check_history(&self) -> Result<(), Failure> {
+        let (before, after) = (self.before, self.after);
+        let new = added(&before.attempts, &after.attempts).ok_or_else(|| gone("an attempt"))?;
+        let actions = added(&before.actions, &after.actions).ok_or_else(|| gone("an action"))?;
+        for row in &before.results {
+            let stays = result_of(after, row.task, row.number).is_some_and(|kept| kept == row);
+            let reopened = |to: &&AttemptRow| {
+                to.outcome == AttemptOutcome::Reopened && (to.task, to.number, to.attempt) == (row.task, row.number, row.attempt)
+            };
+            let by_operator = actions.iter().any(|action| action.task == row.task && action.kind == "retry");
+            expect(stays || (by_operator && new.iter().any(reopened)), "result gone", || {
+                format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
+            })?;
+        }
+        for row in new {
+            self.journal.confirm_attempt(row)?;
+            self.check_attempt(row)?;
+        }
+        for row in &after.results {
+            if row.attempt > 0 && result_of(before, row.task, row.number) != Some(row) {
+                self.journal.confirm_result(row)?;
+                expect(row.cause != Cause::Losses || self.may_be_lost(row.worker), "live worker's step lost", || {
+                    format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_attempt(&self, row: &AttemptRow) -> Result<(), Failure> {
+        let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
+        if row.outcome == AttemptOutcome::Lost {
+            expect(self.may_be_lost(row.worker), "live worker's step lost", name)?;
+        }
+        let at = StepRef { task: row.task, number: row.number };
+        if let (AttemptOutcome::Failed | AttemptOutcome::TimedOut, Some(live), Some(task)) =
+            (row.outcome, live_of(self.after, at), task_of(self.after, row.task))
+        {
+            let (shortest, _) = task.pinned.step(row.number).retry.delay_range(live.failures);
+            let backoff = row.retry_at.is_some_and(|at| at >= row.finished_at + shortest && live.ready_at >= at);
+            expect(backoff, "backoff", || {
+                format!("{}: failed at {}, again at {}, backoff {shortest:?}", name(), row.finished_at, live.ready_at)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn may_be_lost(&self, worker: Option<WorkerId>) -> bool {
+        let life = worker.and_then(|worker| self.workers.get(&worker));
+        life.is_none_or(|life| life.being() == Being::Dead)
+    }
+
+    /// What became of a row: a claim ends only with a record of its attempt, and an attempt is counted by a claim alone.
+    fn check_claim(&self, before: &LiveStep) -> Result<(), Failure> {
+        let at = StepRef { task: before.task, number: before.number };
+        let name = || format!("t{}/{}#{}", short(before.task), before.number, before.attempt);
+        let after = live_of(self.after, at);
+        if before.state == StepState::Running {
+            let same = after.is_some_and(|row| {
+                (row.state, row.attempt, row.claimed_by) == (before.state, before.attempt, before.claimed_by)
+            });
+            expect(same || self.is_recorded(at, before.attempt), "claim gone without a record", name)?;
+        }
+        let Some(after) = after else { return Ok(()) };
+        let claimed = after.state == StepState::Running && (before.state, before.attempt) != (after.state, after.attempt);
+        expect(after.attempt == before.attempt + u32::from(claimed), "attempt", || {
+            format!("{}: {} as attempt {}", name(), after.state, after.attempt)
+        })?;
+        let waited = before.state == StepState::WaitingForRetry && after.state != StepState::WaitingForRetry;
+        expect(!waited || before.ready_at <= self.now, "backoff", || {
+            format!("{}: it is {} at {}, it waits until {}", name(), after.state, self.now, before.ready_at)
+        })
+    }
+
+    fn is_recorded(&self, at: StepRef, attempt: u32) -> bool {
+        result_of(self.after, at.task, at.number).is_some_and(|row| row.attempt == attempt)
+            || self.after.attempts.iter().any(|row| (row.task, row.number, row.attempt) == (at.task, at.number, attempt))
+    }
+
+    /// A step that runs now and did not before may do so.
+    fn check_start(&self, row: &LiveStep) -> Result<(), Failure> {
+        let at = StepRef { task: row.task, number: row.number };
+        if live_of(self.before, at).is_some_and(|before| (before.state, before.attempt) == (row.state, row.attempt)) {
+            return Ok(());
+        }
+        let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
+        let task = task_of(self.after, row.task);
+        expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
+        let Some(task) = task else { return Ok(()) };
+        for &parent in task.pinned.graph().parents(row.number) {
+            let met = result_of(self.after, row.task, parent).is_some_and(|row| row.outcome == StepState::Completed);
+            expect(met, "started before its dependencies", || format!("{}: parent {parent}", name()))?;
+        }
+        Ok(())
+    }
+
+    /// A worker runs one step at a time that was lost before.
+    fn check_lossy(&self) -> Result<(), Failure> {
+        let mut lossy: BTreeMap<WorkerId, (TaskId, StepNumber)> = BTreeMap::new();
+        for row in self.after.live.iter().filter(|row| row.losses > 0) {
+            let Some(worker) = row.claimed_by else { continue };
+            if let Some((task, number)) = lossy.insert(worker, (row.task, row.number)) {
+                let what = format!("t{}/{number} and t{}/{}", short(task), short(row.task), row.number);
+                return Err(Failure::new("lost steps together", what));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn expect(holds: bool, rule: &str, what: impl FnOnce() -> String) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(Failure::new(rule, what())) }
+}
+
+fn gone(what: &str) -> Failure {
+    Failure::new("history", format!("{what} is gone"))
+}
+
+/// The rows that came to those before, which must all be there still.
+fn added<'r, R: PartialEq>(before: &[R], after: &'r [R]) -> Option<Vec<&'r R>> {
+    let mut kept = before.iter().peekable();
+    let new = after.iter().filter(|row| kept.next_if(|before| before == row).is_none()).collect();
+    kept.next().is_none().then_some(new)
+}
+
+fn live_of(rows: &Dump, at: StepRef) -> Option<&LiveStep> {
+    let found = rows.live.binary_search_by_key(&(at.task, at.number), |row| (row.task, row.number));
+    found.ok().map(|at| &rows.live[at])
+}
+
+pub(crate) fn task_of(rows: &Dump, task: TaskId) -> Option<&TaskRow> {
+    rows.tasks.binary_search_by_key(&task, |row| row.id).ok().map(|at| &rows.tasks[at])
+}

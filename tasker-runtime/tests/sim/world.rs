@@ -1,0 +1,238 @@
+//! The world of a seed: everything that is going to happen, as data, so that it can be made smaller.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
+use tasker_types::{Backoff, HandlerRef, RetryPolicy, RetrySpec, StepNumber, StepTemplate, Template};
+
+use crate::rng::Rng;
+
+/// The one handler of all steps.
+pub(crate) const HANDLER: &str = "work";
+
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) templates: Vec<Vec<Step>>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) acts: Vec<Act>,
+    pub(crate) blows: Vec<Blow>,
+    /// Processes that run workers, and processes that only submit and act.
+    pub(crate) workers: usize,
+    pub(crate) clients: usize,
+    pub(crate) slots: usize,
+    pub(crate) poll_ms: u64,
+    pub(crate) grace_ms: u64,
+    pub(crate) drain_ms: u64,
+    pub(crate) weather: Weather,
+    /// Of 1,000 attempts, how many don't go well.
+    pub(crate) trouble: u64,
+    /// Whether attempts may kill their process.
+    pub(crate) kills: bool,
+    /// When faults end.
+    pub(crate) calm_ms: u64,
+    /// The only calls that faults befall, by their numbers; all of them where this is `None`.
+    pub(crate) only: Option<Arc<BTreeSet<u64>>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) parents: Vec<u32>,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) timeout_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Task {
+    /// Its name in the history: it stays when other tasks are left out.
+    pub(crate) n: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) template: usize,
+    pub(crate) priority: i16,
+    pub(crate) by: usize,
+    /// How long who submits it waits for the answer.
+    pub(crate) patience_ms: u64,
+}
+
+/// What an operator does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act {
+    pub(crate) n: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) task: u64,
+    pub(crate) by: usize,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Cancel,
+    Retry(Option<u32>),
+    Wait,
+}
+
+/// What befalls a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Blow {
+    pub(crate) at_ms: u64,
+    pub(crate) process: usize,
+    pub(crate) kind: BlowKind,
+    /// How long it is gone.
+    pub(crate) for_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BlowKind {
+    Crash,
+    Freeze,
+    Stop,
+}
+
+/// How often calls of the store go wrong, of 1,000.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Weather {
+    pub(crate) delayed: u64,
+    pub(crate) failed: u64,
+    pub(crate) unknown: u64,
+    pub(crate) stale: u64,
+}
+
+impl World {
+    pub(crate) fn of(seed: u64) -> Self {
+        let rng = &mut Rng::at(seed, &[1]);
+        let calm_ms = rng.pick(&[3_000, 10_000, 30_000]);
+        let templates: Vec<Vec<Step>> = (0..rng.between(1, 2)).map(|_| template(rng)).collect();
+        let (workers, clients) = (1, rng.index(2));
+        let processes = workers + clients;
+        let hurried = rng.chance(100);
+        let tasks: Vec<Task> = (0..rng.between(1, 6)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
+        let acts = (0..rng.below(6)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
+        let mut blows: Vec<Blow> = (0..rng.pick(&[0, 0, 1, 3, 6])).map(|_| blow(rng, processes, calm_ms)).collect();
+        blows.sort_by_key(|blow| blow.at_ms);
+        Self {
+            seed,
+            templates,
+            tasks,
+            acts,
+            blows,
+            workers,
+            clients,
+            slots: rng.pick(&[1, 1, 2, 3, 8, 64]),
+            poll_ms: rng.pick(&[100, 300, 1_000]),
+            grace_ms: rng.pick(&[0, 50, 1_000]),
+            drain_ms: if hurried { 0 } else { rng.pick(&[100, 2_000]) },
+            weather: Weather {
+                delayed: rng.pick(&[0, 100, 500]),
+                failed: rng.pick(&[0, 0, 20, 100, 300]),
+                unknown: rng.pick(&[0, 0, 20, 100, 300]),
+                stale: rng.pick(&[0, 300]),
+            },
+            trouble: rng.pick(&[0, 100, 300, 600]),
+            kills: rng.chance(500),
+            calm_ms,
+            only: None,
+        }
+    }
+
+    pub(crate) fn resolved(&self) -> Vec<ResolvedTemplate> {
+        self.templates.iter().enumerate().map(|(number, steps)| resolved(number, steps)).collect()
+    }
+}
+
+fn template(rng: &mut Rng) -> Vec<Step> {
+    let length = rng.pick(&[1, 2, 3, 4, 5, 8, 12]);
+    let shape = rng.below(4);
+    (0..length).map(|number| step(rng, number, length, shape)).collect()
+}
+
+fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
+    let parents = match shape {
+        _ if number == 0 => vec![],
+        // One after the other.
+        0 => vec![number - 1],
+        // One, many at once, and one that waits for all of them.
+        1 if number + 1 == length => (1..number.max(2)).collect(),
+        1 => vec![0],
+        // Those of a row wait for all of the row before it.
+        2 => ((number - 1) / 2 * 2..(number - 1) / 2 * 2 + 2).filter(|&one| one < number && one + 2 >= number).collect(),
+        _ => {
+            let some: BTreeSet<u32> = (0..rng.below(4)).map(|_| u32::try_from(rng.below(number.into())).unwrap()).collect();
+            some.into_iter().collect()
+        }
+    };
+    let parents = parents.into_iter().filter(|&parent| parent < number).collect();
+    let retry = RetryPolicy {
+        retryable: rng.chance(850),
+        max_attempts: rng.pick(&[1, 2, 3, 3, 5]),
+        max_losses: rng.pick(&[1, 2, 3]),
+        backoff: rng.pick(Backoff::ALL),
+        backoff_base_ms: rng.pick(&[0, 10, 100, 1_000]),
+        max_backoff_ms: rng.pick(&[50, 1_000, 5_000]),
+    };
+    Step { parents, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
+}
+
+fn task(rng: &mut Rng, n: u64, templates: &[Vec<Step>], processes: usize, calm_ms: u64) -> Task {
+    let late = rng.below(calm_ms / 2);
+    // Often several in the same instant.
+    let at_ms = rng.pick(&[0, calm_ms / 10, late]);
+    Task {
+        n,
+        at_ms,
+        template: rng.index(templates.len()),
+        priority: rng.pick(&[-5, 0, 0, 0, 5]),
+        by: rng.index(processes),
+        patience_ms: rng.pick(&[20, 60_000, 60_000, 60_000]),
+    }
+}
+
+fn act(rng: &mut Rng, n: u64, tasks: &[Task], processes: usize, calm_ms: u64) -> Act {
+    let task = tasks[rng.index(tasks.len())];
+    let late = rng.below(calm_ms);
+    let after = rng.pick(&[0, 1, 5, 50, 500, late]);
+    let what = match rng.below(8) {
+        0..3 => What::Cancel,
+        3..5 => What::Retry(None),
+        5..7 => What::Retry(Some(u32::try_from(rng.below(4)).unwrap())),
+        _ => What::Wait,
+    };
+    Act { n, at_ms: task.at_ms + after, task: task.n, by: rng.index(processes), what }
+}
+
+fn blow(rng: &mut Rng, processes: usize, calm_ms: u64) -> Blow {
+    let kind = rng.pick(&[BlowKind::Crash, BlowKind::Crash, BlowKind::Freeze, BlowKind::Stop]);
+    Blow {
+        at_ms: rng.below(calm_ms),
+        process: rng.index(processes),
+        kind,
+        for_ms: rng.pick(&[0, 100, 1_000, calm_ms / 2]),
+    }
+}
+
+fn resolved(number: usize, steps: &[Step]) -> ResolvedTemplate {
+    let definition = |(number, step): (usize, &Step)| StepTemplate {
+        name: format!("s{number}"),
+        description: None,
+        handler: HandlerRef { callable: HANDLER.to_owned(), initialization: json!({}) },
+        dependencies: step.parents.iter().copied().map(StepNumber).collect(),
+        retry: RetrySpec::default(),
+        timeout_ms: None,
+    };
+    ResolvedTemplate {
+        template: Template {
+            name: format!("w{number}"),
+            namespace: "default".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: None,
+            metadata: json!({}),
+            required_fields: Vec::new(),
+            steps: steps.iter().enumerate().map(definition).collect(),
+        },
+        steps: steps
+            .iter()
+            .map(|step| ResolvedStep { handler: HANDLER.to_owned(), retry: step.retry, timeout_ms: step.timeout_ms })
+            .collect(),
+    }
+}
