@@ -189,11 +189,17 @@ impl Batch {
     }
 }
 
-/// Decides every command in order on what the ones before it left, then claims successors for this worker.
+/// Decides every command in order on what the ones before it left, then claims successors for this worker where its
+/// lease lasts.
 #[must_use]
-pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timestamp) -> Writes {
-    let mut replies = Vec::with_capacity(batch.commands.len());
-    for command in batch.commands.iter() {
+pub fn fold(
+    mut snapshot: Snapshot,
+    commands: &[Command],
+    capacity: Option<(&Capacity, Backlog)>,
+    now: Timestamp,
+) -> Writes {
+    let mut replies = Vec::with_capacity(commands.len());
+    for command in commands {
         let reply = decide(&snapshot, command, now).map(|changes| {
             for change in changes {
                 snapshot.apply(change);
@@ -204,8 +210,8 @@ pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timest
         });
         replies.push(reply);
     }
-    let continued = match &batch.capacity {
-        Some(capacity) => continue_successors(&mut snapshot, capacity, backlog, now),
+    let continued = match capacity {
+        Some((capacity, backlog)) => continue_successors(&mut snapshot, capacity, backlog, now),
         None => Continued::default(),
     };
     collect(snapshot, replies, continued)

@@ -9,7 +9,7 @@ use crate::core::{
     ActionRow, AttemptRow, Batch, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef, TaskInput, TaskRow,
     Writes,
 };
-use crate::store::StoreError;
+use crate::store::{StoreError, WorkerView};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
@@ -20,6 +20,7 @@ pub(super) struct State {
     pub(super) actions: Vec<ActionRow>,
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
+    pub(super) workers: BTreeMap<WorkerId, WorkerView>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,6 +61,10 @@ impl State {
             }
         }
         snapshot
+    }
+
+    pub(super) fn has_lease(&self, worker: WorkerId, now: Timestamp) -> bool {
+        self.workers.get(&worker).is_some_and(|worker| worker.expires_at > now)
     }
 
     pub(super) fn claimable(&self, queues: &[QueueId], now: Timestamp) -> impl Iterator<Item = &LiveStep> {
