@@ -135,11 +135,13 @@ CREATE INDEX actions_task ON tasker.actions (task);
 -- Processes that run steps: one row for each start of one. Its right to its claims ends with its lease, by the clock of
 -- this server, unless it is renewed; an incarnation whose lease has ended never comes back.
 CREATE TABLE tasker.workers (
-    incarnation uuid        NOT NULL PRIMARY KEY,
-    label       text        NOT NULL,
-    started_at  timestamptz NOT NULL,
-    renewed_at  timestamptz NOT NULL,
-    expires_at  timestamptz NOT NULL
+    incarnation uuid     NOT NULL PRIMARY KEY,
+    label       text     NOT NULL,
+    -- The numbers of the queues whose handlers it has.
+    queues      bigint[] NOT NULL,
+    started_at  bigint   NOT NULL,
+    renewed_at  bigint   NOT NULL,
+    expires_at  bigint   NOT NULL
 ) WITH (fillfactor = 50);
 
 -- For people: every step of a task in its state, also those that nothing is stored of. Ask for one task at a time.

@@ -118,3 +118,14 @@ CREATE TABLE actions (
     at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX actions_task ON actions (task);
+
+-- Processes that run steps: one row for each start of one. Its right to its claims ends with its lease.
+CREATE TABLE workers (
+    incarnation BLOB    NOT NULL PRIMARY KEY,
+    label       TEXT    NOT NULL,
+    -- A list of the numbers of the queues whose handlers it has, as JSON.
+    queues      TEXT    NOT NULL,
+    started_at  INTEGER NOT NULL,
+    renewed_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

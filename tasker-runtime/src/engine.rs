@@ -9,7 +9,10 @@ mod clock;
 mod commit;
 mod dispatch;
 mod error;
+mod heartbeat;
+mod house;
 mod ids;
+mod lease;
 mod limits;
 mod resolve;
 mod runtime;
@@ -75,6 +78,11 @@ pub struct Options {
     pub poll: Duration,
     /// How long finished tasks are kept; for ever where this is `None`.
     pub retention: Option<Duration>,
+    /// How long a worker's lease lasts when it is not renewed. `None` where no other process can run a worker on the
+    /// database: then whoever starts ends the leases of all others.
+    pub lease: Option<Duration>,
+    /// The name of the worker, for people.
+    pub label: String,
 }
 
 impl Default for Options {
@@ -85,6 +93,8 @@ impl Default for Options {
             drain: Duration::from_secs(25),
             poll: Duration::from_millis(100),
             retention: Some(Duration::from_secs(30 * 24 * 3600)),
+            lease: None,
+            label: String::new(),
         }
     }
 }

@@ -59,6 +59,16 @@ marks! {
     InputReadAgain,
     /// A claim failed.
     ClaimFailed,
+    /// A worker found its lease ended and began anew.
+    LeaseLapsed,
+    /// A heartbeat took back what a worker held that is gone.
+    DeadWorkerSwept,
+    /// A worker whose lease had ended could not begin anew at once.
+    NewLeaseTriedAgain,
+    /// A worker claimed whose lease had ended: it got nothing.
+    ClaimWithoutLease,
+    /// A worker committed whose lease had ended: it was given nothing to go on with.
+    CommitWithoutLease,
     /// Another process had cancelled a task that runs here.
     CancelFoundByLooking,
 }

@@ -43,6 +43,14 @@ bugs! {
     LossNotCounted,
     /// A step that was lost may run beside others that were.
     LossyTogether,
+    /// The steps of a worker whose lease lasts are taken for lost.
+    LiveWorkerSwept,
+    /// A lease that has ended is renewed.
+    ExpiredWorkerRevives,
+    /// A worker claims though its lease has ended.
+    ClaimWithoutLease,
+    /// A worker does not heed that its lease has ended.
+    LapseIgnored,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
 }

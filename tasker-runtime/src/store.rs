@@ -16,7 +16,10 @@ mod read;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
-pub use contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
+pub use contract::{
+    ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, LeaseAct, LeaseRequest, Leased, Queue, StepInput,
+    Store, Whose, WorkerView,
+};
 pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use read::{AttemptView, Counts, ListedTask, Page, StepView, StoredTemplate, TaskFilter, TaskView};

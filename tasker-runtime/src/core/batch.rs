@@ -190,13 +190,19 @@ impl Batch {
     }
 }
 
-/// Decides every command in order on what the ones before it left, then claims successors for this worker.
+/// Decides every command in order on what the ones before it left, then claims successors for this worker where its
+/// lease lasts.
 #[must_use]
-pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timestamp) -> Writes {
-    let mut replies = Vec::with_capacity(batch.commands.len());
-    let old_rows = || batch.commands.iter().map(|command| decide(&snapshot, command, now)).collect::<Vec<_>>();
+pub fn fold(
+    mut snapshot: Snapshot,
+    commands: &[Command],
+    capacity: Option<(&Capacity, Backlog)>,
+    now: Timestamp,
+) -> Writes {
+    let mut replies = Vec::with_capacity(commands.len());
+    let old_rows = || commands.iter().map(|command| decide(&snapshot, command, now)).collect::<Vec<_>>();
     let mut early = planted(Bug::DecidedOnOldRows).then(old_rows).into_iter().flatten();
-    for command in batch.commands.iter() {
+    for command in commands {
         let decided = early.next().unwrap_or_else(|| decide(&snapshot, command, now));
         let reply = decided.map(|changes| {
             for change in changes {
@@ -208,8 +214,8 @@ pub fn fold(mut snapshot: Snapshot, batch: &Batch, backlog: Backlog, now: Timest
         });
         replies.push(reply);
     }
-    let continued = match &batch.capacity {
-        Some(capacity) => continue_successors(&mut snapshot, capacity, backlog, now),
+    let continued = match capacity {
+        Some((capacity, backlog)) => continue_successors(&mut snapshot, capacity, backlog, now),
         None => Continued::default(),
     };
     collect(snapshot, replies, continued)

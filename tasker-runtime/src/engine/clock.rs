@@ -12,6 +12,8 @@ pub enum Clock {
     /// The system's clock. Where that is set back, this one goes on at the pace of the monotonic clock: what was ready
     /// stays ready.
     System,
+    /// The database's own, for everything that it decides; between its answers, the system's.
+    Database,
     /// A clock that began at `base` and moves with Tokio's own: in a paused runtime, as fast as nothing is left to do.
     Tokio {
         /// The moment at which it began.
@@ -32,21 +34,15 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self {
-            Self::System => system_now(),
+            Self::System | Self::Database => system_now(),
             Self::Tokio { base, origin } => *base + origin.elapsed(),
         }
     }
 
-    /// Waits until it is this late.
-    pub async fn sleep_until(&self, moment: Timestamp) {
-        // Timers tick in milliseconds and may round down: look again.
-        loop {
-            let left = moment.since(self.now());
-            if left.is_zero() {
-                return;
-            }
-            tokio::time::sleep(left).await;
-        }
+    /// The time that a store is told: none where it is to take its own.
+    #[must_use]
+    pub fn told(&self) -> Option<Timestamp> {
+        (!matches!(self, Self::Database)).then(|| self.now())
     }
 }
 

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tasker_types::{DependencyResult, TaskForExecution, TaskId, WorkerId};
+use tasker_types::{DependencyResult, TaskForExecution, TaskId};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::Error;
 use super::attempt::{Finished, unstorable};
@@ -106,7 +105,7 @@ pub(super) struct Arrival(Shipment, Result<Committed, StoreError>);
 /// Batches on their way: while one is written, the next is gathered.
 #[derive(Default)]
 pub(super) struct Shipping {
-    on_their_way: Vec<OnItsWay>,
+    on_their_way: Vec<(Instant, OnItsWay)>,
     pub(super) reserved: usize,
 }
 
@@ -127,6 +126,11 @@ impl Shipping {
         self.on_their_way.is_empty()
     }
 
+    /// When the oldest of them was sent.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.on_their_way.iter().map(|(sent, _)| *sent).min()
+    }
+
     /// Waits for the next batch that arrives; for ever where none is on its way.
     pub(super) async fn arrival(&mut self) -> Arrival {
         std::future::poll_fn(|context| self.poll(context)).await
@@ -145,7 +149,7 @@ impl Shipping {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Arrival> {
         for at in 0..self.on_their_way.len() {
-            if let Some(shipment) = self.on_their_way.get_mut(at)
+            if let Some((_, shipment)) = self.on_their_way.get_mut(at)
                 && let Poll::Ready(arrival) = shipment.as_mut().poll(context)
             {
                 drop(self.on_their_way.remove(at));
@@ -192,10 +196,10 @@ impl Dispatcher {
         });
         self.shipping.reserved += reserved;
         let shipment = Shipment { commands: commands.into(), sources, reserved };
-        let batch = Batch { commands: shipment.commands.clone(), capacity, now: Some(self.parts.clock.now()) };
+        let batch = Batch { commands: shipment.commands.clone(), capacity, now: self.parts.clock.told() };
         let store = self.parts.store.clone();
         let sent = async move { Arrival(shipment, store.transact(batch).await) };
-        self.shipping.on_their_way.push(Box::pin(sent));
+        self.shipping.on_their_way.push((Instant::now(), Box::pin(sent)));
     }
 
     /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
@@ -232,7 +236,7 @@ impl Dispatcher {
     /// Commands without an owner here: losses and releases.
     pub(super) async fn transact(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
         for chunk in commands.chunks(super::dispatch::BATCH_MAX) {
-            let batch = Batch { commands: chunk.into(), capacity: None, now: Some(self.parts.clock.now()) };
+            let batch = Batch { commands: chunk.into(), capacity: None, now: self.parts.clock.told() };
             let committed = self.parts.store.transact(batch).await?;
             for ended in committed.finished {
                 self.waiting.tell(ended.task, ended.state);
@@ -280,7 +284,8 @@ impl Dispatcher {
             self.waiting.tell(reply.task, reply.state);
         }
         self.want_claim |= committed.ready > 0;
-        self.next_retry = [self.next_retry, committed.next_retry].into_iter().flatten().min();
+        let next_retry = committed.next_retry.map(|left| Instant::now() + left);
+        self.next_retry = [self.next_retry, next_retry].into_iter().flatten().min();
     }
 
     fn note_outcome(&mut self, finish: &Finish, value: Option<Arc<DependencyResult>>, reply: &Result<Reply, Refusal>) {
@@ -366,22 +371,8 @@ impl Dispatcher {
             let _ = answer.send(told);
         }
         let Some(me) = self.worker.as_ref().map(|worker| worker.id) else { return Ok(()) };
-        let most = self.running.len().saturating_add(2 * super::dispatch::BATCH_MAX);
-        // Nobody is the worker with the nil id, so these are the claims of all.
-        let claims = self.parts.store.strangers(WorkerId(Uuid::nil()), u32::try_from(most).unwrap_or(u32::MAX)).await?;
-        let strange = claims.into_iter().filter(|(step, attempt, worker)| *worker == me && !self.runs(*step, *attempt));
-        let releases: Vec<Command> =
-            strange.map(|(step, attempt, worker)| Command::Release { step, attempt, worker }).collect();
-        if !releases.is_empty() && !planted(Bug::StrangersKept) {
-            mark(Mark::StrangerReleased);
-            tracing::warn!(
-                steps = releases.len(),
-                "steps that were claimed by a commit of unknown outcome are given back"
-            );
-            self.transact(releases).await?;
-            self.want_claim = true;
-        }
-        Ok(())
+        let strange = self.unknown_claims(me).await?;
+        self.release_unknown(me, strange).await
     }
 
     /// The one command that the store will never take.

@@ -4,36 +4,31 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_types::{StepNumber, TaskForExecution, TaskId, Timestamp, WorkerId};
+use tasker_types::{StepNumber, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::active::Active;
-use super::attempt::{Attempt, Finished, permanent, timed_out};
+use super::attempt::{Attempt, Finished, permanent};
 use super::commit::{Doubt, Held, Shipping};
+use super::lease::Lease;
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered};
-use crate::core::{Claimed, Command, Finish, NewTask, QueueId, Reply, StepRef, TemplateId};
+use crate::core::{Claimed, Command, Finish, NewTask, Outcome, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
-use crate::store::{ClaimRequest, StepInput, StoreError};
+use crate::store::{ClaimRequest, Leased, StepInput, StoreError};
 
 /// The most commands of one commit.
 pub(super) const BATCH_MAX: usize = 256;
 /// How often the loop looks whether more has arrived before it ships a batch.
 const GATHER_TURNS: usize = 16;
-/// The most claims of dead workers that are read at once.
-const STRANGERS_MAX: u32 = 256;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// How often finished tasks are pruned.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
-/// Tasks that are pruned in one transaction.
-const PRUNE_MAX: u32 = 500;
 /// How long an attempt may overrun its time limit before it is taken for stuck.
 const OVERRUN: Duration = Duration::from_secs(1);
 
@@ -51,6 +46,8 @@ pub(super) enum Message {
         answer: Answer<Reply>,
     },
     Finished(Box<Finished>),
+    /// What became of the lease of this worker.
+    Beat(WorkerId, Leased),
     /// What claimed steps run with has been read.
     Loaded(Vec<Claimed>, Result<Vec<StepInput>, StoreError>),
     QueuesChanged,
@@ -64,16 +61,37 @@ pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) queues: Arc<[QueueId]>,
     pub(super) continued: u64,
+    pub(super) lease: Lease,
     rotation: usize,
+}
+
+impl Worker {
+    pub(super) fn new(id: WorkerId, lease: Lease) -> Self {
+        Self { id, queues: Arc::new([]), continued: 0, lease, rotation: 0 }
+    }
 }
 
 /// A step that runs here, or is about to.
 pub(super) struct Running {
-    attempt: u32,
+    pub(super) attempt: u32,
+    /// Who claimed it: this worker, or one that it was before.
+    pub(super) worker: WorkerId,
+    /// Its outcome is known and not yet recorded.
+    pub(super) has_ended: bool,
     lossy: bool,
     token: CancellationToken,
-    abort: Option<AbortHandle>,
-    gives_up_at: Option<(Instant, Duration)>,
+    pub(super) abort: Option<AbortHandle>,
+    pub(super) gives_up_at: Option<(Instant, Duration)>,
+}
+
+impl Running {
+    /// Drops the handler where it stands.
+    pub(super) fn stop(&self) {
+        self.token.cancel();
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
 }
 
 pub(super) struct Dispatcher {
@@ -87,14 +105,18 @@ pub(super) struct Dispatcher {
     pub(super) held: Held,
     pub(super) shipping: Shipping,
     pub(super) doubt: Doubt,
-    pub(super) next_retry: Option<Timestamp>,
+    pub(super) next_retry: Option<Instant>,
     pub(super) want_claim: bool,
+    /// The lease of the worker has ended, and it has no new one yet.
+    pub(super) lapsed: bool,
+    /// Claims to give back as soon as the store takes it.
+    pub(super) give_back: Vec<Command>,
     inbox: mpsc::Receiver<Message>,
-    myself: mpsc::WeakSender<Message>,
+    pub(super) myself: mpsc::WeakSender<Message>,
     handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
-    stopping: Option<Instant>,
+    pub(super) stopping: Option<Instant>,
     seen_version: Option<i64>,
-    pruned_at: Instant,
+    pub(super) pruned_at: Instant,
 }
 
 impl Dispatcher {
@@ -117,6 +139,8 @@ impl Dispatcher {
             doubt: Doubt::default(),
             next_retry: None,
             want_claim: false,
+            lapsed: false,
+            give_back: Vec::new(),
             inbox,
             myself,
             handlers: HashMap::new(),
@@ -135,7 +159,6 @@ impl Dispatcher {
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let retry = self.next_retry;
-            let clock = self.parts.clock.clone();
             tokio::select! {
                 biased;
                 arrival = self.shipping.arrival() => {
@@ -161,7 +184,7 @@ impl Dispatcher {
                     self.receive(messages).await;
                 }
                 () = self.held.wait() => self.commit(Vec::new()),
-                () = wait_for(&clock, retry), if retry.is_some() && self.claims() => self.due().await,
+                () = wait_for(retry), if retry.is_some() && self.claims() => self.due().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
             }
@@ -178,6 +201,7 @@ impl Dispatcher {
                 break;
             }
         }
+        self.retire().await;
     }
 
     /// Takes what arrives in the same instant too: many attempts end together where one commit started them together.
@@ -214,7 +238,12 @@ impl Dispatcher {
         let mut commands = Vec::with_capacity(messages.len());
         for message in messages {
             match message {
-                Message::Submit { .. } | Message::Act { .. } | Message::Finished(_) => commands.push(message),
+                Message::Submit { .. } | Message::Act { .. } => commands.push(message),
+                Message::Finished(finished) => {
+                    self.has_ended(finished.finish.step, finished.finish.attempt);
+                    commands.push(Message::Finished(finished));
+                }
+                Message::Beat(worker, leased) => self.beat(worker, leased).await,
                 Message::Loaded(claimed, inputs) => self.loaded(claimed, inputs),
                 Message::QueuesChanged => self.refresh_queues().await,
                 Message::StartWorker(answer) => {
@@ -234,7 +263,7 @@ impl Dispatcher {
         }
     }
 
-    async fn refresh_queues(&mut self) {
+    pub(super) async fn refresh_queues(&mut self) {
         match self.parts.store.queues().await {
             Ok(all) => {
                 if let Some(worker) = &mut self.worker {
@@ -242,6 +271,7 @@ impl Dispatcher {
                     let mut queues: Vec<QueueId> = known.map(|queue| queue.id).collect();
                     queues.sort_unstable();
                     worker.queues = queues.into();
+                    worker.lease.tell(&worker.queues);
                     self.want_claim = true;
                 }
             }
@@ -250,31 +280,15 @@ impl Dispatcher {
     }
 
     async fn start_worker(&mut self) -> Result<Recovered, Error> {
-        let id = WorkerId(self.parts.ids.next());
-        let recovered = self.recover(id).await?;
-        self.worker = Some(Worker { id, queues: Arc::new([]), continued: 0, rotation: 0 });
+        let worker = self.enroll().await?;
+        let id = worker.id;
+        let recovered = self.sweep().await?;
+        self.worker = Some(worker);
         self.refresh_queues().await;
         self.due().await;
         self.want_claim = true;
         tracing::info!(worker = %id, recovered = recovered.steps, "worker started");
         Ok(recovered)
-    }
-
-    /// This process is the only worker of its database, so every claim of another one is lost.
-    async fn recover(&mut self, id: WorkerId) -> Result<Recovered, Error> {
-        let mut recovered = Recovered::default();
-        loop {
-            let strangers = self.parts.store.strangers(id, STRANGERS_MAX).await?;
-            if strangers.is_empty() {
-                recovered.tasks.sort_unstable();
-                recovered.tasks.dedup();
-                return Ok(recovered);
-            }
-            recovered.steps += strangers.len();
-            recovered.tasks.extend(strangers.iter().map(|(step, ..)| step.task));
-            let lost = |(step, attempt, worker)| Command::Lose { step, attempt, worker };
-            self.transact(strangers.into_iter().map(lost).collect()).await?;
-        }
     }
 
     /// Looks for what other processes wrote.
@@ -322,14 +336,14 @@ impl Dispatcher {
     }
 
     async fn due(&mut self) {
-        match self.parts.store.due(self.parts.clock.now()).await {
+        match self.parts.store.due(self.parts.clock.told()).await {
             Ok(due) => {
-                self.next_retry = due.next;
+                self.next_retry = due.next.map(|left| Instant::now() + left);
                 self.want_claim |= due.ready > 0;
             }
             Err(error) => {
                 tracing::warn!(%error, "due retries cannot be made ready; tried again soon");
-                self.next_retry = Some(self.parts.clock.now() + HOUSEKEEPING);
+                self.next_retry = Some(Instant::now() + HOUSEKEEPING);
             }
         }
     }
@@ -346,7 +360,7 @@ impl Dispatcher {
             limit: u32::try_from(limit.saturating_sub(usize::from(lossy && limit > 1)).min(BATCH_MAX))
                 .unwrap_or(u32::MAX),
             lossy,
-            now: self.parts.clock.now(),
+            now: self.parts.clock.told(),
             rotation: worker.rotation,
         };
         let asked = request.limit as usize;
@@ -374,8 +388,15 @@ impl Dispatcher {
         let mut requests = Vec::new();
         for step in claimed {
             let at = StepRef { task: step.task, number: step.live.number };
+            let (attempt, Some(worker)) = (step.live.attempt, step.live.claimed_by) else { continue };
+            if self.worker.as_ref().is_none_or(|now| now.id != worker) {
+                self.give_back.push(Command::Release { step: at, attempt, worker });
+                continue;
+            }
             let running = Running {
-                attempt: step.live.attempt,
+                attempt,
+                worker,
+                has_ended: false,
                 lossy: step.live.losses > 0,
                 token: CancellationToken::new(),
                 abort: None,
@@ -442,11 +463,11 @@ impl Dispatcher {
             Ok(handler) => handler,
             Err(reason) => return self.finish_unstarted(at, attempt, &reason, "HANDLER_NOT_BUILT"),
         };
-        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return };
         let Some((task, results)) = self.active.data(claimed.task, &claimed.pinned, claimed.live.number) else {
             return self.finish_unstarted(at, attempt, "the task is not in the database", "INPUT_NOT_READABLE");
         };
-        let Some(running) = self.running.get_mut(&at) else { return };
+        let Some(running) = self.running.get_mut(&at).filter(|running| running.attempt == attempt) else { return };
+        let worker = running.worker;
         let step = claimed.pinned.step(claimed.live.number);
         let scope = AttemptScope::new(self.parts.state.clone(), running.token.clone());
         let data = tasker_types::TaskSequenceStep {
@@ -510,17 +531,32 @@ impl Dispatcher {
 
     /// Fails an attempt that could not begin.
     fn finish_unstarted(&mut self, step: StepRef, attempt: u32, reason: &str, code: &str) {
-        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return };
-        let finish = Finish { step, attempt, worker, outcome: permanent(step, attempt, reason, code) };
+        let outcome = permanent(step, attempt, reason, code);
+        self.end(step, attempt, outcome);
+    }
+
+    /// Records an outcome that no handler told.
+    pub(super) fn end(&mut self, step: StepRef, attempt: u32, outcome: Outcome) {
+        let running = self.running.get_mut(&step).filter(|running| running.attempt == attempt);
+        let Some(running) = running.filter(|running| !running.has_ended) else { return };
+        running.has_ended = true;
+        let finish = Finish { step, attempt, worker: running.worker, outcome };
         self.held.push(Finished { finish, value: None });
     }
 
-    /// The step no longer runs here: its slot is free.
+    /// The outcome of this attempt is known.
+    fn has_ended(&mut self, step: StepRef, attempt: u32) {
+        if let Some(running) = self.running.get_mut(&step).filter(|running| running.attempt == attempt) {
+            running.has_ended = true;
+        }
+    }
+
     /// Whether this attempt runs here.
     pub(super) fn runs(&self, step: StepRef, attempt: u32) -> bool {
         self.running.get(&step).is_some_and(|running| running.attempt == attempt)
     }
 
+    /// The step no longer runs here: its slot is free.
     pub(super) fn release_slot(&mut self, step: StepRef, attempt: u32) {
         if self.running.get(&step).is_some_and(|running| running.attempt == attempt) {
             let lossy = self.running.remove(&step).is_some_and(|running| running.lossy);
@@ -528,73 +564,11 @@ impl Dispatcher {
             self.want_claim |= lossy;
         }
     }
-
-    async fn keep_house(&mut self) {
-        self.give_up_stuck();
-        // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
-        self.want_claim |= !planted(Bug::PollSkipped);
-        let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
-        if self.pruned_at.elapsed() < PRUNE_EVERY {
-            return;
-        }
-        let before = self.parts.clock.now().before(retention);
-        match self.parts.store.prune(before, PRUNE_MAX).await {
-            // A full hand: the next second goes on.
-            Ok(gone) if gone >= u64::from(PRUNE_MAX) => {}
-            Ok(_) => self.pruned_at = Instant::now(),
-            Err(error) => tracing::warn!(%error, "finished tasks cannot be pruned"),
-        }
-    }
-
-    /// A handler that never yields cannot be stopped. Its attempt ends all the same, and its thread is replaced.
-    fn give_up_stuck(&mut self) {
-        let now = Instant::now();
-        let mut stuck = Vec::new();
-        for (&step, running) in &mut self.running {
-            if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| *at <= now) {
-                stuck.push((step, running.attempt, limit));
-                if let Some(abort) = running.abort.take() {
-                    abort.abort();
-                }
-            }
-        }
-        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return };
-        for (step, attempt, limit) in stuck {
-            tracing::warn!(task = %step.task, step = %step.number, "a handler holds its thread beyond its time limit and was given up");
-            self.parts.threads.lose_thread();
-            let finish = Finish { step, attempt, worker, outcome: timed_out(step, attempt, limit) };
-            self.held.push(Finished { finish, value: None });
-        }
-    }
-
-    /// Whether everything has come to its end; what takes too long is given back.
-    async fn drained(&mut self) -> bool {
-        if self.running.is_empty() && self.held.is_empty() && self.shipping.is_empty() && !self.doubt.raised {
-            return true;
-        }
-        let overdue = self.stopping.is_some_and(|since| since.elapsed() >= self.parts.options.drain);
-        if !overdue {
-            return false;
-        }
-        let Some(worker) = self.worker.as_ref().map(|worker| worker.id) else { return true };
-        mark(Mark::DrainReleased);
-        let mut releases = Vec::with_capacity(self.running.len());
-        for (step, running) in std::mem::take(&mut self.running) {
-            if let Some(abort) = running.abort {
-                abort.abort();
-            }
-            releases.push(Command::Release { step, attempt: running.attempt, worker });
-        }
-        if let Err(error) = self.transact(releases).await {
-            tracing::error!(%error, "claims could not be given back: the next worker takes them for lost");
-        }
-        true
-    }
 }
 
-async fn wait_for(clock: &super::Clock, moment: Option<Timestamp>) {
+async fn wait_for(moment: Option<Instant>) {
     match moment {
-        Some(moment) => clock.sleep_until(moment).await,
+        Some(moment) => tokio::time::sleep_until(moment).await,
         None => std::future::pending().await,
     }
 }

@@ -46,6 +46,10 @@ impl HandlerThreads {
         Ok(Self(Arc::new(Place::Own(Mutex::new(Own { threads, runtime, retired: Vec::new(), stuck: 0 })))))
     }
 
+    pub(super) fn are_shared(&self) -> bool {
+        matches!(&*self.0, Place::Shared(_))
+    }
+
     /// The runtime that the next attempt is spawned on.
     #[must_use]
     pub fn handle(&self) -> Handle {

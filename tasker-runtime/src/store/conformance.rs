@@ -5,6 +5,7 @@
 pub mod claim;
 pub mod dropped;
 pub mod due;
+pub mod lease;
 pub mod payload;
 pub mod prune;
 pub mod read;
@@ -20,6 +21,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("claim", include_str!("conformance/claim.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
     ("due", include_str!("conformance/due.rs")),
+    ("lease", include_str!("conformance/lease.rs")),
     ("payload", include_str!("conformance/payload.rs")),
     ("prune", include_str!("conformance/prune.rs")),
     ("read", include_str!("conformance/read.rs")),
@@ -50,8 +52,6 @@ macro_rules! store_conformance {
                 the_attempt_grows_with_each_claim,
                 steps_with_losses_are_claimed_one_at_a_time,
                 a_step_with_losses_is_not_claimed_unasked,
-                strangers_are_the_claims_of_other_workers,
-                strangers_are_bounded,
             }
             dropped {
                 a_dropped_submit_happened_or_did_not,
@@ -65,6 +65,21 @@ macro_rules! store_conformance {
                 what_is_next_is_told,
                 a_step_that_is_due_keeps_its_counts,
                 steps_that_are_due_together_are_made_ready_in_bounded_portions,
+            }
+            lease {
+                a_lease_is_held_until_it_ends,
+                a_lease_that_is_renewed_lasts_longer,
+                a_lease_that_has_ended_never_comes_back,
+                a_lease_that_is_given_up_ends_at_once,
+                only_a_worker_with_a_lease_claims,
+                only_a_worker_with_a_lease_continues,
+                the_holder_of_a_claim_can_end_it_after_its_lease,
+                the_oldest_worker_with_a_lease_is_told,
+                claims_of_workers_without_a_lease_are_told,
+                claims_of_one_worker_are_told,
+                claims_that_are_told_are_bounded,
+                workers_are_told_with_their_queues,
+                workers_are_forgotten_a_day_after_their_lease,
             }
             payload {
                 text_is_given_back_as_it_was,
@@ -117,7 +132,6 @@ macro_rules! store_conformance {
                 a_batch_with_one_refusal_commits_the_rest,
                 a_batch_that_cannot_be_written_changes_nothing,
                 only_the_holder_of_a_claim_can_end_it,
-                a_batch_without_its_time_is_an_error,
                 rows_are_read_back_as_they_were_decided,
                 batches_larger_than_a_statement_are_written_whole,
                 a_wide_fan_runs_to_its_end,

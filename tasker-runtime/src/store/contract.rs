@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
@@ -14,6 +15,9 @@ pub const DUE_MAX: u32 = 1_000;
 
 /// A database of tasks. Every method is one transaction, or one read; none of them chooses a next state.
 ///
+/// Where a call takes the time, `None` is the database's own: between machines no other clock decides. Stores without a
+/// clock refuse it.
+///
 /// A call that is dropped half-way either took effect as a whole or not at all.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -24,11 +28,17 @@ pub trait Store: Send + Sync + 'static {
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
 
     /// Makes steps ready whose retry is due, the earliest first and at most [`DUE_MAX`] of them. Tells when the next one
-    /// will be: not after `now` where more are due already.
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError>;
+    /// will be: at once where more are due already.
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError>;
 
-    /// Claims that are held by any worker but this one: after `limit` come more.
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError>;
+    /// Begins, renews or ends a worker's lease: its right to claim steps, and to keep what it has claimed.
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError>;
+
+    /// Claims that are held, in the order of their steps: after `limit` come more.
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError>;
+
+    /// The workers, in the order in which they started: those with a lease and, for a day, those whose lease has ended.
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError>;
 
     /// What claimed steps are to be run with: one answer for each task that was asked for, in the order of their ids.
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError>;
@@ -95,13 +105,15 @@ pub struct Committed {
     pub finished: Vec<Reply>,
     /// Steps that became ready and were not claimed.
     pub ready: usize,
-    /// When the first of the steps that now wait for a retry will be ready.
-    pub next_retry: Option<Timestamp>,
+    /// How long until the first of the steps that now wait for a retry will be ready.
+    pub next_retry: Option<Duration>,
 }
 
-impl From<Writes> for Committed {
-    fn from(writes: Writes) -> Self {
-        let next_retry = writes.next_retry();
+impl Committed {
+    /// What is told of a batch that was written at this moment.
+    #[must_use]
+    pub fn of(writes: Writes, now: Timestamp) -> Self {
+        let next_retry = writes.next_retry().map(|at| at.since(now));
         let Writes { replies, claimed, considered, finished, ready, .. } = writes;
         Self { replies, claimed, considered, finished, ready, next_retry }
     }
@@ -130,7 +142,7 @@ pub struct ClaimRequest {
     /// Whether a step with losses may be claimed too: one at a time.
     pub lossy: bool,
     /// The time.
-    pub now: Timestamp,
+    pub now: Option<Timestamp>,
     /// Where in the list of queues to begin, so that each comes first in turn.
     pub rotation: usize,
 }
@@ -147,8 +159,81 @@ pub struct Claims {
 pub struct Due {
     /// How many steps became ready.
     pub ready: u64,
-    /// When the next one will.
-    pub next: Option<Timestamp>,
+    /// How long until the next one will.
+    pub next: Option<Duration>,
+}
+
+/// A worker's lease.
+#[derive(Debug, Clone)]
+pub struct LeaseRequest {
+    /// The worker: one start of a process.
+    pub worker: WorkerId,
+    /// What becomes of its lease.
+    pub act: LeaseAct,
+    /// Who that is, for people.
+    pub label: Arc<str>,
+    /// The queues whose handlers it has.
+    pub queues: Arc<[QueueId]>,
+    /// How long it lasts from now on.
+    pub lease: Duration,
+    /// The time.
+    pub now: Option<Timestamp>,
+}
+
+/// What becomes of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseAct {
+    /// It begins. Where this worker had one before, it is renewed.
+    Begin,
+    /// It goes on, unless it has ended: then it never comes back.
+    Renew,
+    /// It ends now.
+    End,
+}
+
+/// How a worker stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leased {
+    /// Whether it has a lease.
+    pub held: bool,
+    /// Whether it has, and no worker that started before it does: of all who could sweep, it is the one who does.
+    pub is_oldest: bool,
+}
+
+/// Whose claims are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of this worker.
+    Worker(WorkerId),
+    /// Those of workers without a lease at this time.
+    Expired(Option<Timestamp>),
+}
+
+/// A worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerView {
+    /// One start of a process.
+    pub id: WorkerId,
+    /// Who that is, for people.
+    pub label: String,
+    /// The queues whose handlers it has.
+    pub queues: Vec<QueueId>,
+    /// When its lease began.
+    pub started_at: Timestamp,
+    /// When it was renewed last.
+    pub renewed_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whether it has not ended yet.
+    pub is_live: bool,
+}
+
+/// How long a worker is remembered whose lease has ended.
+pub(super) const WORKERS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// The caller's time, for a store without a clock of its own.
+pub(super) fn told(now: Option<Timestamp>) -> Result<Timestamp, StoreError> {
+    now.ok_or_else(|| StoreError::Corrupt("this store has no clock of its own: a call carries its time".into()))
 }
 
 /// Which data a claimed step is run with.

@@ -2,22 +2,26 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tasker_types::{StepNumber, TaskState};
 
 use crate::core::{Batch, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
 use crate::store::conformance::sample::{
-    at, cancel, chain, failure, fan, new_task, queues, retry, retry_step, roots, submit_with_priority, task, template,
-    worker,
+    at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
+    submit_with_priority, task, template, worker,
 };
-use crate::store::{ClaimRequest, InputRequest, MemoryStore, Page, Store, StoreError, TaskFilter};
+use crate::store::{
+    ClaimRequest, InputRequest, LeaseAct, LeaseRequest, MemoryStore, Page, Store, StoreError, TaskFilter, Whose,
+};
 
 #[derive(Debug, Clone)]
 pub(super) enum Call {
     Transact { asks: Vec<Ask>, slots: Option<usize>, continued: u64 },
     Claim { worker: u32, limit: u32, lossy: bool, rotation: usize, queues: usize },
     Due { millis: u64 },
+    Lease { worker: u32, act: LeaseAct, seconds: u64 },
     Pin { template: usize, description: u8 },
     Prune { limit: u32 },
     Read { task: u32, limit: u32, states: Vec<usize>, prefix: String },
@@ -69,6 +73,8 @@ fn calls() -> impl Strategy<Value = Call> {
             |(worker, limit, lossy, rotation, queues)| Call::Claim { worker, limit, lossy, rotation, queues }
         ),
         3 => (0..4_000u64).prop_map(|millis| Call::Due { millis }),
+        3 => (0..4u32, prop_oneof![Just(LeaseAct::Begin), Just(LeaseAct::Renew), Just(LeaseAct::End)], 0..9u64)
+            .prop_map(|(worker, act, seconds)| Call::Lease { worker, act, seconds }),
         1 => (0..4usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
         1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
         2 => (0..13u32, 0..6u32, prop::collection::vec(0..TaskState::ALL.len(), 0..3), "[0-9a-fxF+]{0,3}")
@@ -113,20 +119,31 @@ impl Both {
             }
             Call::Claim { worker: by, limit, lossy, rotation, queues: some } => {
                 let queues: Arc<[_]> = queues(&self.pinned).iter().copied().skip(some % 4).collect();
-                let request = ClaimRequest { worker: worker(by), queues, limit, lossy, now: at(self.now), rotation };
+                let request =
+                    ClaimRequest { worker: worker(by), queues, limit, lossy, now: Some(at(self.now)), rotation };
                 let memory = self.memory.claim(request.clone()).await;
                 self.handed_out.extend(memory.iter().flat_map(|claims| claims.claimed.clone()));
                 let file = self.file().claim(request).await;
                 self.answered(memory, file);
-                let strangers =
-                    (self.memory.strangers(worker(by), 3).await, self.file().strangers(worker(by), 3).await);
-                self.answered(strangers.0, strangers.1);
+                for whose in [Whose::Worker(worker(by)), Whose::Expired(Some(at(self.now)))] {
+                    let claims = (self.memory.claims(whose, 3).await, self.file().claims(whose, 3).await);
+                    self.answered(claims.0, claims.1);
+                }
             }
             Call::Due { millis } => {
                 self.now += millis;
-                let now = at(self.now);
+                let now = Some(at(self.now));
                 let due = (self.memory.due(now).await, self.file().due(now).await);
                 self.answered(due.0, due.1);
+            }
+            Call::Lease { worker: by, act, seconds } => {
+                let (queues, lease) = (queues(&self.pinned), Duration::from_secs(seconds));
+                let request = LeaseRequest { queues, lease, ..lease_of(worker(by), act, at(self.now)) };
+                let leased = (self.memory.lease(request.clone()).await, self.file().lease(request).await);
+                self.answered(leased.0, leased.1);
+                let now = Some(at(self.now));
+                let told = (self.memory.workers(now).await, self.file().workers(now).await);
+                self.answered(told.0, told.1);
             }
             Call::Pin { template, description } => {
                 let resolved = resolved(template, description);
@@ -238,6 +255,9 @@ pub(super) async fn compare(files: [Box<dyn Store>; 2], calls: Vec<(bool, Call)>
     let mut both =
         Both { memory: MemoryStore::new(), files, asked: 0, now: 0, pinned: Vec::new(), handed_out: Vec::new() };
     both.call(Call::Pin { template: 0, description: 0 }).await;
+    for worker in 1..3 {
+        both.call(Call::Lease { worker, act: LeaseAct::Begin, seconds: 100 }).await;
+    }
     for (second, call) in calls {
         both.asked = usize::from(second);
         both.call(call).await;

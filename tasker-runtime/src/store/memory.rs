@@ -12,7 +12,10 @@ use async_trait::async_trait;
 use tasker_types::{DependencyResult, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use self::state::{State, Stored, all_of, step_of};
-use super::contract::{ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, Queue, StepInput, Store};
+use super::contract::{
+    ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, LeaseAct, LeaseRequest, Leased, Queue, StepInput,
+    Store, WORKERS_KEPT, Whose, WorkerView, told,
+};
 use super::read::hex;
 use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
@@ -20,6 +23,8 @@ use crate::core::{
     ActionRow, AttemptRow, Backlog, Batch, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef, TaskRow,
     TemplateId, fold,
 };
+use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -56,39 +61,47 @@ impl MemoryStore {
 impl Store for MemoryStore {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let mut state = self.state();
-        let now = batch.now.ok_or_else(|| StoreError::Corrupt("the store in memory has no clock of its own".into()))?;
+        let now = told(batch.now)?;
         let snapshot = state.load(&batch);
-        let queues = batch.capacity.as_ref().map(|capacity| capacity.queues.clone());
-        let top_priority = queues.and_then(|queues| {
-            state.claimable(&queues, now).filter(|row| row.losses == 0).map(|row| row.priority).max()
-        });
-        let writes = fold(snapshot, &batch, Backlog { top_priority }, now);
+        let capacity =
+            batch.capacity.as_ref().filter(|capacity| state.has_lease(capacity.worker, now)).map(|capacity| {
+                let waiting = state.claimable(&capacity.queues, now).filter(|row| row.losses == 0);
+                (capacity, Backlog { top_priority: waiting.map(|row| row.priority).max() })
+            });
+        if batch.capacity.is_some() && capacity.is_none() {
+            mark(Mark::CommitWithoutLease);
+        }
+        let writes = fold(snapshot, &batch.commands, capacity, now);
         state.write(&writes)?;
-        Ok(writes.into())
+        Ok(Committed::of(writes, now))
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         let mut state = self.state();
-        let queues = &request.queues;
+        let (now, queues) = (told(request.now)?, &request.queues);
+        if !state.has_lease(request.worker, now) && !planted(Bug::ClaimWithoutLease) {
+            mark(Mark::ClaimWithoutLease);
+            return Ok(Claims::default());
+        }
         // Among equals the queue where the rotation begins comes first.
         let turn = |queue: QueueId| {
             let at = queues.binary_search(&queue).unwrap_or(0);
             (at + queues.len() - request.rotation % queues.len()) % queues.len()
         };
         let mut ready: Vec<_> = state
-            .claimable(queues, request.now)
+            .claimable(queues, now)
             .map(|row| (Reverse(row.priority), row.ready_at, turn(row.queue), step_of(row), row.losses > 0))
             .collect();
         ready.sort_unstable();
         let fresh = ready.iter().filter(|row| !row.4).take(request.limit as usize);
         let lossy = ready.iter().filter(|row| row.4).take(usize::from(request.lossy));
         let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.3).collect();
-        let claimed = chosen.into_iter().filter_map(|step| state.claim(step, request.worker, request.now)).collect();
+        let claimed = chosen.into_iter().filter_map(|step| state.claim(step, request.worker, now)).collect();
         Ok(Claims { claimed })
     }
 
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
-        let mut state = self.state();
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
+        let (mut state, now) = (self.state(), told(now)?);
         let waits = |row: &&LiveStep| row.state == StepState::WaitingForRetry && !row.held;
         let mut waiting: Vec<(Timestamp, StepRef)> =
             state.live.values().filter(waits).map(|row| (row.ready_at, step_of(row))).collect();
@@ -99,16 +112,59 @@ impl Store for MemoryStore {
                 row.state = StepState::Ready;
             }
         }
-        Ok(Due { ready: due as u64, next: waiting.get(due).map(|(ready_at, _)| *ready_at) })
+        Ok(Due { ready: due as u64, next: waiting.get(due).map(|(ready_at, _)| ready_at.since(now)) })
     }
 
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        let (mut state, now) = (self.state(), told(request.now)?);
+        let LeaseRequest { worker: id, act, lease, .. } = request;
+        if act == LeaseAct::Begin {
+            state.workers.retain(|_, worker| worker.expires_at > now.before(WORKERS_KEPT));
+            state.workers.entry(id).or_insert_with(|| WorkerView {
+                id,
+                label: request.label.to_string(),
+                queues: Vec::new(),
+                started_at: now,
+                renewed_at: now,
+                expires_at: now + lease,
+                is_live: true,
+            });
+        }
+        if !state.has_lease(id, now) && !planted(Bug::ExpiredWorkerRevives) {
+            return Ok(Leased::default());
+        }
+        let is_oldest = !state.workers.range(..id).any(|(_, older)| older.expires_at > now);
+        if let Some(worker) = state.workers.get_mut(&id) {
+            if act == LeaseAct::End {
+                worker.expires_at = now;
+                return Ok(Leased::default());
+            }
+            worker.queues = request.queues.to_vec();
+            (worker.renewed_at, worker.expires_at) = (now, now + lease);
+        }
+        Ok(Leased { held: true, is_oldest })
+    }
+
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
         let state = self.state();
-        let strangers = state
-            .live
-            .iter()
-            .filter_map(|(&step, row)| row.claimed_by.filter(|&by| by != worker).map(|by| (step, row.attempt, by)));
-        Ok(strangers.take(limit as usize).collect())
+        let expired_at = if let Whose::Expired(now) = whose { Some(told(now)?) } else { None };
+        let wanted = |by: &WorkerId| match (whose, expired_at) {
+            (Whose::Worker(worker), _) => *by == worker,
+            (_, Some(now)) => !state.has_lease(*by, now) || planted(Bug::LiveWorkerSwept),
+            _ => false,
+        };
+        let claims = state.live.iter();
+        let claims = claims.filter_map(|(&step, row)| row.claimed_by.filter(wanted).map(|by| (step, row.attempt, by)));
+        Ok(claims.take(limit as usize).collect())
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
+        let (state, now) = (self.state(), told(now)?);
+        Ok(state
+            .workers
+            .values()
+            .map(|worker| WorkerView { is_live: worker.expires_at > now, ..worker.clone() })
+            .collect())
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {

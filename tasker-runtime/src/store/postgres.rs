@@ -16,10 +16,11 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod transact;
+mod workers;
 mod write;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -31,8 +32,8 @@ use self::lane::Lanes;
 use self::session::Session;
 use self::templates::Templates;
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, Queue, StepInput, Store, StoreError,
-    StoredTemplate, TaskFilter, TaskView,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
+    StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
 
@@ -60,6 +61,8 @@ pub struct PostgresStore {
     /// Claims and upkeep: they never wait behind a batch.
     upkeep: Lanes,
     readers: Lanes,
+    /// Made by the first call that concerns a lease.
+    leases: OnceLock<Lanes>,
     templates: Arc<Templates>,
     opened: Instant,
 }
@@ -77,6 +80,7 @@ impl PostgresStore {
             committers: Lanes::start(&address, COMMITTERS),
             upkeep: Lanes::start(&address, 1),
             readers: Lanes::start(&address, READERS),
+            leases: OnceLock::new(),
             templates: Arc::new(Templates::default()),
             address,
             opened: Instant::now(),
@@ -96,7 +100,11 @@ impl PostgresStore {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.committers.close().await?;
         self.upkeep.close().await?;
-        self.readers.close().await
+        self.readers.close().await?;
+        match self.leases.get() {
+            Some(leases) => leases.close().await,
+            None => Ok(()),
+        }
     }
 
     /// What the server and the schema say of themselves.
@@ -149,12 +157,28 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
         self.upkeep.run(move |session| Box::pin(claim::due(session, now))).await
     }
 
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.readers.run(move |session| Box::pin(read::strangers(session, worker, limit))).await
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        // On the runtime of whoever renews: nothing else that this process does can keep it waiting.
+        let lanes = self.leases.get_or_init(|| Lanes::start(&self.address, 1));
+        let request = Arc::new(request);
+        lanes
+            .run(move |session| {
+                let request = request.clone();
+                Box::pin(async move { workers::lease(session, &request).await })
+            })
+            .await
+    }
+
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.readers.run(move |session| Box::pin(workers::claims(session, whose, limit))).await
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
+        self.readers.run(move |session| Box::pin(workers::workers(session, now))).await
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
@@ -264,6 +288,9 @@ impl Store for PostgresStore {
     async fn settled(&self) -> Result<(), StoreError> {
         self.committers.settled().await?;
         self.upkeep.settled().await?;
+        if let Some(leases) = self.leases.get() {
+            leases.settled().await?;
+        }
         self.readers.settled().await
     }
 

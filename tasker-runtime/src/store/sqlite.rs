@@ -17,6 +17,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 mod transact;
+mod workers;
 mod write;
 mod writer;
 
@@ -37,8 +38,8 @@ use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
 use self::writer::{Job, Writer};
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, Queue, StepInput, Store, StoreError,
-    StoredTemplate, TaskFilter, TaskView,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
+    StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
 
@@ -191,12 +192,20 @@ impl Store for SqliteStore {
         self.writer.ask(|answer| Job::Claim(request, answer)).await
     }
 
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
         self.writer.ask(|answer| Job::Due(now, answer)).await
     }
 
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.readers.read(move |connection, _| read::strangers(connection, worker, limit)).await
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        self.writer.ask(|answer| Job::Lease(request, answer)).await
+    }
+
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.readers.read(move |connection, _| workers::claims(connection, whose, limit)).await
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
+        self.readers.read(move |connection, _| workers::workers(connection, now)).await
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {

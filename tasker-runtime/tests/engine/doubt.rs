@@ -10,8 +10,8 @@ use tasker_runtime::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef, check
 use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, MemoryStore, Page, Queue, StepInput, Store,
-    StoreError, StoredTemplate, TaskFilter, TaskView,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page,
+    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{
     StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
@@ -46,12 +46,20 @@ impl Store for Lossy {
         self.store.claim(request).await
     }
 
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
         self.store.due(now).await
     }
 
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.store.strangers(worker, limit).await
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        self.store.lease(request).await
+    }
+
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.store.claims(whose, limit).await
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
+        self.store.workers(now).await
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {

@@ -5,5 +5,6 @@
 mod doubt;
 mod failure;
 mod flow;
+mod lease;
 mod stop;
 mod threads;

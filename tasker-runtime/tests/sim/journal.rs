@@ -58,7 +58,9 @@ impl Journal {
             let recorded = result_of(rows, at.task, number).and_then(|row| row.result.as_deref());
             let given = step.dependency_results.get(&task.pinned.step(number).name).map(|given| &given.result);
             let same = match (recorded, given) {
-                (Some(recorded), Some(given)) => serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given),
+                (Some(recorded), Some(given)) => {
+                    serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given)
+                }
                 _ => false,
             };
             if !same {
@@ -101,7 +103,15 @@ impl Journal {
             AttemptOutcome::TimedOut => matches!(end, Some(None)),
             _ => true,
         };
-        let what = || format!("t{}/{}#{} is recorded as {:?}, it was {end:?}", short(row.task), row.number, row.attempt, row.outcome);
+        let what = || {
+            format!(
+                "t{}/{}#{} is recorded as {:?}, it was {end:?}",
+                short(row.task),
+                row.number,
+                row.attempt,
+                row.outcome
+            )
+        };
         if real { Ok(()) } else { Err(Failure::new("outcome of nobody", what())) }
     }
 

@@ -49,7 +49,11 @@ impl Process {
     }
 
     /// Gives how long it is gone then.
-    async fn one_life(&self, life: &Arc<Life>, blows: &mut std::iter::Peekable<impl Iterator<Item = Blow>>) -> Duration {
+    async fn one_life(
+        &self,
+        life: &Arc<Life>,
+        blows: &mut std::iter::Peekable<impl Iterator<Item = Blow>>,
+    ) -> Duration {
         let engine = self.start(life);
         self.sim.say(life, format_args!("starts"));
         if self.number < self.sim.world.workers
@@ -107,6 +111,8 @@ impl Process {
                 drain: Duration::from_millis(world.drain_ms),
                 poll: Duration::from_millis(world.poll_ms),
                 retention: None,
+                lease: world.lease_ms.map(Duration::from_millis),
+                label: format!("p{}", self.number),
             },
         })
     }

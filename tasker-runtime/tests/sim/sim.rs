@@ -37,7 +37,8 @@ pub(crate) struct State {
     pub(crate) journal: Journal,
     /// The rows as the last call left them.
     pub(crate) rows: Dump,
-    pub(crate) workers: BTreeMap<WorkerId, Arc<Life>>,
+    /// Until when each worker has a lease.
+    pub(crate) leases: BTreeMap<WorkerId, Timestamp>,
     pub(crate) failure: Option<Failure>,
     calls: u64,
     /// The calls that faults befell.
@@ -102,7 +103,7 @@ impl Sim {
                 trace: Trace::new(readable),
                 journal: Journal::default(),
                 rows: Dump::default(),
-                workers: BTreeMap::new(),
+                leases: BTreeMap::new(),
                 failure: None,
                 calls: 0,
                 hit: BTreeSet::new(),
@@ -189,6 +190,14 @@ impl Sim {
         state.writes.iter().enumerate().filter(|(of, _)| *of != process).map(|(_, writes)| writes).sum()
     }
 
+    /// A worker's lease begins, goes on or ends.
+    pub(crate) fn leased(&self, life: &Life, worker: WorkerId, lease: Duration) {
+        let now = self.clock.now();
+        let before = self.state().leases.insert(worker, now + lease);
+        let alive = lease.is_zero() || before.is_none_or(|until| until > now);
+        self.expect(alive, "a lease that had ended goes on", || format!("of {life}"));
+    }
+
     /// A call was carried out: what must be true of the rows is checked, and of what became of them.
     pub(crate) async fn applied(&self, life: &Arc<Life>, commands: &[Command], replies: &[Result<Reply, Refusal>]) {
         let dump = self.store.dump(None, u32::MAX).await.unwrap();
@@ -200,7 +209,7 @@ impl Sim {
             after: &dump,
             now: self.clock.now(),
             journal: &mut state.journal,
-            workers: &state.workers,
+            leases: &state.leases,
         };
         let found = change.check(accepted);
         state.rows = dump;

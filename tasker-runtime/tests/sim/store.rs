@@ -1,15 +1,15 @@
 //! The way from one process to the store that all share: calls are late, fail, or come to nobody knows what.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tasker_runtime::core::{Batch, Claimed, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, Page, Queue, StepInput, Store, StoreError,
-    StoredTemplate, TaskFilter, TaskView,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseAct, LeaseRequest, Leased, ListedTask, Page,
+    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 
@@ -79,17 +79,15 @@ impl Way {
         self.back(name, fault, answer, "ok").await
     }
 
-    fn meet(&self, worker: WorkerId) {
-        self.sim.state().workers.entry(worker).or_insert_with(|| self.life.clone());
+    /// The time that decides: the database's own where there are several processes.
+    fn time(&self, told: Option<Timestamp>) -> Option<Timestamp> {
+        if self.sim.world.lease_ms.is_some() { Some(self.sim.clock.now()) } else { told }
     }
 }
 
 #[async_trait]
 impl Store for Way {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
-        if let Some(capacity) = &batch.capacity {
-            self.meet(capacity.worker);
-        }
         let mut name = String::from("transact");
         for command in batch.commands.iter() {
             let _ = write!(name, " [{}]", told(command));
@@ -100,7 +98,8 @@ impl Store for Way {
             return Err(StoreError::Corrupt("it cannot be stored".to_owned()));
         }
         let commands = batch.commands.clone();
-        let committed = self.sim.store.transact(batch).await?;
+        let now = self.time(batch.now);
+        let committed = self.sim.store.transact(Batch { now, ..batch }).await?;
         self.sim.applied(&self.life, &commands, &committed.replies).await;
         let refused = committed.replies.iter().filter_map(|reply| reply.as_ref().err());
         let mut about: String = refused.map(|refusal| format!("refused {}, ", refusal.code())).collect();
@@ -109,10 +108,10 @@ impl Store for Way {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
-        self.meet(request.worker);
         let name = format!("claim {}{}", request.limit, if request.lossy { " and a lost one" } else { "" });
         let fault = self.there(&name, true).await?;
-        let claims = self.sim.store.claim(request).await?;
+        let now = self.time(request.now);
+        let claims = self.sim.store.claim(ClaimRequest { now, ..request }).await?;
         if !claims.claimed.is_empty() {
             self.sim.applied(&self.life, &[], &[]).await;
         }
@@ -120,17 +119,40 @@ impl Store for Way {
         self.back(&name, fault, claims, &about).await
     }
 
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
         let fault = self.there("due", true).await?;
-        let due = self.sim.store.due(now).await?;
+        let due = self.sim.store.due(self.time(now)).await?;
         if due.ready > 0 {
             self.sim.applied(&self.life, &[], &[]).await;
         }
         self.back("due", fault, due, &format!("{} ready", due.ready)).await
     }
 
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.read("strangers", self.sim.store.strangers(worker, limit)).await
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        let name = format!("lease {:?} w{}", request.act, request.worker.0.as_u128() >> 80);
+        let fault = self.there(&name, true).await?;
+        let request = LeaseRequest { now: self.time(request.now), ..request };
+        let leased = self.sim.store.lease(request.clone()).await?;
+        let until = if request.act == LeaseAct::End { Duration::ZERO } else { request.lease };
+        if leased.held || request.act == LeaseAct::End {
+            self.sim.leased(&self.life, request.worker, until);
+        }
+        self.back(&name, fault, leased, if leased.held { "held" } else { "not held" }).await
+    }
+
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        let fault = self.there("claims", false).await?;
+        let (name, whose) = match whose {
+            Whose::Expired(now) => ("claims of expired", Whose::Expired(self.time(now))),
+            Whose::Worker(_) => ("claims of itself", whose),
+        };
+        let claims = self.sim.store.claims(whose, limit).await?;
+        let about = format!("{}", claims.len());
+        self.back(name, fault, claims, &about).await
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
+        self.read("workers", self.sim.store.workers(self.time(now))).await
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {

@@ -1,15 +1,11 @@
 //! What must be true of the rows after every call, and of what became of the rows before it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use tasker_runtime::core::{
-    AttemptOutcome, AttemptRow, Cause, Command, Dump, LiveStep, StepRef, TaskRow, check,
-};
+use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Command, Dump, LiveStep, StepRef, TaskRow, check};
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::journal::{Journal, result_of};
-use crate::life::{Being, Life};
 use crate::sim::Failure;
 use crate::store::short;
 
@@ -19,7 +15,7 @@ pub(crate) struct Change<'c> {
     pub(crate) after: &'c Dump,
     pub(crate) now: Timestamp,
     pub(crate) journal: &'c mut Journal,
-    pub(crate) workers: &'c BTreeMap<WorkerId, Arc<Life>>,
+    pub(crate) leases: &'c BTreeMap<WorkerId, Timestamp>,
 }
 
 impl Change<'_> {
@@ -84,7 +80,8 @@ impl Change<'_> {
         for row in &before.results {
             let stays = result_of(after, row.task, row.number).is_some_and(|kept| kept == row);
             let reopened = |to: &&AttemptRow| {
-                to.outcome == AttemptOutcome::Reopened && (to.task, to.number, to.attempt) == (row.task, row.number, row.attempt)
+                to.outcome == AttemptOutcome::Reopened
+                    && (to.task, to.number, to.attempt) == (row.task, row.number, row.attempt)
             };
             let by_operator = actions.iter().any(|action| action.task == row.task && action.kind == "retry");
             expect(stays || (by_operator && new.iter().any(reopened)), "result gone", || {
@@ -125,8 +122,11 @@ impl Change<'_> {
     }
 
     fn may_be_lost(&self, worker: Option<WorkerId>) -> bool {
-        let life = worker.and_then(|worker| self.workers.get(&worker));
-        life.is_none_or(|life| life.being() == Being::Dead)
+        worker.is_none_or(|worker| !self.has_lease(worker))
+    }
+
+    fn has_lease(&self, worker: WorkerId) -> bool {
+        self.leases.get(&worker).is_some_and(|&until| until > self.now)
     }
 
     /// What became of a row: a claim ends only with a record of its attempt, and an attempt is counted by a claim alone.
@@ -141,7 +141,8 @@ impl Change<'_> {
             expect(same || self.is_recorded(at, before.attempt), "claim gone without a record", name)?;
         }
         let Some(after) = after else { return Ok(()) };
-        let claimed = after.state == StepState::Running && (before.state, before.attempt) != (after.state, after.attempt);
+        let claimed =
+            after.state == StepState::Running && (before.state, before.attempt) != (after.state, after.attempt);
         expect(after.attempt == before.attempt + u32::from(claimed), "attempt", || {
             format!("{}: {} as attempt {}", name(), after.state, after.attempt)
         })?;
@@ -153,7 +154,11 @@ impl Change<'_> {
 
     fn is_recorded(&self, at: StepRef, attempt: u32) -> bool {
         result_of(self.after, at.task, at.number).is_some_and(|row| row.attempt == attempt)
-            || self.after.attempts.iter().any(|row| (row.task, row.number, row.attempt) == (at.task, at.number, attempt))
+            || self
+                .after
+                .attempts
+                .iter()
+                .any(|row| (row.task, row.number, row.attempt) == (at.task, at.number, attempt))
     }
 
     /// A step that runs now and did not before may do so.
@@ -163,6 +168,7 @@ impl Change<'_> {
             return Ok(());
         }
         let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
+        expect(row.claimed_by.is_some_and(|worker| self.has_lease(worker)), "started without a lease", name)?;
         let task = task_of(self.after, row.task);
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         let Some(task) = task else { return Ok(()) };

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) clients: usize,
     pub(crate) slots: usize,
     pub(crate) poll_ms: u64,
+    /// How long leases last; for ever where there is one worker at a time.
+    pub(crate) lease_ms: Option<u64>,
     pub(crate) grace_ms: u64,
     pub(crate) drain_ms: u64,
     pub(crate) weather: Weather,
@@ -104,7 +106,9 @@ impl World {
         let rng = &mut Rng::at(seed, &[1]);
         let calm_ms = rng.pick(&[3_000, 10_000, 30_000]);
         let templates: Vec<Vec<Step>> = (0..rng.between(1, 2)).map(|_| template(rng)).collect();
-        let (workers, clients) = (1, rng.index(2));
+        let lease_ms = rng.pick(&[None, Some(800), Some(2_000), Some(5_000)]);
+        let workers = if lease_ms.is_some() { rng.pick(&[1, 2, 2, 3]) } else { 1 };
+        let clients = rng.index(2);
         let processes = workers + clients;
         let hurried = rng.chance(100);
         let tasks: Vec<Task> = (0..rng.between(1, 6)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
@@ -121,6 +125,7 @@ impl World {
             clients,
             slots: rng.pick(&[1, 1, 2, 3, 8, 64]),
             poll_ms: rng.pick(&[100, 300, 1_000]),
+            lease_ms,
             grace_ms: rng.pick(&[0, 50, 1_000]),
             drain_ms: if hurried { 0 } else { rng.pick(&[100, 2_000]) },
             weather: Weather {
@@ -156,9 +161,12 @@ fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
         1 if number + 1 == length => (1..number.max(2)).collect(),
         1 => vec![0],
         // Those of a row wait for all of the row before it.
-        2 => ((number - 1) / 2 * 2..(number - 1) / 2 * 2 + 2).filter(|&one| one < number && one + 2 >= number).collect(),
+        2 => {
+            ((number - 1) / 2 * 2..(number - 1) / 2 * 2 + 2).filter(|&one| one < number && one + 2 >= number).collect()
+        }
         _ => {
-            let some: BTreeSet<u32> = (0..rng.below(4)).map(|_| u32::try_from(rng.below(number.into())).unwrap()).collect();
+            let some: BTreeSet<u32> =
+                (0..rng.below(4)).map(|_| u32::try_from(rng.below(number.into())).unwrap()).collect();
             some.into_iter().collect()
         }
     };

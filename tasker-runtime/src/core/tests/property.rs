@@ -13,7 +13,7 @@ use crate::store::conformance::World;
 use crate::store::conformance::sample::{
     cancel, complete, failure, finish, lose, release, retry, retry_step, submit_with_priority, task, template, worker,
 };
-use crate::store::{ClaimRequest, MemoryStore, Store as _};
+use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
 
 /// Something that happens. Numbers choose among what there is when it happens.
 #[derive(Debug, Clone)]
@@ -167,10 +167,10 @@ impl Run<'_> {
                 let dead = worker(self.workers[of]);
                 self.workers[of] = self.next_worker;
                 self.next_worker += 1;
-                let strangers = self.w.store.strangers(worker(u32::MAX), u32::MAX).await.unwrap();
+                let held = self.w.store.claims(Whose::Worker(dead), u32::MAX).await.unwrap();
                 let of_dead = |claim: &Claimed| claim.live.claimed_by == Some(dead);
                 let lost: Vec<Claimed> = self.journal.held.extract_if(.., |claim| of_dead(claim)).collect();
-                assert_eq!(strangers.iter().filter(|(.., by)| *by == dead).count(), lost.len());
+                assert_eq!(held.len(), lost.len());
                 let commands = lost.into_iter().map(|claim| (lose(&claim), Some((claim, End::Lose)))).collect();
                 self.transact(commands, 0).await;
             }

@@ -3,9 +3,7 @@
 use tasker_types::{StepNumber, TaskId, TaskState};
 
 use super::World;
-use super::sample::{
-    chain, complete, lose, queues, release, roots, step_of, submit, submit_with_priority, task, template, worker,
-};
+use super::sample::{chain, complete, lose, release, roots, submit, submit_with_priority, task, worker};
 use crate::core::Claimed;
 use crate::store::{ClaimRequest, Store};
 
@@ -94,7 +92,7 @@ pub async fn a_step_is_claimed_only_from_its_time_on(store: &dyn Store) {
     let earlier = w.now;
     w.pass(10);
     w.start(1, roots(1)).await;
-    let request = ClaimRequest { now: earlier, ..w.request(worker(1)) };
+    let request = ClaimRequest { now: Some(earlier), ..w.request(worker(1)) };
     assert!(w.claim_as(request).await.is_empty());
     assert_eq!(w.claim(worker(1), 100).await.len(), 1);
 }
@@ -157,25 +155,4 @@ pub async fn a_step_with_losses_is_not_claimed_unasked(store: &dyn Store) {
     let claims = w.claim_as(request.clone()).await;
     assert_eq!((claims.len(), claims[0].live.losses), (1, 0));
     assert!(w.claim_as(request).await.is_empty());
-}
-
-pub async fn strangers_are_the_claims_of_other_workers(store: &dyn Store) {
-    let mut w = World::new(store);
-    w.start(1, template("three", &[&[], &[], &[], &[]])).await;
-    w.claim(worker(1), 2).await;
-    w.claim(worker(2), 1).await;
-    let held = |number, by| (step_of(task(1), number), 1, worker(by));
-    assert_eq!(store.strangers(worker(1), 100).await.unwrap(), [held(2, 2)]);
-    assert_eq!(store.strangers(worker(2), 100).await.unwrap(), [held(0, 1), held(1, 1)]);
-    assert_eq!(store.strangers(worker(3), 100).await.unwrap(), [held(0, 1), held(1, 1), held(2, 2)]);
-}
-
-pub async fn strangers_are_bounded(store: &dyn Store) {
-    let mut w = World::new(store);
-    let first = w.pin(roots(3)).await;
-    w.transact((1..=3).map(|number| submit(task(number), &first)).collect()).await;
-    let request = ClaimRequest { queues: queues([&first]), ..w.request(worker(1)) };
-    assert_eq!(w.claim_as(request).await.len(), 9);
-    assert_eq!(store.strangers(worker(2), 4).await.unwrap().len(), 4);
-    assert_eq!(store.strangers(worker(2), 0).await.unwrap(), []);
 }

@@ -7,9 +7,9 @@ use std::task::Poll;
 use tasker_types::{StepNumber, StepState, TaskState};
 
 use super::World;
-use super::sample::{chain, complete, fan, queues, submit, task, worker};
+use super::sample::{chain, complete, fan, lease, queues, submit, task, worker};
 use crate::core::{Batch, Capacity};
-use crate::store::{ClaimRequest, InputRequest, Page, Store, TaskFilter};
+use crate::store::{ClaimRequest, InputRequest, LeaseAct, Page, Store, TaskFilter, Whose};
 
 /// How often a call is polled at most before it is dropped.
 const POLLS: usize = 12;
@@ -51,6 +51,7 @@ pub async fn a_dropped_submit_happened_or_did_not(store: &dyn Store) {
 pub async fn a_dropped_outcome_happened_or_did_not(store: &dyn Store) {
     let mut w = World::new(store);
     let pinned = w.pin(fan(3)).await;
+    w.enroll(worker(1)).await;
     for polls in 1..=POLLS {
         let id = task(u32::try_from(polls).unwrap());
         w.one(submit(id, &pinned)).await.unwrap();
@@ -74,6 +75,7 @@ pub async fn a_dropped_outcome_happened_or_did_not(store: &dyn Store) {
 pub async fn a_dropped_claim_happened_or_did_not(store: &dyn Store) {
     let mut w = World::new(store);
     let pinned = w.pin(chain(1)).await;
+    w.enroll(worker(1)).await;
     for polls in 1..=POLLS {
         let id = task(u32::try_from(polls).unwrap());
         w.one(submit(id, &pinned)).await.unwrap();
@@ -84,9 +86,9 @@ pub async fn a_dropped_claim_happened_or_did_not(store: &dyn Store) {
         let taken = held.state == StepState::Running;
         assert_eq!(w.task_state(id), if taken { TaskState::Running } else { TaskState::Pending });
         assert!(taken || !ended);
-        // A claim that nobody knows of is a stranger to the next incarnation of the worker.
-        let strangers = store.strangers(worker(2), 100).await.unwrap();
-        assert_eq!(strangers.iter().any(|(step, ..)| step.task == id), taken);
+        // A claim that nobody knows of is found again.
+        let claims = store.claims(Whose::Worker(worker(1)), 100).await.unwrap();
+        assert_eq!(claims.iter().any(|(step, ..)| step.task == id), taken);
         store.claim(w.request(worker(1))).await.unwrap();
         w.look(1).await;
     }
@@ -99,7 +101,8 @@ pub async fn dropped_maintenance_leaves_the_store_whole(store: &dyn Store) {
         let mut template = chain(1);
         template.template.version = format!("1.{polls}.0");
         dropped(polls, store.pin(template, w.now)).await;
-        dropped(polls, store.due(w.now)).await;
+        dropped(polls, store.due(Some(w.now))).await;
+        dropped(polls, store.lease(lease(worker(7), LeaseAct::Begin, w.now))).await;
         dropped(polls, store.prune(w.now, 10)).await;
         dropped(polls, store.version()).await;
         settled(store).await;
@@ -132,7 +135,8 @@ pub async fn dropped_reads_do_not_make_later_reads_stale(store: &dyn Store) {
             dropped(polls, store.list_templates()).await;
             dropped(polls, store.tasks_by_prefix("0", 10)).await;
             dropped(polls, store.cancelling(vec![id])).await;
-            dropped(polls, store.strangers(worker(9), 10)).await;
+            dropped(polls, store.claims(Whose::Expired(Some(w.now)), 10)).await;
+            dropped(polls, store.workers(Some(w.now))).await;
             dropped(polls, store.counts()).await;
         }
         let claim = w.claim_one(worker(1)).await;

@@ -12,6 +12,7 @@ use crate::core::{
     ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep, ResolvedTemplate,
     StepRef, TaskInput,
 };
+use crate::store::{LeaseAct, LeaseRequest};
 
 /// A template whose step `n` waits for the steps `parents[n]`; every step has a handler of its own name and is tried
 /// three times, a second apart, without jitter that matters.
@@ -182,4 +183,10 @@ pub fn retry(task: TaskId, action: u32) -> Command {
 /// An operator has one failed step of the task tried again.
 pub fn retry_step(task: TaskId, number: u32, action: u32) -> Command {
     Command::Retry { task, step: Some(StepNumber(number)), action: stamp(action) }
+}
+
+/// A lease for as long as any test lasts.
+pub fn lease(worker: WorkerId, act: LeaseAct, now: Timestamp) -> LeaseRequest {
+    let (label, lease) = ("test".into(), Duration::from_secs(365 * 24 * 3600));
+    LeaseRequest { worker, act, label, queues: Arc::new([]), lease, now: Some(now) }
 }

@@ -11,7 +11,7 @@ use crate::core::{
     Batch, Capacity, Claimed, Command, Dump, LiveStep, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, ResultRow,
     StepRef, TaskRow, check,
 };
-use crate::store::{ClaimRequest, Committed, Due, Store};
+use crate::store::{ClaimRequest, Committed, Due, LeaseAct, Store};
 
 /// A store that is watched.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct World<'s, S: ?Sized> {
     /// The queues of the templates that were pinned.
     pub queues: Arc<[QueueId]>,
     templates: Vec<Arc<Pinned>>,
+    /// Workers whose lease was begun here.
+    enrolled: BTreeSet<WorkerId>,
     /// Every attempt that was ever handed out: none may be handed out again.
     handed_out: BTreeSet<(StepRef, u32)>,
 }
@@ -38,6 +40,7 @@ impl<'s, S: Store + ?Sized> World<'s, S> {
             rows: Dump::default(),
             queues: Arc::default(),
             templates: Vec::new(),
+            enrolled: BTreeSet::new(),
             handed_out: BTreeSet::new(),
         }
     }
@@ -82,6 +85,9 @@ impl<'s, S: Store + ?Sized> World<'s, S> {
     pub async fn batch(&mut self, commands: Vec<Command>, capacity: Option<Capacity>) -> Committed {
         // A step can go one step of its table for each command, and one more by a continuation.
         let hops = commands.len() + usize::from(capacity.is_some());
+        if let Some(capacity) = &capacity {
+            self.enroll(capacity.worker).await;
+        }
         let batch = Batch { commands: commands.into(), capacity, now: Some(self.now) };
         let committed = self.store.transact(batch).await.expect("the batch is written");
         self.hand_out(&committed.claimed);
@@ -104,11 +110,20 @@ impl<'s, S: Store + ?Sized> World<'s, S> {
 
     /// What a worker asks that has a hundred free slots and runs no step with losses.
     pub fn request(&self, worker: WorkerId) -> ClaimRequest {
-        ClaimRequest { worker, queues: self.queues.clone(), limit: 100, lossy: true, now: self.now, rotation: 0 }
+        ClaimRequest { worker, queues: self.queues.clone(), limit: 100, lossy: true, now: Some(self.now), rotation: 0 }
+    }
+
+    /// Gives a worker a lease for as long as any test lasts.
+    pub async fn enroll(&mut self, worker: WorkerId) {
+        if self.enrolled.insert(worker) {
+            let request = sample::lease(worker, LeaseAct::Begin, self.now);
+            assert!(self.store.lease(request).await.expect("it is begun").held);
+        }
     }
 
     /// What a worker gets for this request.
     pub async fn claim_as(&mut self, request: ClaimRequest) -> Vec<Claimed> {
+        self.enroll(request.worker).await;
         let claimed = self.store.claim(request).await.expect("a claim").claimed;
         self.hand_out(&claimed);
         self.look(1).await;
@@ -124,7 +139,7 @@ impl<'s, S: Store + ?Sized> World<'s, S> {
 
     /// Makes steps ready whose retry is due.
     pub async fn due(&mut self) -> Due {
-        let due = self.store.due(self.now).await.expect("it can be looked up");
+        let due = self.store.due(Some(self.now)).await.expect("it can be looked up");
         self.look(1).await;
         due
     }

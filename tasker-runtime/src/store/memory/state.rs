@@ -10,7 +10,7 @@ use crate::core::{
     Writes, next_attempt,
 };
 use crate::mark::{Mark, mark};
-use crate::store::StoreError;
+use crate::store::{StoreError, WorkerView};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) actions: Vec<ActionRow>,
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
+    pub(super) workers: BTreeMap<WorkerId, WorkerView>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +62,10 @@ impl State {
             }
         }
         snapshot
+    }
+
+    pub(super) fn has_lease(&self, worker: WorkerId, now: Timestamp) -> bool {
+        self.workers.get(&worker).is_some_and(|worker| worker.expires_at > now)
     }
 
     pub(super) fn claimable(&self, queues: &[QueueId], now: Timestamp) -> impl Iterator<Item = &LiveStep> {

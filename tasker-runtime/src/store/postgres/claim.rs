@@ -1,11 +1,12 @@
 //! Ready steps go to this worker; steps whose retry is due become ready. Neither ever waits for a lock.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tasker_types::Timestamp;
 
 use super::load::keyed;
-use super::rows::{self, Columns, LIVE_COLUMNS, live_columns};
+use super::rows::{self, Columns, LIVE_COLUMNS, live_columns, moment};
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{Claimed, StepRef};
@@ -23,7 +24,9 @@ macro_rules! probe {
              (SELECT l.task, l.number, l.priority, l.ready_at FROM tasker.live_steps AS l WHERE l.queue = q.queue \
              AND l.state = 1 AND NOT l.held AND ",
             $losses,
-            " AND l.ready_at <= $2 ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p \
+            " AND l.ready_at <= (SELECT ",
+            moment!("$2"),
+            ") ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p \
              ORDER BY p.priority DESC, p.ready_at, q.turn, p.task, p.number LIMIT $3"
         )
     };
@@ -34,30 +37,40 @@ pub(super) const LOSSY: &str = probe!("l.losses > 0");
 /// Takes the steps that nobody else is about to change. Where a step's task is pending still, its row is taken too, as
 /// its state changes with this claim; where another transaction has it, the step is left for the next claim.
 const TAKE: &str = concat!(
-    "WITH chosen AS MATERIALIZED (SELECT l.task, l.number FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
+    "WITH now AS MATERIALIZED (SELECT ",
+    moment!("$4"),
+    " AS at), chosen AS MATERIALIZED (SELECT l.task, l.number FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
      JOIN tasker.live_steps AS l ON l.task = v.task AND l.number = v.number WHERE l.state = 1 AND NOT l.held \
+     AND EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $3 AND w.expires_at > (SELECT n.at FROM now AS n)) \
      FOR UPDATE OF l SKIP LOCKED), \
      tasks AS MATERIALIZED (SELECT t.id, t.template, t.state FROM tasker.tasks AS t \
      WHERE t.id = ANY(ARRAY(SELECT c.task FROM chosen AS c))), \
      pending AS MATERIALIZED (SELECT t.id FROM tasker.tasks AS t \
      WHERE t.id = ANY(ARRAY(SELECT p.id FROM tasks AS p WHERE p.state = 0)) AND t.state = 0 \
      ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED), \
-     started AS (UPDATE tasker.tasks AS t SET state = 1, started_at = $4 \
+     started AS (UPDATE tasker.tasks AS t SET state = 1, started_at = (SELECT n.at FROM now AS n) \
      WHERE t.id = ANY(ARRAY(SELECT p.id FROM pending AS p))) \
-     UPDATE tasker.live_steps AS l SET state = 2, attempt = l.attempt + 1, claimed_by = $3, claimed_at = $4 \
+     UPDATE tasker.live_steps AS l SET state = 2, attempt = l.attempt + 1, claimed_by = $3, claimed_at = (SELECT n.at FROM now AS n) \
      FROM chosen AS c JOIN tasks AS t ON t.id = c.task LEFT JOIN pending AS p ON p.id = c.task \
      WHERE l.task = c.task AND l.number = c.number AND (t.state <> 0 OR p.id IS NOT NULL) RETURNING ",
     live_columns!(),
     ", t.template"
 );
 
-pub(super) const NEXT_DUE: &str =
-    "SELECT l.ready_at FROM tasker.live_steps AS l WHERE l.state = 3 AND NOT l.held ORDER BY l.ready_at LIMIT 1";
+pub(super) const NEXT_DUE: &str = concat!(
+    "SELECT l.ready_at - ",
+    moment!("$1"),
+    " FROM tasker.live_steps AS l WHERE l.state = 3 AND NOT l.held ORDER BY l.ready_at LIMIT 1"
+);
 /// By where the locked rows stand: a join with the table may read all of it where many retries are due at once.
-pub(super) const DUE: &str = "WITH due AS MATERIALIZED (SELECT l.ctid FROM tasker.live_steps AS l WHERE l.state = 3 \
-                              AND NOT l.held AND l.ready_at <= $1 ORDER BY l.ready_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
+pub(super) const DUE: &str = concat!(
+    "WITH due AS MATERIALIZED (SELECT l.ctid FROM tasker.live_steps AS l WHERE l.state = 3 \
+                              AND NOT l.held AND l.ready_at <= (SELECT ",
+    moment!("$1"),
+    ") ORDER BY l.ready_at LIMIT $2 FOR UPDATE SKIP LOCKED) \
                               UPDATE tasker.live_steps AS l SET state = 1 \
-                              WHERE l.ctid = ANY(ARRAY(SELECT d.ctid FROM due AS d)) AND l.state = 3 RETURNING 1";
+                              WHERE l.ctid = ANY(ARRAY(SELECT d.ctid FROM due AS d)) AND l.state = 3 RETURNING 1"
+);
 
 pub(super) async fn claim(
     session: &mut Session,
@@ -106,7 +119,7 @@ async fn probe(
     let rotated: Vec<i64> =
         request.queues[start..].iter().chain(&request.queues[..start]).map(|queue| queue.0).collect();
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let query = sqlx::query(text).bind(rotated).bind(request.now.as_micros()).bind(limit);
+    let query = sqlx::query(text).bind(rotated).bind(rows::micros(request.now)).bind(limit);
     session.read(query).await?.iter().map(|row| Columns::of(row).step()).collect()
 }
 
@@ -116,7 +129,7 @@ async fn take(
     request: &ClaimRequest,
     chosen: &[StepRef],
 ) -> Result<Vec<Claimed>, StoreError> {
-    let query = keyed(TAKE, chosen).bind(request.worker.0).bind(request.now.as_micros());
+    let query = keyed(TAKE, chosen).bind(request.worker.0).bind(rows::micros(request.now));
     let mut taken = Vec::with_capacity(chosen.len());
     for row in session.fetch_alone(query).await? {
         taken.push((rows::live(&row)?, Columns::from(&row, LIVE_COLUMNS).get::<i64>()?));
@@ -149,16 +162,19 @@ async fn read_template(
     read.await.map_err(|error: StoreError| StoreError::Unknown(format!("steps were claimed, but: {error}")))
 }
 
-pub(super) async fn due(session: &mut Session, now: Timestamp) -> Result<Due, StoreError> {
-    let first = next_due(session).await?;
-    if first.is_none_or(|first| first > now) {
+pub(super) async fn due(session: &mut Session, now: Option<Timestamp>) -> Result<Due, StoreError> {
+    let now = rows::micros(now);
+    let first = next_due(session, now).await?;
+    if first.is_none_or(|first| !first.is_zero()) {
         return Ok(Due { ready: 0, next: first });
     }
-    let ready = session.fetch_alone(sqlx::query(DUE).bind(now.as_micros()).bind(i64::from(DUE_MAX))).await?.len();
-    Ok(Due { ready: ready as u64, next: next_due(session).await? })
+    let ready = session.fetch_alone(sqlx::query(DUE).bind(now).bind(i64::from(DUE_MAX))).await?.len();
+    Ok(Due { ready: ready as u64, next: next_due(session, now).await? })
 }
 
-async fn next_due(session: &mut Session) -> Result<Option<Timestamp>, StoreError> {
-    let rows = session.read(sqlx::query(NEXT_DUE)).await?;
-    rows.first().map(|row| Columns::of(row).time()).transpose()
+async fn next_due(session: &mut Session, now: Option<i64>) -> Result<Option<Duration>, StoreError> {
+    let rows = session.read(sqlx::query(NEXT_DUE).bind(now)).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let left: i64 = Columns::of(row).get()?;
+    Ok(Some(Duration::from_micros(u64::try_from(left).unwrap_or(0))))
 }

@@ -1,14 +1,12 @@
 //! The rows that a batch reads, locked: first the tasks alone, in the order of their ids; then what stands of their steps.
 
-use std::collections::BTreeSet;
-
 use tasker_types::{StepState, TaskId, Timestamp};
 use uuid::Uuid;
 
-use super::rows::{self, BareTask, Columns, column, live_columns, task_columns, uuids};
+use super::rows::{self, BareTask, Columns, column, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{Backlog, Batch, QueueId, Snapshot, StepRef};
+use crate::core::{Backlog, Batch, Snapshot, StepRef};
 use crate::store::StoreError;
 
 /// Alone: what is loaded by the same statement as the lock is what was there before the lock was waited for.
@@ -31,19 +29,20 @@ const OVER: &str = "SELECT r.task, r.number, r.outcome, r.attempt FROM unnest($1
 const OVER_OF: &str =
     "SELECT r.task, r.number, r.outcome, r.attempt FROM tasker.step_results AS r WHERE r.task = ANY($1)";
 const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
-/// One probe of the claim's index a queue.
-const TOP_PRIORITY: &str = "SELECT max(p.priority) FROM unnest($1::bigint[]) AS q (queue) CROSS JOIN LATERAL \
-                            (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
-                            AND NOT l.held AND l.losses = 0 AND l.ready_at <= $2 \
-                            ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p";
+/// The time, taken when every lock is held; whether the worker may still claim; what waits for it, by one probe of the
+/// claim's index a queue.
+const MOMENT: &str = concat!(
+    "WITH now AS MATERIALIZED (SELECT ",
+    moment!("$1"),
+    " AS at) SELECT n.at, EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $2 AND w.expires_at > n.at), \
+     (SELECT max(p.priority) FROM unnest($3::bigint[]) AS q (queue) CROSS JOIN LATERAL \
+     (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
+     AND NOT l.held AND l.losses = 0 AND l.ready_at <= (SELECT m.at FROM now AS m) \
+     ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) FROM now AS n"
+);
 
 /// Locks and loads what the batch needs, in the transaction that was begun.
-pub(super) async fn load(
-    session: &mut Session,
-    templates: &Templates,
-    batch: &Batch,
-    now: Timestamp,
-) -> Result<(Snapshot, Backlog), StoreError> {
+pub(super) async fn load(session: &mut Session, templates: &Templates, batch: &Batch) -> Result<Snapshot, StoreError> {
     let mut snapshot = Snapshot::default();
     for row in session.fetch(sqlx::query(LOCK).bind(uuids(&batch.tasks()))).await? {
         let bare = BareTask::read(&mut Columns::of(&row))?;
@@ -62,8 +61,7 @@ pub(super) async fn load(
             snapshot.load_action(Columns::of(&row).get::<Uuid>()?);
         }
     }
-    let queues = batch.capacity.as_ref().map_or(&[][..], |capacity| &capacity.queues);
-    Ok((snapshot, backlog(session, queues, now).await?))
+    Ok(snapshot)
 }
 
 async fn load_steps(session: &mut Session, steps: &[StepRef], snapshot: &mut Snapshot) -> Result<(), StoreError> {
@@ -102,15 +100,21 @@ fn load_over(columns: &mut Columns<'_>, snapshot: &mut Snapshot) -> Result<(), S
     Ok(())
 }
 
-async fn backlog(session: &mut Session, queues: &[QueueId], now: Timestamp) -> Result<Backlog, StoreError> {
-    if queues.is_empty() {
-        return Ok(Backlog::default());
+/// The time at which the batch is decided, and what waits for its worker where that has a lease.
+pub(super) async fn moment(session: &mut Session, batch: &Batch) -> Result<(Timestamp, Option<Backlog>), StoreError> {
+    if let (Some(now), None) = (batch.now, &batch.capacity) {
+        return Ok((now, None));
     }
-    let queues: BTreeSet<i64> = queues.iter().map(|queue| queue.0).collect();
-    let query = sqlx::query(TOP_PRIORITY).bind(queues.into_iter().collect::<Vec<_>>()).bind(now.as_micros());
+    let worker = batch.capacity.as_ref().map(|capacity| capacity.worker.0);
+    let queues: Vec<i64> =
+        batch.capacity.iter().flat_map(|capacity| capacity.queues.iter().map(|queue| queue.0)).collect();
+    let query = sqlx::query(MOMENT).bind(rows::micros(batch.now)).bind(worker).bind(queues);
     let rows = session.fetch(query).await?;
-    let top_priority = rows.first().map_or(Ok(None), |row| Columns::of(row).get())?;
-    Ok(Backlog { top_priority })
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell the time".into()))?;
+    let columns = &mut Columns::of(row);
+    let (now, has_lease) = (columns.time()?, columns.get::<bool>()?);
+    let top_priority = columns.get()?;
+    Ok((now, has_lease.then_some(Backlog { top_priority })))
 }
 
 /// A statement whose two parameters are the keys of steps.

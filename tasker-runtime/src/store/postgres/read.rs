@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder};
-use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, WorkerId};
+use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 use uuid::Uuid;
 
 use super::load::keyed;
@@ -39,8 +39,6 @@ const ACTIONS: &str = "SELECT id, task, number, kind, actor, reason, at FROM tas
                        ORDER BY task, at, id";
 const VALUES: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
                       JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.result IS NOT NULL";
-const STRANGERS: &str = "SELECT task, number, attempt, claimed_by FROM tasker.live_steps WHERE state = 2 \
-                         AND claimed_by IS DISTINCT FROM $1 ORDER BY task, number LIMIT $2";
 const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coalesce(open.tasks, 0) \
                          FROM tasker.templates AS t LEFT JOIN (SELECT template, count(*) AS tasks FROM tasker.tasks \
                          WHERE state IN (0, 1, 2, 5) GROUP BY template) AS open ON open.template = t.id ORDER BY t.generation";
@@ -196,20 +194,6 @@ pub(super) async fn cancelling(session: &mut Session, tasks: &[TaskId]) -> Resul
     let sql = "SELECT t.id FROM unnest($1::uuid[]) WITH ORDINALITY AS v (id, place) JOIN tasker.tasks AS t ON t.id = v.id \
                WHERE t.state = 5 ORDER BY v.place";
     session.read(sqlx::query(sql).bind(uuids(tasks))).await?.iter().map(|row| Columns::of(row).task()).collect()
-}
-
-pub(super) async fn strangers(
-    session: &mut Session,
-    worker: WorkerId,
-    limit: u32,
-) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-    let mut strangers = Vec::new();
-    for row in session.read(sqlx::query(STRANGERS).bind(worker.0).bind(i64::from(limit))).await? {
-        let columns = &mut Columns::of(&row);
-        let (step, attempt) = (columns.step()?, columns.count()?);
-        strangers.extend(columns.worker()?.map(|by| (step, attempt, by)));
-    }
-    Ok(strangers)
 }
 
 pub(super) async fn list_templates(session: &mut Session) -> Result<Vec<StoredTemplate>, StoreError> {

@@ -1,6 +1,7 @@
 //! Rows of the tables, read; and columns of many rows, bound.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -30,7 +31,18 @@ macro_rules! live_columns {
          l.held, l.claimed_by, l.claimed_at"
     };
 }
-pub(super) use {input_columns, live_columns, task_columns};
+/// The time of a call: the caller's where this parameter has it, else the server's own at this statement.
+macro_rules! moment {
+    ($parameter:literal) => {
+        concat!("coalesce(", $parameter, "::bigint, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)")
+    };
+}
+pub(super) use {input_columns, live_columns, moment, task_columns};
+
+/// A duration as the tables have it.
+pub(super) fn length(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
 
 /// How many columns a live row has.
 pub(super) const LIVE_COLUMNS: usize = 14;

@@ -1,6 +1,6 @@
 //! One batch: lock, load, fold, write, commit.
 
-use super::load::load;
+use super::load::{load, moment};
 use super::session::Session;
 use super::templates::Templates;
 use super::write::write;
@@ -12,11 +12,11 @@ pub(super) async fn transact(
     templates: &Templates,
     batch: &Batch,
 ) -> Result<Committed, StoreError> {
-    let now = batch.now.ok_or_else(|| StoreError::Corrupt("a batch carries its time".into()))?;
     session.begin().await?;
-    let (snapshot, backlog) = load(session, templates, batch, now).await?;
-    let writes = fold(snapshot, batch, backlog, now);
+    let snapshot = load(session, templates, batch).await?;
+    let (now, backlog) = moment(session, batch).await?;
+    let writes = fold(snapshot, &batch.commands, batch.capacity.as_ref().zip(backlog), now);
     write(session, &writes).await?;
     session.commit().await?;
-    Ok(writes.into())
+    Ok(Committed::of(writes, now))
 }

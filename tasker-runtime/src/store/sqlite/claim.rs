@@ -1,14 +1,16 @@
 //! Ready steps go to this worker; steps whose retry is due become ready.
 
 use rusqlite::Connection;
-use tasker_types::{TaskId, Timestamp};
+use tasker_types::{TaskId, Timestamp, WorkerId};
 
 use super::load::bind_task;
 use super::rows::{self, BareTask, Columns, LIVE, TASK};
 use super::sql::{Binder, execute, execute_all, first, nothing, select, select_all};
 use super::templates::Templates;
+use super::workers::has_lease;
 use super::writer::{begin, commit};
 use crate::core::{Claimed, QueueId, StepRef};
+use crate::store::contract::told;
 use crate::store::{ClaimRequest, Claims, DUE_MAX, Due, StoreError};
 
 /// The steps of a queue that come first, by the index of those that were never lost.
@@ -26,33 +28,40 @@ pub(super) fn claim(
     templates: &Templates,
     request: &ClaimRequest,
 ) -> Result<Claims, StoreError> {
+    let now = told(request.now)?;
     // A look first: an idle worker takes no write lock.
-    if candidates(connection, request)?.is_empty() {
+    if candidates(connection, request, now)?.is_empty() {
         return Ok(Claims::default());
     }
     begin(connection)?;
-    let chosen = candidates(connection, request)?;
-    let claimed = take(connection, templates, request, &chosen)?;
+    let chosen =
+        if has_lease(connection, request.worker, now)? { candidates(connection, request, now)? } else { Vec::new() };
+    let claimed = take(connection, templates, (request.worker, now), &chosen)?;
     commit(connection)?;
     Ok(Claims { claimed })
 }
 
 /// The steps that come first, by priority and then by time.
-fn candidates(connection: &Connection, request: &ClaimRequest) -> Result<Vec<StepRef>, StoreError> {
-    let mut chosen = probe(connection, request, FRESH, request.limit)?;
+fn candidates(connection: &Connection, request: &ClaimRequest, now: Timestamp) -> Result<Vec<StepRef>, StoreError> {
+    let mut chosen = probe(connection, request, now, (FRESH, request.limit))?;
     if request.lossy {
-        chosen.extend(probe(connection, request, LOSSY, 1)?);
+        chosen.extend(probe(connection, request, now, (LOSSY, 1))?);
     }
     Ok(chosen)
 }
 
-fn probe(connection: &Connection, request: &ClaimRequest, sql: &str, limit: u32) -> Result<Vec<StepRef>, StoreError> {
+fn probe(
+    connection: &Connection,
+    request: &ClaimRequest,
+    now: Timestamp,
+    (sql, limit): (&str, u32),
+) -> Result<Vec<StepRef>, StoreError> {
     if limit == 0 || request.queues.is_empty() {
         return Ok(Vec::new());
     }
     let start = request.rotation % request.queues.len();
     let rotated = [&request.queues[start..], &request.queues[..start]].concat();
-    let bind = |queue: &QueueId, to: &mut Binder<'_, '_>| _ = to.add(queue.0).add(request.now.as_micros()).add(limit);
+    let bind = |queue: &QueueId, to: &mut Binder<'_, '_>| _ = to.add(queue.0).add(now.as_micros()).add(limit);
     let read = |columns: &mut Columns<'_>| {
         let (priority, ready_at): (i16, i64) = (columns.get()?, columns.get()?);
         Ok((priority, ready_at, StepRef { task: columns.task()?, number: columns.number()? }))
@@ -67,18 +76,18 @@ fn probe(connection: &Connection, request: &ClaimRequest, sql: &str, limit: u32)
 fn take(
     connection: &Connection,
     templates: &Templates,
-    request: &ClaimRequest,
+    (worker, now): (WorkerId, Timestamp),
     chosen: &[StepRef],
 ) -> Result<Vec<Claimed>, StoreError> {
     execute_all(connection, TAKE, chosen, |step, to| {
-        to.add(rows::worker(Some(request.worker))).add(request.now.as_micros());
+        to.add(rows::worker(Some(worker))).add(now.as_micros());
         rows::bind_step(step, to);
     })?;
     let mut tasks: Vec<TaskId> = chosen.iter().map(|step| step.task).collect();
     tasks.sort_unstable();
     tasks.dedup();
     execute(connection, START, &tasks, |task, to| {
-        to.add(request.now.as_micros());
+        to.add(now.as_micros());
         bind_task(task, to);
     })?;
     let read = format!(
@@ -96,11 +105,12 @@ const DUE: &str =
     "SELECT task, number FROM live_steps WHERE state = 3 AND held = 0 AND ready_at <= ? ORDER BY ready_at LIMIT ?";
 const READY: &str = "UPDATE live_steps SET state = 1 WHERE state = 3 AND task = ? AND number = ?";
 
-pub(super) fn due(connection: &Connection, now: Timestamp) -> Result<Due, StoreError> {
+pub(super) fn due(connection: &Connection, now: Option<Timestamp>) -> Result<Due, StoreError> {
+    let now = told(now)?;
     let next = || first(connection, NEXT_DUE, nothing, |columns| columns.maybe_time()).map(Option::flatten);
     let Some(earliest) = next()? else { return Ok(Due::default()) };
     if earliest > now {
-        return Ok(Due { ready: 0, next: Some(earliest) });
+        return Ok(Due { ready: 0, next: Some(earliest.since(now)) });
     }
     begin(connection)?;
     let bind = |to: &mut Binder<'_, '_>| _ = to.add(now.as_micros()).add(DUE_MAX);
@@ -109,5 +119,5 @@ pub(super) fn due(connection: &Connection, now: Timestamp) -> Result<Due, StoreE
     execute_all(connection, READY, &steps, rows::bind_step)?;
     let next = next()?;
     commit(connection)?;
-    Ok(Due { ready: steps.len() as u64, next })
+    Ok(Due { ready: steps.len() as u64, next: next.map(|at| at.since(now)) })
 }

@@ -25,14 +25,8 @@ pub(super) fn load(
     templates: &Templates,
     cache: &mut Cache,
     batch: &Batch,
-    now: Timestamp,
-) -> Result<(Snapshot, Backlog), StoreError> {
+) -> Result<Snapshot, StoreError> {
     cache.validate(first(connection, VERSION, nothing, value)?.unwrap_or_default());
-    let queues = batch.capacity.as_ref().map_or(&[][..], |capacity| &capacity.queues);
-    let bind = |queue: &QueueId, to: &mut Binder<'_, '_>| _ = to.add(queue.0).add(now.as_micros());
-    let waiting = select(connection, TOP, queues, bind, value)?;
-    let backlog = Backlog { top_priority: waiting.into_iter().max() };
-
     let mut snapshot = Snapshot::default();
     let ids = batch.tasks();
     let unknown: Vec<TaskId> = ids.iter().copied().filter(|&id| !cache.has(id)).collect();
@@ -58,7 +52,14 @@ pub(super) fn load(
     {
         snapshot.load_action(taken);
     }
-    Ok((snapshot, backlog))
+    Ok(snapshot)
+}
+
+/// What waited for this worker before this batch.
+pub(super) fn backlog(connection: &Connection, queues: &[QueueId], now: Timestamp) -> Result<Backlog, StoreError> {
+    let bind = |queue: &QueueId, to: &mut Binder<'_, '_>| _ = to.add(queue.0).add(now.as_micros());
+    let waiting = select(connection, TOP, queues, bind, value)?;
+    Ok(Backlog { top_priority: waiting.into_iter().max() })
 }
 
 fn tasks(connection: &Connection, templates: &Templates, ids: &[TaskId]) -> Result<Vec<TaskRow>, StoreError> {

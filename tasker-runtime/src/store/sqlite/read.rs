@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, WorkerId};
+use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 
 use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
@@ -157,20 +157,6 @@ pub(super) fn inputs(
 
 pub(super) fn cancelling(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<TaskId>, StoreError> {
     select(connection, "SELECT id FROM tasks WHERE id = ? AND state = 5", tasks, bind_task, |columns| columns.task())
-}
-
-pub(super) fn strangers(
-    connection: &Connection,
-    worker: WorkerId,
-    limit: u32,
-) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-    let sql = "SELECT task, number, attempt, claimed_by FROM live_steps WHERE state = 2 AND claimed_by <> ? LIMIT ?";
-    let bind = |to: &mut Binder<'_, '_>| _ = to.add(rows::worker(Some(worker))).add(limit);
-    let found = select_all(connection, sql, bind, |columns| {
-        let step = StepRef { task: columns.task()?, number: columns.number()? };
-        Ok((step, columns.get()?, columns.worker()?))
-    })?;
-    Ok(found.into_iter().filter_map(|(step, attempt, by)| Some((step, attempt, by?))).collect())
 }
 
 pub(super) fn list_templates(connection: &Connection) -> Result<Vec<StoredTemplate>, StoreError> {

@@ -3,11 +3,13 @@
 use rusqlite::Connection;
 
 use super::cache::Cache;
-use super::load::load;
+use super::load::{backlog, load};
 use super::templates::Templates;
+use super::workers::has_lease;
 use super::write::write;
 use super::writer::{begin, commit};
 use crate::core::{Batch, fold};
+use crate::store::contract::told;
 use crate::store::{Committed, StoreError};
 
 pub(super) fn transact(
@@ -16,12 +18,18 @@ pub(super) fn transact(
     cache: &mut Cache,
     batch: &Batch,
 ) -> Result<Committed, StoreError> {
-    let now = batch.now.ok_or_else(|| StoreError::Corrupt("a batch for SQLite carries its time".into()))?;
+    let now = told(batch.now)?;
     begin(connection)?;
-    let (snapshot, backlog) = load(connection, templates, cache, batch, now)?;
-    let writes = fold(snapshot, batch, backlog, now);
+    let snapshot = load(connection, templates, cache, batch)?;
+    let capacity = match &batch.capacity {
+        Some(capacity) if has_lease(connection, capacity.worker, now)? => {
+            Some((capacity, backlog(connection, &capacity.queues, now)?))
+        }
+        _ => None,
+    };
+    let writes = fold(snapshot, &batch.commands, capacity, now);
     write(connection, &writes)?;
     commit(connection)?;
     cache.committed(&writes);
-    Ok(writes.into())
+    Ok(Committed::of(writes, now))
 }

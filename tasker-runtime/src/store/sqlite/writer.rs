@@ -13,9 +13,9 @@ use super::load::VERSION;
 use super::rows::value;
 use super::sql::{execute_one, first, nothing};
 use super::templates::Templates;
-use super::{claim, prune, transact};
+use super::{claim, prune, transact, workers};
 use crate::core::{Batch, Pinned, ResolvedTemplate};
-use crate::store::{ClaimRequest, Claims, Committed, Due, StoreError};
+use crate::store::{ClaimRequest, Claims, Committed, Due, LeaseRequest, Leased, StoreError};
 
 /// Calls that may wait for the writer; further callers wait for a place.
 const QUEUE_LENGTH: usize = 64;
@@ -25,7 +25,8 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     Transact(Box<Batch>, Answer<Committed>),
     Claim(ClaimRequest, Answer<Claims>),
-    Due(Timestamp, Answer<Due>),
+    Due(Option<Timestamp>, Answer<Due>),
+    Lease(LeaseRequest, Answer<Leased>),
     Pin(Box<ResolvedTemplate>, Timestamp, Answer<Arc<Pinned>>),
     Prune(Timestamp, u32, Answer<u64>),
     Version(Answer<i64>),
@@ -85,6 +86,7 @@ fn run(connection: Connection, templates: &Templates, mut jobs: mpsc::Receiver<J
                 }
                 _ = answer.send(whole(outcome, c));
             }
+            Job::Lease(request, answer) => _ = answer.send(whole(workers::lease(c, &request), c)),
             Job::Pin(template, now, answer) => {
                 _ = answer.send(whole(templates.pin(c, *template, now), c));
             }

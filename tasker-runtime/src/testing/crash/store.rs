@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::{TestRun, When};
 use crate::core::{Batch, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
 use crate::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, ListedTask, MemoryStore, Page, Queue, StepInput, Store,
-    StoreError, StoredTemplate, TaskFilter, TaskView,
+    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page,
+    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 
 /// A store in memory whose process dies at one commit: from then on no call of it comes back.
@@ -131,13 +131,21 @@ impl Store for Mortal {
         self.write(self.store.claim(request), about).await
     }
 
-    async fn due(&self, now: Timestamp) -> Result<Due, StoreError> {
+    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
         let about = |due: &Due| if due.ready > 0 { vec![Part::Retry] } else { Vec::new() };
         self.write(self.store.due(now), about).await
     }
 
-    async fn strangers(&self, worker: WorkerId, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.store.strangers(worker, limit).await
+    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
+        self.store.lease(request).await
+    }
+
+    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.store.claims(whose, limit).await
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
+        self.store.workers(now).await
     }
 
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {

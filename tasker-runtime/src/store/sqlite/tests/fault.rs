@@ -8,10 +8,10 @@ use super::file::{Folder, OPTIONS, open, run};
 use crate::core::{Batch, Command, NewTask, TaskInput};
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    cancel, chain, complete, fail, fail_for_good, new_task, roots, submit, task, worker,
+    cancel, chain, complete, fail, fail_for_good, lease, new_task, roots, submit, task, worker,
 };
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{LeaseAct, Store, StoreError};
 
 async fn cannot_open(path: &Path) -> String {
     match SqliteStore::open_with(path, OPTIONS).await {
@@ -84,6 +84,7 @@ async fn a_file_that_may_only_be_read_refuses_each_write() {
     let pinned = w.task(id).pinned.clone();
     w.one(submit(task(7), &pinned)).await.unwrap();
     w.one(cancel(task(7), 1)).await.unwrap();
+    w.enroll(worker(1)).await;
     w.pass(10);
     store.close().await.unwrap();
     // The version of the format for writers: above 2, nobody may write. Unlike a mode, it binds root as well.
@@ -109,6 +110,7 @@ async fn every_write(store: &SqliteStore, w: &World<'_, SqliteStore>, command: C
         store.claim(w.request(worker(1))).await.unwrap_err(),
         store.pin(template, w.now).await.unwrap_err(),
         store.prune(w.now, 10).await.unwrap_err(),
+        store.lease(lease(worker(1), LeaseAct::Renew, w.now)).await.unwrap_err(),
     ]
 }
 
@@ -126,7 +128,7 @@ async fn a_database_that_another_process_holds_is_busy_for_a_moment() {
     let mut other = folder.connect();
     run(&mut other, "BEGIN IMMEDIATE");
     let mut failed = every_write(&store, &w, submit(task(2), &w.task(id).pinned)).await;
-    failed.push(store.due(w.now).await.unwrap_err());
+    failed.push(store.due(Some(w.now)).await.unwrap_err());
     for failed in failed {
         assert!(matches!(failed, StoreError::Unavailable(_)) && failed.is_passing(), "{failed:?}");
     }

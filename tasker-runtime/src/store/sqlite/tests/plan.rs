@@ -9,10 +9,10 @@ use super::file::{Folder, ask, open, run};
 use crate::core::Batch;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, submit, task, worker,
+    cancel, chain, complete, fail, fail_for_good, fan, lease, lose, release, retry, submit, task, worker,
 };
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{ClaimRequest, InputRequest, Page, Store, TaskFilter};
+use crate::store::{ClaimRequest, InputRequest, LeaseAct, Page, Store, TaskFilter, Whose};
 
 /// Every statement that was prepared in this process.
 static PREPARED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -42,7 +42,13 @@ async fn everything(store: &SqliteStore) {
     store.transact(batch((100..400).map(|number| submit(task(number), &pinned)).collect())).await.unwrap();
     let claims = store.claim(ClaimRequest { limit: 300, ..w.request(worker(1)) }).await.unwrap().claimed;
     store.transact(batch(claims.iter().map(complete).collect())).await.unwrap();
-    store.strangers(worker(2), 10).await.unwrap();
+    for act in [LeaseAct::Renew, LeaseAct::End] {
+        store.lease(lease(worker(1), act, w.now)).await.unwrap();
+    }
+    for whose in [Whose::Worker(worker(1)), Whose::Expired(Some(w.now))] {
+        store.claims(whose, 10).await.unwrap();
+    }
+    store.workers(Some(w.now)).await.unwrap();
     let results = (0..3).map(tasker_types::StepNumber).collect();
     store.inputs(vec![InputRequest { task: task(1), context: true, results }]).await.unwrap();
     store.cancelling(vec![task(1)]).await.unwrap();
@@ -73,7 +79,12 @@ fn plan(connection: &Connection, statement: &str) -> Vec<String> {
 const MAY_SCAN: &[(&str, &str)] = &[
     ("SELECT (SELECT count(*) FROM tasks", "counts what is there, for a person"),
     ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
-    ("SELECT task, number, attempt, claimed_by FROM live_steps", "looks for strangers when a worker starts"),
+    (
+        "SELECT task, number, attempt, claimed_by FROM live_steps",
+        "looks for claims of dead workers when a worker starts",
+    ),
+    ("SELECT incarnation, label, queues", "lists all workers of the last day"),
+    ("DELETE FROM workers", "there is one a start of a process, of the last day"),
 ];
 
 /// Statements that may sort, each with the reason.

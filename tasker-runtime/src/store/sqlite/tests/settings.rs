@@ -75,6 +75,7 @@ async fn two_processes_see_each_others_work() {
     let two = SqliteStore::open(folder.database(), Durability::Relaxed).await.unwrap();
     let mut w = World::new(&one);
     let id = w.start(1, chain(2)).await;
+    w.enroll(worker(1)).await;
     // Its template, its queue and its task came from the other one.
     let request = ClaimRequest { queues: w.queues.clone(), ..World::new(&two).request(worker(1)) };
     let claim = two.claim(request).await.unwrap().claimed.remove(0);
