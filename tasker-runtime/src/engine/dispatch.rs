@@ -275,7 +275,10 @@ impl Dispatcher {
                     self.want_claim = true;
                 }
             }
-            Err(error) => tracing::warn!(%error, "the queues cannot be read; they are read again at the next change"),
+            Err(error) => {
+                tracing::warn!(%error, "the queues cannot be read; tried again at the next look");
+                self.seen_version = None;
+            }
         }
     }
 
@@ -298,12 +301,11 @@ impl Dispatcher {
         }
         match self.parts.store.version().await {
             Ok(version) if self.seen_version != Some(version) => {
-                let first = self.seen_version.replace(version).is_none();
-                if !first {
-                    self.refresh_queues().await;
-                    self.due().await;
-                    self.check_cancelled().await;
-                }
+                // Whatever of this fails forgets it again, and is done anew at the next look.
+                self.seen_version = Some(version);
+                self.refresh_queues().await;
+                self.due().await;
+                self.check_cancelled().await;
                 self.want_claim = true;
             }
             Ok(_) => {}
@@ -324,7 +326,10 @@ impl Dispatcher {
                 mark(Mark::CancelFoundByLooking);
                 self.cancel_running(task);
             }),
-            Err(error) => tracing::warn!(%error, "the database cannot be read"),
+            Err(error) => {
+                tracing::warn!(%error, "the database cannot be read");
+                self.seen_version = None;
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-//! A commit of unknown outcome is settled by reading: nothing is lost, nothing happens twice, nothing is stuck.
+//! A commit of unknown outcome is settled by reading, a call that fails is made again: nothing is lost, nothing happens
+//! twice, nothing is stuck.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,18 @@ struct Lossy {
     calls: AtomicUsize,
     /// Which transaction it is, and whether it was written.
     lost: Mutex<Option<(usize, bool)>>,
+    /// Calls that fail once each.
+    fail: Mutex<Vec<&'static str>>,
+}
+
+impl Lossy {
+    fn try_call(&self, name: &str) -> Result<(), StoreError> {
+        let mut fail = self.fail.lock().unwrap();
+        match fail.iter().position(|failing| *failing == name) {
+            Some(at) => Err(StoreError::Unavailable(format!("{} fails", fail.remove(at)))),
+            None => Ok(()),
+        }
+    }
 }
 
 #[async_trait]
@@ -32,7 +45,10 @@ impl Store for Lossy {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let lost = self.lost.lock().unwrap().take_if(|(at, _)| *at == call);
         match lost {
-            None => self.store.transact(batch).await,
+            None => {
+                self.try_call("transact")?;
+                self.store.transact(batch).await
+            }
             Some((_, written)) => {
                 if written {
                     self.store.transact(batch).await?;
@@ -71,6 +87,7 @@ impl Store for Lossy {
     }
 
     async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        self.try_call("queues")?;
         self.store.queues().await
     }
 
@@ -191,4 +208,12 @@ async fn a_chain_completes_whichever_commit_is_in_doubt() {
             engine.stop().await;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn queues_that_cannot_be_read_at_the_start_are_read_later() {
+    let fail = Mutex::new(vec!["queues"; 2]);
+    let engine = engine(&Arc::new(Lossy { fail, ..Lossy::default() })).await;
+    let ended = tokio::time::timeout(Duration::from_secs(30), engine.run(request())).await;
+    assert_eq!(ended.unwrap().unwrap().1, TaskState::Completed);
 }
