@@ -6,5 +6,6 @@ mod doubt;
 mod failure;
 mod flow;
 mod lease;
+mod slots;
 mod stop;
 mod threads;

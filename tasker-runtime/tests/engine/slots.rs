@@ -1,0 +1,82 @@
+//! No more runs at once than there are slots.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
+use tasker_runtime::store::MemoryStore;
+use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, Timestamp, template};
+
+/// How many run at once, and how many ever did.
+#[derive(Default)]
+struct Crowd {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+struct Slow(Arc<Crowd>);
+
+#[async_trait]
+impl RustStepHandler for Slow {
+    fn new(_: StepHandlerConfig) -> Self {
+        Self(Arc::default())
+    }
+
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
+        let now = self.0.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.most.fetch_max(now, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+        Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(1), None))
+    }
+}
+
+/// A worker with one slot.
+async fn engine(store: &Arc<MemoryStore>, crowd: &Arc<Crowd>) -> Engine {
+    let mut registry = RustStepHandlerRegistry::empty();
+    let crowd = crowd.clone();
+    registry.register("slow", move || Box::new(Slow(crowd.clone())));
+    let engine = Engine::start(Parts {
+        store: store.clone(),
+        registry: Arc::new(registry),
+        state: Arc::default(),
+        layers: Arc::new([]),
+        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
+        ids: Ids::default(),
+        threads: HandlerThreads::shared(),
+        options: Options { slots: 1, ..Options::default() },
+    });
+    let yaml = "name: t\nsteps: [{ name: a, handler: slow }]";
+    engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
+    engine.start_worker().await.unwrap();
+    engine
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_slot_is_for_a_step_that_was_lost_or_for_another_one() {
+    let (store, crowd) = (Arc::new(MemoryStore::new()), Arc::new(Crowd::default()));
+    let dying = engine(&store, &crowd).await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        let request = TaskRequest { name: "t".to_owned(), ..TaskRequest::default() };
+        tasks.push(dying.submit(request).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(crowd.now.load(Ordering::SeqCst), 1);
+    // The next one takes its step for lost.
+    let crowd = Arc::new(Crowd::default());
+    let engine = engine(&store, &crowd).await;
+    for task in tasks {
+        assert_eq!(engine.wait(task).await.unwrap(), TaskState::Completed);
+    }
+    assert_eq!(crowd.most.load(Ordering::SeqCst), 1);
+    drop(dying);
+}
