@@ -71,6 +71,8 @@ struct Entry {
 
 enum Source {
     Caller(oneshot::Sender<Result<Reply, Error>>),
+    /// Its command is sent again, for an earlier commit of it was of unknown outcome.
+    Doubter(oneshot::Sender<Result<Reply, Error>>),
     Submitter(oneshot::Sender<Result<Reply, Error>>, Arc<TaskForExecution>),
     Attempt(Option<Arc<DependencyResult>>),
 }
@@ -264,8 +266,9 @@ impl Dispatcher {
                     // Who went away does not want to know.
                     let _ = answer.send(reply.map_err(Error::from));
                 }
-                (Source::Caller(answer), command) => {
-                    if matches!(command, Command::Cancel { .. }) && reply.is_ok() {
+                (Source::Caller(answer) | Source::Doubter(answer), command) => {
+                    let done = matches!(reply, Ok(_) | Err(Refusal::Repeated(_)));
+                    if matches!(command, Command::Cancel { .. }) && done {
                         self.cancel_running(command.task());
                     }
                     let _ = answer.send(reply.map_err(Error::from));
@@ -315,7 +318,12 @@ impl Dispatcher {
                 (Source::Submitter(answer, _), Command::Submit(new)) if unknown => {
                     self.doubt.submits.push((new.id, answer));
                 }
-                (source @ Source::Caller(_), command) if unknown => {
+                (Source::Caller(answer), command) if unknown => {
+                    self.doubt.actions.push(Entry { command: command.clone(), source: Source::Doubter(answer) });
+                }
+                // That this one failed does not tell whether the first was written.
+                (source @ Source::Doubter(_), command) => {
+                    self.doubt.raised = true;
                     self.doubt.actions.push(Entry { command: command.clone(), source });
                 }
                 (Source::Attempt(value), Command::Finish(finish)) => {
@@ -378,7 +386,9 @@ impl Dispatcher {
     /// The one command that the store will never take.
     fn reject(&mut self, entry: Entry, error: StoreError) {
         match (entry.source, entry.command) {
-            (Source::Caller(answer) | Source::Submitter(answer, _), _) => drop(answer.send(Err(error.into()))),
+            (Source::Caller(answer) | Source::Doubter(answer) | Source::Submitter(answer, _), _) => {
+                drop(answer.send(Err(error.into())));
+            }
             (Source::Attempt(_), Command::Finish(finish)) => {
                 mark(Mark::OutcomeReplaced);
                 let again = matches!(finish.outcome, crate::core::Outcome::Failed(_));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef, check};
+use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepRef, check};
 use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
@@ -15,7 +15,7 @@ use tasker_runtime::store::{
     Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{
-    StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
+    StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
 };
 
 /// A store in memory whose connection is lost during one COMMIT.
@@ -25,6 +25,8 @@ struct Lossy {
     calls: AtomicUsize,
     /// Which transaction it is, and whether it was written.
     lost: Mutex<Option<(usize, bool)>>,
+    /// How long a transaction takes.
+    slow: Duration,
     /// Calls that fail once each.
     fail: Mutex<Vec<&'static str>>,
 }
@@ -43,6 +45,9 @@ impl Lossy {
 impl Store for Lossy {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
+        if !self.slow.is_zero() {
+            tokio::time::sleep(self.slow).await;
+        }
         let lost = self.lost.lock().unwrap().take_if(|(at, _)| *at == call);
         match lost {
             None => {
@@ -145,6 +150,7 @@ impl Store for Lossy {
     }
 }
 
+/// Takes as many seconds and fails as often as its task says.
 struct Quick;
 
 #[async_trait]
@@ -158,7 +164,12 @@ impl RustStepHandler for Quick {
     }
 
     async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
-        Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(1), None))
+        let uuid = step.workflow_step.workflow_step_uuid;
+        tokio::time::sleep(Duration::from_secs(step.get_input_or("seconds", 0))).await;
+        if step.workflow_step.attempt <= step.get_input_or("failures", 0) {
+            return Ok(StepError::retryable("not yet").into_result(uuid));
+        }
+        Ok(StepExecutionResult::success(uuid, json!(1), None))
     }
 }
 
@@ -216,4 +227,18 @@ async fn queues_that_cannot_be_read_at_the_start_are_read_later() {
     let engine = engine(&Arc::new(Lossy { fail, ..Lossy::default() })).await;
     let ended = tokio::time::timeout(Duration::from_secs(30), engine.run(request())).await;
     assert_eq!(ended.unwrap().unwrap().1, TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_in_doubt_is_not_said_to_have_failed() {
+    let store = Arc::new(Lossy::default());
+    let engine = engine(&store).await;
+    let task = engine.submit(TaskRequest { context: json!({ "seconds": 600 }), ..request() }).await.unwrap();
+    *store.lost.lock().unwrap() = Some((store.calls.load(Ordering::SeqCst), true));
+    store.fail.lock().unwrap().push("transact");
+    let told = engine.cancel(task, "ada", "a typo").await;
+    assert!(matches!(told, Err(Error::Refused(Refusal::Repeated(_)))), "{told:?}");
+    assert!(store.fail.lock().unwrap().is_empty(), "the second try failed");
+    let ended = tokio::time::timeout(Duration::from_secs(30), engine.wait(task)).await;
+    assert_eq!(ended.unwrap().unwrap(), TaskState::Cancelled, "its handler was told to stop");
 }
