@@ -349,6 +349,8 @@ impl Dispatcher {
         match self.try_settle().await {
             Ok(()) => {
                 self.doubt.raised = false;
+                // The answer that was lost may have told when the next retry is due.
+                self.due().await;
                 let actions = std::mem::take(&mut self.doubt.actions);
                 if !actions.is_empty() {
                     mark(Mark::UnknownActionSentAgain);

@@ -340,7 +340,7 @@ impl Dispatcher {
         }
     }
 
-    async fn due(&mut self) {
+    pub(super) async fn due(&mut self) {
         match self.parts.store.due(self.parts.clock.told()).await {
             Ok(due) => {
                 self.next_retry = due.next.map(|left| Instant::now() + left);

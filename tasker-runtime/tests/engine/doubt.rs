@@ -242,3 +242,12 @@ async fn an_action_in_doubt_is_not_said_to_have_failed() {
     let ended = tokio::time::timeout(Duration::from_secs(30), engine.wait(task)).await;
     assert_eq!(ended.unwrap().unwrap(), TaskState::Cancelled, "its handler was told to stop");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_of_which_no_answer_told_comes_all_the_same() {
+    let store = Arc::new(Lossy { lost: Mutex::new(Some((1, true))), ..Lossy::default() });
+    let engine = engine(&store).await;
+    let request = TaskRequest { context: json!({ "failures": 1 }), ..request() };
+    let ended = tokio::time::timeout(Duration::from_secs(30), engine.run(request)).await;
+    assert_eq!(ended.unwrap().unwrap().1, TaskState::Completed);
+}
