@@ -163,7 +163,9 @@ impl Dispatcher {
                 biased;
                 arrival = self.shipping.arrival() => {
                     // The store goes on with what waits while the outcomes of this batch are delivered.
-                    while batch.len() < BATCH_MAX
+                    // Not while a commit is in doubt: that is settled once nothing is on its way.
+                    while !self.doubt.raised
+                        && batch.len() < BATCH_MAX
                         && let Ok(message) = self.inbox.try_recv()
                     {
                         batch.push(message);
@@ -194,7 +196,7 @@ impl Dispatcher {
             if self.doubt.raised && self.shipping.is_empty() {
                 self.settle().await;
             }
-            if self.want_claim && self.claims() && self.free() > 0 {
+            if self.want_claim && self.claims() && !self.doubt.raised && self.free() > 0 {
                 self.claim().await;
             }
             if self.stopping.is_some() && self.drained().await {

@@ -251,3 +251,22 @@ async fn a_retry_of_which_no_answer_told_comes_all_the_same() {
     let ended = tokio::time::timeout(Duration::from_secs(30), engine.run(request)).await;
     assert_eq!(ended.unwrap().unwrap().1, TaskState::Completed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_in_doubt_is_answered_under_load() {
+    let store = Arc::new(Lossy { lost: Mutex::new(Some((0, true))), slow: Duration::from_millis(5), ..Lossy::default() });
+    let engine = engine(&store).await;
+    let load = tokio::spawn({
+        let engine = engine.clone();
+        async move {
+            loop {
+                let one = engine.clone();
+                tokio::spawn(async move { one.submit(request()).await });
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+    });
+    let told = tokio::time::timeout(Duration::from_secs(1), engine.submit(request())).await;
+    load.abort();
+    assert!(told.unwrap().is_ok());
+}
