@@ -111,7 +111,7 @@ pub(super) struct Dispatcher {
     pub(super) lapsed: bool,
     /// Claims to give back as soon as the store takes it.
     pub(super) give_back: Vec<Command>,
-    inbox: mpsc::Receiver<Message>,
+    pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) myself: mpsc::WeakSender<Message>,
     handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
     pub(super) stopping: Option<Instant>,

@@ -36,10 +36,15 @@ impl Dispatcher {
 
     /// A handler that never yields cannot be stopped. Its attempt ends all the same, and its thread is replaced.
     fn give_up_stuck(&mut self) {
+        // An outcome that waits to be taken in has not overrun, however long the store takes; here it may wait for a place.
+        if self.inbox.capacity() == 0 {
+            return;
+        }
         let now = Instant::now();
         let mut stuck = Vec::new();
         for (&step, running) in &mut self.running {
-            if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| *at <= now) {
+            let runs = running.abort.as_ref().is_some_and(|abort| !abort.is_finished());
+            if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| runs && *at <= now) {
                 stuck.push((step, running.attempt, limit));
                 if let Some(abort) = running.abort.take() {
                     abort.abort();

@@ -150,7 +150,7 @@ impl Store for Lossy {
     }
 }
 
-/// Takes as many seconds and fails as often as its task says.
+/// Takes as long and fails as often as its task says.
 struct Quick;
 
 #[async_trait]
@@ -165,7 +165,7 @@ impl RustStepHandler for Quick {
 
     async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
         let uuid = step.workflow_step.workflow_step_uuid;
-        tokio::time::sleep(Duration::from_secs(step.get_input_or("seconds", 0))).await;
+        tokio::time::sleep(Duration::from_millis(step.get_input_or("millis", 0))).await;
         if step.workflow_step.attempt <= step.get_input_or("failures", 0) {
             return Ok(StepError::retryable("not yet").into_result(uuid));
         }
@@ -188,6 +188,8 @@ async fn engine(store: &Arc<Lossy>) -> Engine {
     });
     let yaml = "name: t\nsteps: [{ name: a, handler: quick }, { name: b, handler: quick, dependencies: [a] }, { name: c, handler: quick, dependencies: [b] }]";
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
+    let yaml = "name: hasty\nsteps: [{ name: a, handler: quick, timeout_seconds: 0.3, retry: { retryable: false } }]";
+    engine.add_template(template::parse("hasty.yaml", yaml).unwrap().template).await.unwrap();
     engine.start_worker().await.unwrap();
     engine
 }
@@ -233,7 +235,7 @@ async fn queues_that_cannot_be_read_at_the_start_are_read_later() {
 async fn an_action_in_doubt_is_not_said_to_have_failed() {
     let store = Arc::new(Lossy::default());
     let engine = engine(&store).await;
-    let task = engine.submit(TaskRequest { context: json!({ "seconds": 600 }), ..request() }).await.unwrap();
+    let task = engine.submit(TaskRequest { context: json!({ "millis": 600_000 }), ..request() }).await.unwrap();
     *store.lost.lock().unwrap() = Some((store.calls.load(Ordering::SeqCst), true));
     store.fail.lock().unwrap().push("transact");
     let told = engine.cancel(task, "ada", "a typo").await;
@@ -269,4 +271,15 @@ async fn a_submit_in_doubt_is_answered_under_load() {
     let told = tokio::time::timeout(Duration::from_secs(1), engine.submit(request())).await;
     load.abort();
     assert!(told.unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_waits_for_a_slow_store_is_not_a_timeout() {
+    let store = Arc::new(Lossy { slow: Duration::from_secs(3), ..Lossy::default() });
+    let engine = engine(&store).await;
+    let hasty = TaskRequest { name: "hasty".into(), context: json!({ "millis": 100 }), ..TaskRequest::default() };
+    let task = engine.submit(hasty).await.unwrap();
+    // While its handler runs, something else is on its way to the store.
+    engine.submit(request()).await.unwrap();
+    assert_eq!(engine.wait(task).await.unwrap(), TaskState::Completed);
 }
