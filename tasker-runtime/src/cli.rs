@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod check;
+mod database;
 mod db;
 mod demo;
 mod dev;

@@ -141,7 +141,7 @@ fn a_worker_warns_of_steps_that_it_cannot_run() {
     let world = World::new();
     world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0);
     let doctor = world.stock(&["doctor"]).ended(0).plain();
-    assert!(doctor.out.contains("1 step need handler `validate_order`"), "{}", doctor.out);
+    assert!(doctor.out.contains("this program does not have handler `validate_order`"), "{}", doctor.out);
     let mut command = world.stock_command(&["dev"]);
     let mut child = command.stderr(std::process::Stdio::piped()).spawn().expect("the program starts");
     let mut stderr = child.stderr.take().expect("it is piped");

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::server::Server;
+
 /// The longest time that anything may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -24,6 +26,7 @@ pub(crate) const SLOW: &str =
 /// A folder.
 pub(crate) struct World {
     folder: TempDir,
+    server: Option<Server>,
 }
 
 /// What became of a program.
@@ -36,7 +39,17 @@ pub(crate) struct Ran {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder can be made") }
+        Self { folder: tempfile::tempdir().expect("a folder can be made"), server: None }
+    }
+
+    /// A folder whose programs use a database of its own on the server, where there is one.
+    pub(crate) fn on_server() -> Option<Self> {
+        Some(Self { server: Some(Server::find()?), ..Self::new() })
+    }
+
+    /// The database on the server.
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().expect("it was made on a server")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -72,6 +85,9 @@ impl World {
             if ours || ["DATABASE_URL", "NO_COLOR", "CLICOLOR_FORCE"].contains(&variable.as_str()) {
                 command.env_remove(variable);
             }
+        }
+        if let Some(server) = &self.server {
+            command.env("DATABASE_URL", server.url());
         }
         command
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tasker_types::suggest::nearest;
 
-pub(crate) use self::database::database_file;
+pub(crate) use self::database::{Place, database_place};
 use super::project::Project;
 use crate::engine::Options;
-use crate::store::sqlite::Durability;
+use crate::store::Durability;
 
 /// The keys of `tasker.toml`. Each but `database_url` is also an environment variable: `TASKER_SLOTS`.
 pub(crate) const KEYS: &[&str] = &[
@@ -21,6 +21,7 @@ pub(crate) const KEYS: &[&str] = &[
     "cancel_grace_seconds",
     "retention_days",
     "durability",
+    "lease_seconds",
     "log",
 ];
 /// The environment variable of `database_url`.
@@ -32,6 +33,10 @@ const DATABASE_DEFAULT: &str = "tasker.db";
 const SLOTS_MAX: usize = 100_000;
 const SECONDS_MAX: f64 = 24.0 * 3600.0;
 const DAYS_MAX: u64 = 36_500;
+const LEASE_DEFAULT: Duration = Duration::from_secs(30);
+/// A shorter one would end while a server fails over.
+const LEASE_SECONDS_MIN: u64 = 1;
+const LEASE_SECONDS_MAX: u64 = 3_600;
 
 /// What a program's author sets in code; everything else goes over it.
 #[derive(Debug, Clone, Default)]
@@ -45,14 +50,16 @@ pub(crate) struct Defaults {
 pub(crate) struct Settings {
     /// The project.
     pub(crate) project: Project,
-    /// The database's file.
-    pub(crate) database: PathBuf,
+    /// Where the database is.
+    pub(crate) database: Place,
     /// The folder of templates, where the program has one.
     pub(crate) templates: Option<PathBuf>,
     /// What the engine is started with.
     pub(crate) options: Options,
     /// How hard a commit is pressed to the disk.
     pub(crate) durability: Durability,
+    /// How long a worker's lease on a server lasts when it is not renewed.
+    pub(crate) lease: Duration,
     /// What is logged, as `tracing` filters it.
     pub(crate) log: Option<String>,
 }
@@ -91,10 +98,11 @@ impl Settings {
     ) -> Result<Self, BadSetting> {
         let project = Project::around(folder);
         let mut settings = Self {
-            database: project.folder.join(DATABASE_DEFAULT),
+            database: Place::File(project.folder.join(DATABASE_DEFAULT)),
             templates: defaults.templates.map(|templates| project.resolve(&templates)),
             options: defaults.options,
             durability: Durability::default(),
+            lease: LEASE_DEFAULT,
             log: None,
             project,
         };
@@ -156,7 +164,7 @@ impl Settings {
     fn set(&mut self, key: &str, text: &str, folder: &Path, place: &str) -> Result<(), BadSetting> {
         match key {
             "database_url" => {
-                self.database = database_file(text, folder).map_err(|bad| BadSetting {
+                self.database = database_place(text, folder).map_err(|bad| BadSetting {
                     code: bad.code,
                     message: format!("{place}: {}", bad.message),
                     help: bad.help,
@@ -179,6 +187,10 @@ impl Settings {
                             .with_help("`durability` is `full` or `relaxed`"));
                     }
                 }
+            }
+            "lease_seconds" => {
+                let seconds: u64 = number(text, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX, place)?;
+                self.lease = Duration::from_secs(seconds);
             }
             "log" => self.log = Some(text.to_owned()),
             _ => {}

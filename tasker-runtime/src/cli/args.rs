@@ -29,7 +29,7 @@ pub(crate) struct Global {
     /// How data is printed: for people, as JSON, as JSON lines, or only ids
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(crate) output: Format,
-    /// The database: `sqlite://PATH` or a path
+    /// The database: `sqlite://PATH`, a path, or `postgres://USER:PASSWORD@HOST/DATABASE`
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) db: Option<String>,
     /// Say nothing but results and errors

@@ -229,7 +229,7 @@ pub(crate) async fn run(context: Context) -> Outcome {
     let mut report = Report::default();
     report.program(&context.registry.problems(&context.state, &[]));
     report.templates(&context, &templates);
-    if context.settings.database.exists() {
+    if context.settings.database.is_there() {
         let store = open_store(&context, Missing::Refuse).await?;
         report.database(&context, &*store, &templates).await?;
         store.close().await?;

@@ -4,21 +4,23 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::args::{Db, Format};
+use super::database::{Database, Facts};
 use super::exit::Exit;
 use super::human;
 use super::screen::DIM;
 use super::session::{Missing, open_store};
 use super::{Context, Outcome};
-use crate::store::sqlite::{Facts, SqliteStore, WorkerLock};
-use crate::store::{Counts, Store as _};
+use crate::store::Counts;
 
 /// What there is to know about a database.
 #[derive(Debug, Serialize)]
 pub(crate) struct Info {
     pub(crate) path: String,
-    /// The file and what stands beside it, in bytes.
+    /// What it takes, in bytes.
     pub(crate) bytes: u64,
     pub(crate) worker_runs: bool,
+    /// Who they are.
+    pub(crate) workers: Vec<String>,
     #[serde(flatten)]
     pub(crate) facts: Facts,
     #[serde(flatten)]
@@ -35,18 +37,18 @@ pub(crate) async fn run(context: Context, verb: Db) -> Outcome {
 }
 
 async fn migrate(context: &Context) -> Outcome {
-    let path = context.settings.database.display().to_string();
-    let existed = context.settings.database.exists();
+    let path = context.settings.database.to_string();
+    let existed = context.settings.database.is_there();
     let store = open_store(context, Missing::Make).await?;
     let facts = store.facts().await?;
     let what = if existed { "is up to date" } else { "was made" };
-    context.screen.status(format!("{path} {what}: schema version {}", facts.schema_version));
+    context.screen.status(format!("{path} {what}: schema version {}", facts.schema_version()));
     match context.screen.format() {
         Format::Table => {}
         Format::Id => context.screen.data(&path)?,
         _ => context
             .screen
-            .document(&json!({ "path": path, "schema_version": facts.schema_version, "made": !existed }))?,
+            .document(&json!({ "path": path, "schema_version": facts.schema_version(), "made": !existed }))?,
     }
     store.close().await?;
     Ok(Exit::Ok)
@@ -54,7 +56,7 @@ async fn migrate(context: &Context) -> Outcome {
 
 async fn info(context: &Context) -> Outcome {
     let store = open_store(context, Missing::Refuse).await?;
-    let info = read(&store).await?;
+    let info = read(context, &store).await?;
     match context.screen.format() {
         Format::Table => context.screen.data(text(&info))?,
         Format::Id => context.screen.data(&info.path)?,
@@ -65,21 +67,27 @@ async fn info(context: &Context) -> Outcome {
 }
 
 /// Everything that there is to know about an open database.
-pub(crate) async fn read(store: &SqliteStore) -> Result<Info, super::Problem> {
-    let path = store.path();
-    let beside = |ending: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        std::fs::metadata(name).map_or(0, |found| found.len())
-    };
+pub(crate) async fn read(context: &Context, store: &Database) -> Result<Info, super::Problem> {
+    let facts = store.facts().await?;
+    let workers = store.live_workers().await?;
     Ok(Info {
-        path: path.display().to_string(),
-        bytes: beside("") + beside("-wal"),
-        worker_runs: WorkerLock::is_held(path)?,
-        facts: store.facts().await?,
+        path: context.settings.database.to_string(),
+        bytes: store.bytes(&facts),
+        worker_runs: !workers.is_empty(),
+        workers: workers.into_iter().map(|worker| worker.label).collect(),
+        facts,
         counts: store.counts().await?,
         templates: store.list_templates().await?.len(),
     })
+}
+
+/// Who runs steps, in words.
+pub(crate) fn workers(info: &Info) -> String {
+    match info.workers.as_slice() {
+        [] => "none".to_owned(),
+        [_] => "runs in another process".to_owned(),
+        several => format!("{} run in other processes", several.len()),
+    }
 }
 
 fn text(info: &Info) -> String {
@@ -88,9 +96,9 @@ fn text(info: &Info) -> String {
     [
         line("path", info.path.clone()),
         line("size", human::bytes(info.bytes)),
-        line("schema", format!("version {}", facts.schema_version)),
-        line("SQLite", format!("{}, {}, synchronous {}", facts.sqlite_version, facts.journal_mode, facts.synchronous)),
-        line("worker", if info.worker_runs { "runs in another process" } else { "none" }.to_owned()),
+        line("schema", format!("version {}", facts.schema_version())),
+        line(facts.kind().0, facts.kind().1),
+        line("worker", workers(info)),
         line("templates", info.templates.to_string()),
         line("tasks", format!("{} open, {} failed", counts.open_tasks, counts.failed_tasks)),
         line(

@@ -16,6 +16,7 @@ use super::session::{Missing, Role, Session};
 use super::watch::{Bounds, Watched, view, watch};
 use super::{Context, Outcome, ids, recovery, signals, startup};
 use crate::app::Demo;
+use crate::app::settings::Place;
 use crate::app::templates::Embedded;
 
 /// Runs the command.
@@ -24,7 +25,7 @@ pub(crate) async fn run(mut context: Context) -> Outcome {
         return Err(Problem::new("E318", "this program has no demo").with_help("`run` starts one of its own templates"));
     };
     if !context.names_database {
-        context.settings.database = fresh_folder()?.join("demo.db");
+        context.settings.database = Place::File(fresh_folder()?.join("demo.db"));
         context.program = context.program.on_database(&context.settings.database);
     }
     context.registry = Arc::new(demo.handlers.clone());
@@ -32,8 +33,8 @@ pub(crate) async fn run(mut context: Context) -> Outcome {
     context.app.embedded = vec![Embedded { file_name: demo.file_name.into(), text: demo.template.into() }];
     let templates = startup::check(&context)?;
     let mut session = Session::open(&context, Missing::Make, Role::Worker).await?;
-    if !session.take_lock()? {
-        return Err(crate::store::StoreError::Locked(context.settings.database.display().to_string()).into());
+    if !session.join().await? {
+        return Err(crate::store::StoreError::Locked(context.settings.database.to_string()).into());
     }
     let bounds = Bounds { timeout: None, signals: signals::listen() };
     startup::store(&session.engine, &templates).await?;

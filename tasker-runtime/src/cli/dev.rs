@@ -14,7 +14,7 @@ use super::screen::{BOLD, DIM};
 use super::session::{Missing, Role, Session, open_store};
 use super::{Context, Outcome, ids, recovery, signals, startup};
 use crate::app::templates::Templates;
-use crate::store::{Store as _, StoreError};
+use crate::store::StoreError;
 
 /// Ends of tasks that are told one by one, in each [`BREATH`]; more are only counted.
 const TOLD_AT_ONCE: u64 = 20;
@@ -31,9 +31,9 @@ pub(crate) async fn run(mut context: Context, args: Dev) -> Outcome {
     }
     let templates = startup::check(&context)?;
     let store = open_store(&context, Missing::Make).await?;
-    let mut session = Session::on(&context, store, Role::Worker, context.settings.options.clone())?;
-    if !session.take_lock_patiently().await? {
-        return Err(StoreError::Locked(context.settings.database.display().to_string()).into());
+    let mut session = Session::on(&context, store, Role::Worker)?;
+    if !session.join().await? {
+        return Err(StoreError::Locked(context.settings.database.to_string()).into());
     }
     let signals = signals::listen();
     startup::store(&session.engine, &templates).await?;
@@ -108,7 +108,7 @@ async fn introduce(context: &Context, session: &Session, templates: &Templates) 
     let line = |name: &str, value: &str| screen.status(format!("  {DIM}{name:12}{DIM:#}{value}"));
     screen.status(format!("{BOLD}{} {}{BOLD:#}", context.program.name, env!("CARGO_PKG_VERSION")));
     let counts = session.store.counts().await?;
-    let path = context.settings.database.display();
+    let path = &context.settings.database;
     line(
         "database",
         &format!(

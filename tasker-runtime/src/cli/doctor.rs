@@ -2,23 +2,29 @@
 
 mod probe;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::json;
+use tasker_types::StepState;
 
 use super::args::{self, Format};
+use super::database::Facts;
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
 use super::screen::{BAD, DIM, GOOD, HELP, WARN};
 use super::session::{Missing, open_store};
 use super::{Context, Outcome, db};
-use crate::core;
-use crate::store::Store;
+use crate::app::settings::Place;
+use crate::core::{self, QueueId};
+use crate::store::{Store, WorkerView};
 
 /// Tasks that are read at once.
 const PAGE: u32 = 200;
+/// Seconds after which an open transaction is worth a word.
+#[cfg(feature = "postgres")]
+const OLD_TRANSACTION: i64 = 300;
 /// Violations that are listed.
 const LISTED: usize = 20;
 
@@ -55,17 +61,20 @@ impl Check {
 /// Runs the command.
 pub(crate) async fn run(context: Context, args: args::Doctor) -> Outcome {
     let mut checks = program(&context);
-    if context.settings.database.exists() {
+    if context.settings.database.is_there() {
         let store = open_store(&context, Missing::Refuse).await?;
-        let info = db::read(&store).await?;
+        let info = db::read(&context, &store).await?;
         checks.extend(database(&info));
-        checks.push(probe::disk(store.path()));
+        if let Place::File(path) = &context.settings.database {
+            checks.push(probe::disk(path));
+        }
         if !args.quick {
-            checks.extend(rows(&context, &*store).await?);
+            let workers = store.live_workers().await?;
+            checks.extend(rows(&context, &*store, &workers).await?);
         }
         store.close().await?;
     } else {
-        let path = context.settings.database.display();
+        let path = &context.settings.database;
         checks.push(Check::new("database", Level::Good, format!("none yet; it will be {path}")));
     }
     tell(&context, &checks)
@@ -98,16 +107,9 @@ fn database(info: &db::Info) -> Vec<Check> {
     let mut checks = vec![Check::new(
         "database",
         Level::Good,
-        format!("{}, {size}, schema version {}", info.path, facts.schema_version),
+        format!("{}, {size}, schema version {}", info.path, facts.schema_version()),
     )];
-    let how = format!("{}, {}, synchronous {}", facts.sqlite_version, facts.journal_mode, facts.synchronous);
-    let sqlite = Check::new("SQLite", Level::Good, how);
-    checks.push(match (facts.journal_mode.as_str(), facts.synchronous) {
-        ("wal", "FULL" | "EXTRA") => sqlite,
-        ("wal", _) => Check { level: Level::Warning, ..sqlite }
-            .with_help("the last tasks and results may not survive power loss: set `durability = \"full\"`"),
-        _ => Check { level: Level::Bad, ..sqlite }.with_help("the file must allow WAL: it may be on a network share"),
-    });
+    checks.push(safety(facts));
     let counts = &info.counts;
     let tasks = format!(
         "{} open, {} failed; {} steps ready, {} running, {} waiting for a retry",
@@ -115,7 +117,7 @@ fn database(info: &db::Info) -> Vec<Check> {
     );
     checks.push(Check::new("tasks", Level::Good, tasks));
     checks.push(match (info.worker_runs, counts.running_steps, counts.ready_steps) {
-        (true, ..) => Check::new("worker", Level::Good, "runs in another process"),
+        (true, ..) => Check::new("worker", Level::Good, db::workers(info)),
         (false, 1.., _) => {
             Check::new("worker", Level::Warning, "none, and steps are marked as running: the last one died")
                 .with_help("the next worker takes them back: start `dev`")
@@ -126,10 +128,51 @@ fn database(info: &db::Info) -> Vec<Check> {
     checks
 }
 
+/// How safe the database is set to be.
+fn safety(facts: &Facts) -> Check {
+    let (kind, how) = facts.kind();
+    let check = Check::new(kind, Level::Good, how);
+    match facts {
+        Facts::Sqlite(facts) => match (facts.journal_mode.as_str(), facts.synchronous) {
+            ("wal", "FULL" | "EXTRA") => check,
+            ("wal", _) => Check { level: Level::Warning, ..check }
+                .with_help("the last tasks and results may not survive power loss: set `durability = \"full\"`"),
+            _ => {
+                Check { level: Level::Bad, ..check }.with_help("the file must allow WAL: it may be on a network share")
+            }
+        },
+        #[cfg(feature = "postgres")]
+        Facts::Postgres(facts) => {
+            if facts.fsync == "off" {
+                return Check { level: Level::Warning, ..check }
+                    .with_help("the server is set to `fsync = off`: a crash of its machine can destroy the database");
+            }
+            if facts.synchronous_commit == "off" {
+                return Check { level: Level::Warning, ..check }.with_help(
+                    "the last tasks and results may not survive a crash of the server: set `synchronous_commit = on`",
+                );
+            }
+            if facts.connections.saturating_mul(10) > facts.connections_max.saturating_mul(9) {
+                let full = format!("{} of {} connections are taken", facts.connections, facts.connections_max);
+                return Check { level: Level::Warning, message: format!("{}; {full}", check.message), ..check }
+                    .with_help("a worker takes up to six: raise `max_connections`, or put a pooler in between (`?pooler=true`)");
+            }
+            if facts.oldest_transaction_seconds > OLD_TRANSACTION {
+                let old = format!("a transaction is open for {} s", facts.oldest_transaction_seconds);
+                return Check { level: Level::Warning, message: format!("{}; {old}", check.message), ..check }
+                    .with_help("dead rows cannot be cleaned up while it lasts: claims become slower; look at `pg_stat_activity`");
+            }
+            check
+        }
+    }
+}
+
 /// Looks at every row of every task.
-async fn rows(context: &Context, store: &dyn Store) -> Result<Vec<Check>, Problem> {
+async fn rows(context: &Context, store: &dyn Store, workers: &[WorkerView]) -> Result<Vec<Check>, Problem> {
     let (mut after, mut tasks, mut violations) = (None, 0, Vec::new());
     let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
+    let mut nobodys: BTreeMap<String, u64> = BTreeMap::new();
+    let served: BTreeSet<QueueId> = workers.iter().flat_map(|worker| worker.queues.iter().copied()).collect();
     loop {
         let dump = store.dump(after, PAGE).await?;
         let Some(last) = dump.tasks.last().map(|row| row.id) else { break };
@@ -140,7 +183,11 @@ async fn rows(context: &Context, store: &dyn Store) -> Result<Vec<Check>, Proble
         for live in &dump.live {
             let Some(pinned) = pinned.get(&live.task) else { continue };
             let Some(step) = pinned.steps.get(live.number.index()) else { continue };
-            if !context.registry.is_registered(&step.handler) {
+            if !workers.is_empty() {
+                if live.state == StepState::Ready && !served.contains(&live.queue) {
+                    *nobodys.entry(step.handler.to_string()).or_default() += 1;
+                }
+            } else if !context.registry.is_registered(&step.handler) {
                 *waiting.entry(step.handler.to_string()).or_default() += 1;
             }
         }
@@ -162,13 +209,24 @@ async fn rows(context: &Context, store: &dyn Store) -> Result<Vec<Check>, Proble
                 .with_help("this is a defect of tasker or of the file: keep a copy of the file, and report it"),
         );
     }
+    for (handler, steps) in nobodys {
+        let steps = human::count(steps, "step");
+        checks.push(
+            Check::new(
+                "workers",
+                Level::Warning,
+                format!("no live worker has handler `{handler}`, which {steps} wait for"),
+            )
+            .with_help("start a worker of the program that has it; an alias keeps an old name alive"),
+        );
+    }
     for (handler, steps) in waiting {
         let steps = human::count(steps, "step");
         checks.push(
             Check::new(
                 "handlers",
                 Level::Warning,
-                format!("{steps} need handler `{handler}`, which this program does not have"),
+                format!("this program does not have handler `{handler}`, which {steps} wait for"),
             )
             .with_help("they wait for a program that has it; an alias keeps an old name alive"),
         );

@@ -97,10 +97,10 @@ impl From<BadSetting> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let help = match &error {
-            StoreError::Unavailable(_) => "another program may hold the file; try again",
+            StoreError::Unavailable(_) => "nothing was changed; try again in a moment",
             StoreError::Unknown(_) => "look whether it happened before you do it again",
             StoreError::Full(_) => "free some space on the disk; nothing was changed",
-            StoreError::ReadOnly(_) => "the file and its folder must be writable",
+            StoreError::ReadOnly(_) => "a file and its folder must be writable, a server must take writes",
             StoreError::Newer { .. } => "a newer version of the program has used this database; use that one",
             StoreError::Locked(_) => "stop the other process, or name another database with --db",
             StoreError::Open(_) => "name another database with --db, DATABASE_URL or `database_url` in tasker.toml",

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::app::settings::Place;
+
 /// How this program was called.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
@@ -33,8 +35,9 @@ impl Program {
     }
 
     /// The same program, told to use another database than it would by itself.
-    pub(crate) fn on_database(&self, path: &Path) -> Self {
-        Self { suffix: format!(" --db {}", quoted(&path.display().to_string())), ..self.clone() }
+    pub(crate) fn on_database(&self, place: &Place) -> Self {
+        let suffix = place.argument().map(|place| format!(" --db {}", quoted(&place))).unwrap_or_default();
+        Self { suffix, ..self.clone() }
     }
 
     /// A command as it is typed.

@@ -6,7 +6,6 @@ use super::ids;
 use super::problem::Problem;
 use super::screen::{BOLD, DIM};
 use super::session::Session;
-use crate::store::Store as _;
 
 /// Recovered tasks that are told one by one.
 const TOLD: usize = 5;

@@ -13,7 +13,7 @@ use super::screen::{BOLD, json_text};
 use super::session::{Missing, Role, Session};
 use super::watch::{Bounds, Watched, view, watch};
 use super::{Context, Outcome, document, ids, input, recovery, signals, startup};
-use crate::store::{Store as _, TaskView};
+use crate::store::TaskView;
 
 /// Runs the command.
 pub(crate) async fn run(context: Context, args: Run) -> Outcome {
@@ -25,7 +25,7 @@ pub(crate) async fn run(context: Context, args: Run) -> Outcome {
     let signals = signals::listen();
     startup::store(&session.engine, &templates).await?;
     let namespace = namespace(&session, &args).await?;
-    if waits && session.take_lock()? {
+    if waits && session.take_right().await? {
         recovery::start_worker(&context, &session).await?;
     }
     let request = TaskRequest {
@@ -88,7 +88,7 @@ async fn tell(context: &Context, session: &Session, task: TaskId) -> Outcome {
     let view = view(session, task).await?;
     let name = &view.row.pinned.template.name;
     let short = ids::short(&*session.store, task).await?;
-    let next = if session.has_worker()? {
+    let next = if session.has_worker().await? {
         format!("watch it with `{}`", context.program.command(&format!("task watch {short}")))
     } else {
         format!("no worker runs on this database: the task waits for `{}`", context.program.command("dev"))
@@ -122,7 +122,7 @@ pub(crate) fn finish(
     result: bool,
     short: &str,
 ) -> Outcome {
-    let goes_on = if session.lock.is_some() {
+    let goes_on = if session.right.is_some() {
         format!("the task is safe, and goes on with the next worker: `{}`", context.program.command("dev"))
     } else {
         format!("the task goes on; watch it with `{}`", context.program.command(&format!("task watch {short}")))

@@ -1,15 +1,13 @@
 //! An open database, and the engine of this process on it.
 
 use std::future::Future;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::database::{Database, Right};
 use super::problem::Problem;
 use super::{Context, Outcome};
-use crate::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
-use crate::store::Store;
-use crate::store::sqlite::{SqliteStore, WorkerLock};
+use crate::app::settings::Place;
+use crate::engine::{Engine, HandlerThreads, Ids, Parts};
 
 /// Threads of the runtime that the engine's loop and the store run on; handlers never do.
 const ENGINE_THREADS: usize = 2;
@@ -21,10 +19,10 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// An open database, and the engine of this process on it. It runs steps only once its worker is started.
 pub(crate) struct Session {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Database,
     pub(crate) engine: Engine,
     /// The right to run the worker, where this process has it.
-    pub(crate) lock: Option<WorkerLock>,
+    pub(crate) right: Option<Right>,
 }
 
 /// Whether a command may make a database where there is none.
@@ -59,20 +57,20 @@ pub(crate) fn block_on(command: impl Future<Output = Outcome>) -> Outcome {
 }
 
 /// Opens the database that the settings name.
-pub(crate) async fn open_store(context: &Context, missing: Missing) -> Result<Arc<SqliteStore>, Problem> {
-    let path = &context.settings.database;
-    if missing == Missing::Refuse && !path.exists() {
-        return Err(no_database(context, path));
+pub(crate) async fn open_store(context: &Context, missing: Missing) -> Result<Database, Problem> {
+    let place = &context.settings.database;
+    if missing == Missing::Refuse && !place.is_there() {
+        return Err(no_database(context, place));
     }
-    Ok(Arc::new(SqliteStore::open(path, context.settings.durability).await?))
+    Ok(Database::open(context).await?)
 }
 
-fn no_database(context: &Context, path: &Path) -> Problem {
+fn no_database(context: &Context, at: &Place) -> Problem {
     let place = match &context.settings.project.settings_file {
         Some(file) => format!("of the project of {}", file.display()),
         None => "of this folder".to_owned(),
     };
-    Problem::new("E306", format!("there is no database at {} yet", path.display())).with_help(format!(
+    Problem::new("E306", format!("there is no database at {at} yet")).with_help(format!(
         "it is the database {place}: `{}` or `{}` makes it; --db, DATABASE_URL and tasker.toml name another one",
         context.program.command("dev"),
         context.program.command("run <template> --wait"),
@@ -83,56 +81,53 @@ impl Session {
     /// Opens the database and starts the engine's loop.
     pub(crate) async fn open(context: &Context, missing: Missing, role: Role) -> Result<Self, Problem> {
         let store = open_store(context, missing).await?;
-        Self::on(context, store, role, context.settings.options.clone())
+        Self::on(context, store, role)
     }
 
     /// The same on a store that is open already.
-    pub(crate) fn on(
-        context: &Context,
-        store: Arc<SqliteStore>,
-        role: Role,
-        options: Options,
-    ) -> Result<Self, Problem> {
+    pub(crate) fn on(context: &Context, store: Database, role: Role) -> Result<Self, Problem> {
         let threads = match role {
             Role::Client => HandlerThreads::shared(),
             Role::Worker => HandlerThreads::own(std::thread::available_parallelism().map_or(2, usize::from))
                 .map_err(|error| Problem::new("E300", format!("threads cannot be started: {error}")))?,
         };
         let engine = Engine::start(Parts {
-            store: store.clone() as Arc<dyn Store>,
+            store: store.store(),
             registry: context.registry.clone(),
             state: context.state.clone(),
             layers: context.layers.clone(),
-            clock: Clock::System,
+            clock: store.clock(),
             ids: Ids::default(),
             threads,
-            options,
+            options: store.options(context),
         });
-        Ok(Self { store, engine, lock: None })
+        Ok(Self { store, engine, right: None })
     }
 
-    /// Takes the right to run the worker, where no other process has it.
-    pub(crate) fn take_lock(&mut self) -> Result<bool, Problem> {
-        if self.lock.is_none() {
-            self.lock = WorkerLock::try_take(self.store.path())?;
+    /// Takes the right to run the worker, where no other process does.
+    pub(crate) async fn take_right(&mut self) -> Result<bool, Problem> {
+        if self.right.is_none() {
+            self.right = self.store.take_right(true).await?;
         }
-        Ok(self.lock.is_some())
+        Ok(self.right.is_some())
     }
 
-    /// The same, for a moment longer than it takes others to look whether the lock is held.
-    pub(crate) async fn take_lock_patiently(&mut self) -> Result<bool, Problem> {
+    /// Takes the right to run a worker, beside others where the database allows it: on a file for a moment longer than it takes others
+    /// to look whether its lock is held.
+    pub(crate) async fn join(&mut self) -> Result<bool, Problem> {
         for _ in 0..LOCK_TRIES {
-            if self.take_lock()? {
+            self.right = self.store.take_right(false).await?;
+            if self.right.is_some() {
                 return Ok(true);
             }
             tokio::time::sleep(LOCK_PAUSE).await;
         }
-        self.take_lock()
+        Ok(false)
     }
 
     /// Whether another process runs a worker on this database.
-    pub(crate) fn has_worker(&self) -> Result<bool, Problem> {
-        Ok(self.lock.is_none() && WorkerLock::is_held(self.store.path())?)
+    pub(crate) async fn has_worker(&self) -> Result<bool, Problem> {
+        Ok(self.right.is_none() && !self.store.live_workers().await?.is_empty())
     }
 
     /// Drains the worker and closes the database. What was acknowledged is safe whether or not this succeeds.

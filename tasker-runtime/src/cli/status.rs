@@ -16,10 +16,10 @@ use crate::app::templates::Templates;
 pub(crate) async fn run(context: Context) -> Outcome {
     let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
     let handlers = context.registry.list_handlers().len();
-    let path = context.settings.database.display().to_string();
-    let info = if context.settings.database.exists() {
+    let path = context.settings.database.to_string();
+    let info = if context.settings.database.is_there() {
         let store = open_store(&context, Missing::Refuse).await?;
-        let info = db::read(&store).await?;
+        let info = db::read(&context, &store).await?;
         store.close().await?;
         Some(info)
     } else {
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: Context) -> Outcome {
             let counts = &info.counts;
             let tasks = human::count(counts.open_tasks, "open task");
             fact("database", format!("{path} {DIM}({tasks}, {} failed){DIM:#}", counts.failed_tasks));
-            fact("worker", if info.worker_runs { "runs in another process" } else { "none" }.to_owned());
+            fact("worker", db::workers(info));
         }
     }
     let names: Vec<&str> = templates.loaded.iter().map(|loaded| loaded.parsed.template.name.as_str()).collect();

@@ -19,7 +19,7 @@ use super::table::{Cell, Table};
 use super::task::moment;
 use super::{Context, Outcome, ids};
 use crate::engine::{Clock, Error};
-use crate::store::{AttemptView, StepView, Store as _, TaskView};
+use crate::store::{AttemptView, StepView, TaskView};
 
 /// A step with everything that happened to it.
 #[derive(Debug, Serialize)]

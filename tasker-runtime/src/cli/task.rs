@@ -100,7 +100,7 @@ async fn watch_one(context: &Context, args: &args::Watch) -> Outcome {
     let bounds = Bounds { timeout: args.timeout.map(Duration::from_secs_f64), signals: signals::listen() };
     let seen = view(&session, task).await?;
     let mut progress = Progress::begin(context.screen, &seen, &short);
-    if !seen.row.state.is_over() && !session.has_worker()? {
+    if !seen.row.state.is_over() && !session.has_worker().await? {
         let dev = context.program.command("dev");
         context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
     }
@@ -164,7 +164,7 @@ async fn acted(context: &Context, session: &Session, reply: Reply, over: &str) -
     let (mark, style) = mark_of(reply.state);
     let rest = if reply.state.is_over() { String::new() } else { format!("; {over}") };
     context.screen.status(format!("{style}{mark}{style:#} {BOLD}{short}{BOLD:#} is {}{rest}", words(reply.state)));
-    if !reply.state.is_over() && !session.has_worker()? {
+    if !reply.state.is_over() && !session.has_worker().await? {
         let dev = context.program.command("dev");
         context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
     }

@@ -22,7 +22,7 @@ use super::task::lines;
 use super::{Context, Outcome, graph};
 use crate::app::templates::Templates;
 use crate::engine::{Clock, SaidBy, honoured};
-use crate::store::{Store as _, StoredTemplate};
+use crate::store::StoredTemplate;
 
 /// Runs the command.
 pub(crate) async fn run(context: Context, verb: Template) -> Outcome {
@@ -72,7 +72,7 @@ async fn all(context: &Context) -> Result<BTreeMap<Key, Listed>, Problem> {
             context.program.command("check")
         ));
     }
-    if context.settings.database.exists() {
+    if context.settings.database.is_there() {
         let store = open_store(context, Missing::Refuse).await?;
         for stored in store.list_templates().await? {
             let key = (stored.namespace.clone(), stored.name.clone(), stored.version.clone());
@@ -148,7 +148,7 @@ async fn find(context: &Context, which: &OneTemplate) -> Result<Workflow, Proble
     let mut found: Vec<Workflow> =
         templates.loaded.into_iter().map(|loaded| loaded.parsed.template).filter(admits).collect();
     let mut known = Vec::new();
-    if found.is_empty() && context.settings.database.exists() {
+    if found.is_empty() && context.settings.database.is_there() {
         let store = open_store(context, Missing::Refuse).await?;
         for stored in store.list_templates().await? {
             known.push(stored.name.clone());

@@ -11,7 +11,7 @@ use super::progress::Progress;
 use super::recovery;
 use super::session::{Role, Session};
 use crate::engine::Error;
-use crate::store::{Store as _, TaskView};
+use crate::store::TaskView;
 
 /// How often a task is looked at.
 const LOOK: Duration = Duration::from_millis(80);
@@ -63,8 +63,8 @@ pub(crate) async fn watch(
             state = &mut over => return Ok(Watched::Over(state?)),
             () = &mut deadline => return Ok(Watched::TimedOut),
             () = bounds.signals.cancelled() => return Ok(Watched::Interrupted),
-            _ = take_over.tick(), if role == Role::Worker && session.lock.is_none() => {
-                if session.take_lock()? {
+            _ = take_over.tick(), if role == Role::Worker && session.right.is_none() => {
+                if session.take_right().await? {
                     recovery::start_worker(context, session).await?;
                 }
             }

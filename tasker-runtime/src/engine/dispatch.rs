@@ -273,8 +273,8 @@ impl Dispatcher {
                     let mut queues: Vec<QueueId> = known.map(|queue| queue.id).collect();
                     queues.sort_unstable();
                     worker.queues = queues.into();
-                    worker.lease.tell(&worker.queues);
                     self.want_claim = true;
+                    self.tell_queues().await;
                 }
             }
             Err(error) => {

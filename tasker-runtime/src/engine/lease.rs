@@ -36,13 +36,13 @@ pub(super) struct Lease {
 }
 
 impl Lease {
-    /// From now on the worker has these queues.
-    pub(super) fn tell(&self, queues: &Arc<[QueueId]>) {
+    /// From now on the worker has these queues. Tells whether that is new.
+    pub(super) fn tell(&self, queues: &Arc<[QueueId]>) -> bool {
         self.queues.send_if_modified(|told| {
             let new = told != queues;
             *told = queues.clone();
             new
-        });
+        })
     }
 }
 
@@ -52,14 +52,7 @@ impl Dispatcher {
         let id = WorkerId(self.parts.ids.next());
         let options = &self.parts.options;
         let (queues, heard) = watch::channel(Arc::from([]));
-        let request = LeaseRequest {
-            worker: id,
-            act: LeaseAct::Renew,
-            label: options.label.as_str().into(),
-            queues: Arc::new([]),
-            lease: options.lease.unwrap_or(FOR_EVER),
-            now: self.parts.clock.told(),
-        };
+        let request = self.lease_request(id, LeaseAct::Renew);
         let begun = if options.lease.is_some() {
             let (begun, told) = oneshot::channel();
             let (store, clock) = (self.parts.store.clone(), self.parts.clock.clone());
@@ -75,13 +68,36 @@ impl Dispatcher {
         Ok(Worker::new(id, Lease { beats: 0, suspects: Vec::new(), suspected_at: None, queues }))
     }
 
+    /// Writes down which queues this worker takes from, for those who look who could run a step.
+    pub(super) async fn tell_queues(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let changed = worker.lease.tell(&worker.queues);
+        if !changed || self.parts.options.lease.is_some() {
+            return;
+        }
+        let renew = self.lease_request(worker.id, LeaseAct::Renew);
+        if let Err(error) = self.parts.store.lease(renew).await {
+            tracing::warn!(%error, "the queues of this worker could not be written down");
+        }
+    }
+
+    fn lease_request(&self, worker: WorkerId, act: LeaseAct) -> LeaseRequest {
+        let options = &self.parts.options;
+        LeaseRequest {
+            worker,
+            act,
+            label: options.label.as_str().into(),
+            queues: self.worker.as_ref().map(|worker| worker.queues.clone()).unwrap_or_default(),
+            lease: options.lease.unwrap_or(FOR_EVER),
+            now: self.parts.clock.told(),
+        }
+    }
+
     /// This process has the database for itself: whoever else had a lease is dead.
     async fn end_other_leases(&mut self) -> Result<(), StoreError> {
         let now = self.parts.clock.told();
         for other in self.parts.store.workers(now).await?.into_iter().filter(|other| other.is_live) {
-            let (label, queues, lease) = (other.label.into(), Arc::new([]), Duration::ZERO);
-            let end = LeaseRequest { worker: other.id, act: LeaseAct::End, label, queues, lease, now };
-            self.parts.store.lease(end).await?;
+            self.parts.store.lease(self.lease_request(other.id, LeaseAct::End)).await?;
         }
         Ok(())
     }
@@ -215,9 +231,7 @@ impl Dispatcher {
     /// Gives the lease up, so that nobody waits for its end.
     pub(super) async fn retire(&mut self) {
         let Some(worker) = self.worker.take() else { return };
-        let label = self.parts.options.label.as_str().into();
-        let (queues, lease, now) = (Arc::new([]), Duration::ZERO, self.parts.clock.told());
-        let end = LeaseRequest { worker: worker.id, act: LeaseAct::End, label, queues, lease, now };
+        let end = self.lease_request(worker.id, LeaseAct::End);
         let ended = tokio::time::timeout(RETIRE_TIMEOUT, self.parts.store.lease(end)).await;
         if !matches!(ended, Ok(Ok(_))) {
             tracing::warn!("the lease could not be given up; it ends by itself");

@@ -10,6 +10,16 @@ use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskS
 use super::{Counts, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
 use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
 
+/// How hard a commit is pressed to the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Every commit is on disk when it is acknowledged: it survives power loss. On a server, as that is set.
+    #[default]
+    Full,
+    /// Commits survive a crash of the process; the last ones may not survive power loss.
+    Relaxed,
+}
+
 /// Steps that one call of [`Store::due`] makes ready at most.
 pub const DUE_MAX: u32 = 1_000;
 

@@ -31,6 +31,7 @@ pub use self::facts::Facts;
 use self::lane::Lanes;
 use self::session::Session;
 use self::templates::Templates;
+pub use super::Durability;
 use super::{
     ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
     StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
@@ -42,16 +43,6 @@ const COMMITTERS: usize = 2;
 const READERS: usize = 2;
 /// How often the store has its worker look for what other processes wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// How hard a commit is pressed to the disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// As the server is set; by default every commit is on disk when it is acknowledged.
-    #[default]
-    Full,
-    /// Commits survive a crash of the process; the last ones may not survive one of the server.
-    Relaxed,
-}
 
 /// A database on a PostgreSQL server.
 #[derive(Debug)]
@@ -87,6 +78,14 @@ impl PostgresStore {
         })
     }
 
+    /// Where this URL leads, without its password.
+    ///
+    /// # Errors
+    /// The URL says nothing, or has a parameter that means nothing here.
+    pub fn shown(url: &str) -> Result<String, StoreError> {
+        Ok(Address::parse(url, Durability::Full)?.to_string())
+    }
+
     /// Where the database is, without the password.
     #[must_use]
     pub fn place(&self) -> String {
@@ -101,10 +100,11 @@ impl PostgresStore {
         self.committers.close().await?;
         self.upkeep.close().await?;
         self.readers.close().await?;
-        match self.leases.get() {
-            Some(leases) => leases.close().await,
-            None => Ok(()),
+        if let Some(leases) = self.leases.get() {
+            // It may have gone with the heartbeat that it belonged to.
+            let _ = leases.close().await;
         }
+        Ok(())
     }
 
     /// What the server and the schema say of themselves.

@@ -37,6 +37,7 @@ use self::readers::Readers;
 use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
 use self::writer::{Job, Writer};
+pub use super::Durability;
 use super::{
     ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
     StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
@@ -47,16 +48,6 @@ use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements that a connection keeps prepared: more than there are.
 const STATEMENTS_MAX: usize = 128;
-
-/// How hard a commit is pressed to the disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Every commit is synced: it survives power loss.
-    #[default]
-    Full,
-    /// Commits survive a crash of the process; the last ones may not survive power loss.
-    Relaxed,
-}
 
 /// How a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

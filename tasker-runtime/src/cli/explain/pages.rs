@@ -10,16 +10,17 @@ macro_rules! pages {
 
 pages! {
     "D001" "the database did not answer"
-        "Another process holds the file, or the disk failed for a moment. Nothing was changed, and the same command may succeed a moment \
+        "Another process holds the file, the disk failed for a moment, or the server is away. Nothing was changed, and the same command may succeed a moment \
          later. A statement waits 5 seconds for another process's short transaction; if that is not enough, something holds the file \
-         for long: a backup, or a shell with an open transaction."
+         for long: a backup, or a shell with an open transaction. With a server, the message says what it answered, or that it did not: a \
+         worker that runs tries again by itself and loses nothing."
     "D002" "it is not known whether a transaction was committed"
         "The connection was lost while the database committed. Look at the task before you do the same again: it may have happened."
     "D003" "the database is full"
         "There is no space left on the disk. Nothing was changed, and nothing that was acknowledged is lost. Free some space; a running \
          worker goes on by itself."
     "D004" "the database is read-only"
-        "The file, or its folder, cannot be written. SQLite also makes files beside it (`-wal`, `-shm`), and the worker a `.lock`."
+        "A server is a standby, or set to refuse writes. Or the file, or its folder, cannot be written: SQLite also makes files beside it (`-wal`, `-shm`), and the worker a `.lock`."
     "D005" "the database is newer than this program"
         "A newer version of the program has brought the schema forward. Use that version: an older one would not know what the rows mean."
     "D006" "the database is older than this program needs"
@@ -31,7 +32,8 @@ pages! {
         "One process at a time runs the worker of a SQLite file. Stop the other one, or give this one a database of its own with --db. All \
          other commands work beside it. The lock goes with its process, however that ends."
     "D009" "the database cannot be opened"
-        "The path is wrong, is not a SQLite database, or may not be read. The message says which file. --db, DATABASE_URL and \
+        "The path is wrong, is not a SQLite database, or may not be read; or a server refuses user, password or database. The message says \
+         which. --db, DATABASE_URL and \
          `database_url` in tasker.toml name another one, in this order."
     "E101" "an attempt no longer holds its claim"
         "The attempt was taken for lost, or its step is over. Its outcome was dropped, so that each step has one outcome."
@@ -78,14 +80,16 @@ pages! {
          not have. The list is complete: put all of it right, then start again. `check` shows the same at any time."
     "E302" "a setting that cannot be"
         "tasker.toml or the environment sets something that does not exist or is out of range. The keys of tasker.toml are database_url, \
-         templates, slots, drain_seconds, cancel_grace_seconds, retention_days (0 keeps tasks for ever), durability (full or relaxed) and log; \
+         templates, slots, drain_seconds, cancel_grace_seconds, retention_days (0 keeps tasks for ever), durability (full or relaxed), lease_seconds (on a server) and log; \
          each but database_url is also an environment variable, such as TASKER_SLOTS. The environment goes over the file, and the \
          command line over both."
     "E303" "a database URL that cannot be"
         "Write `sqlite://tasker.db`, `sqlite:///var/lib/app/tasker.db`, or a plain path. A relative path in tasker.toml starts at its folder, \
-         any other one at the current folder."
+         any other one at the current folder. For many workers on many machines: `postgres://USER:PASSWORD@HOST:5432/DATABASE`; \
+         `?sslmode=verify-full` and the other parameters of PostgreSQL's own clients are understood, and `?pooler=true` says that a \
+         transaction pooler such as PgBouncer is in between."
     "E304" "this build has no PostgreSQL store"
-        "This version keeps its tasks in an embedded SQLite file."
+        "This program was built without the feature `postgres`: it keeps its tasks in an embedded SQLite file."
     "E305" "an id that several tasks share"
         "The digits that were given are the beginning of several ids. Tasks that are submitted at the same time have ids that begin alike: give \
          more digits, with or without hyphens."

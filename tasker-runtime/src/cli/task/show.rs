@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use tasker_types::Timestamp;
+use tasker_types::{StepState, Timestamp};
 
 use super::super::args::Format;
+use super::super::database::Database;
 use super::super::document::{TaskDocument, error_of, step_name};
 use super::super::exit::Exit;
 use super::super::human;
@@ -16,7 +17,7 @@ use super::super::table::{Cell, Table};
 use super::super::{Context, Outcome, ids};
 use super::moment;
 use crate::engine::{Clock, Error};
-use crate::store::{StepView, Store as _, TaskView};
+use crate::store::{StepView, TaskView};
 
 /// The most letters of a result or an error in a table.
 const CELL_MAX: usize = 60;
@@ -28,11 +29,36 @@ pub(super) async fn show(context: &Context, task: &str) -> Outcome {
     let id = ids::find(&*store, task).await?;
     let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
     match context.screen.format() {
-        Format::Table => context.screen.data(text(&view, Clock::System.now())?)?,
+        Format::Table => {
+            context.screen.data(text(&view, Clock::System.now())?)?;
+            tell_unserved(context, &store, &view).await?;
+        }
         Format::Id => context.screen.data(id)?,
         _ => context.screen.document(&TaskDocument::of(&view))?,
     }
     Ok(Exit::Ok)
+}
+
+/// Says which ready steps wait for a worker that nobody runs.
+async fn tell_unserved(context: &Context, store: &Database, view: &TaskView) -> Result<(), Problem> {
+    let ready: Vec<_> = view.steps.iter().filter(|step| step.state == StepState::Ready).collect();
+    if ready.is_empty() {
+        return Ok(());
+    }
+    let workers = store.live_workers().await?;
+    if workers.is_empty() {
+        let dev = context.program.command("dev");
+        context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
+        return Ok(());
+    }
+    for step in ready {
+        let pinned = view.row.pinned.step(step.number);
+        if !workers.iter().any(|worker| worker.queues.contains(&pinned.queue)) {
+            let (handler, name) = (&pinned.handler, &step.name);
+            context.screen.warn(format!("no live worker has handler `{handler}`, which step `{name}` waits for"));
+        }
+    }
+    Ok(())
 }
 
 fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {

@@ -85,29 +85,38 @@ impl Lanes {
 
     /// Waits until everything is done that was asked for before.
     pub(super) async fn settled(&self) -> Result<(), StoreError> {
-        let barrier = Arc::new(Barrier::new(self.width + 1));
-        for _ in 0..self.width {
-            let barrier = barrier.clone();
-            self.send(Box::new(move |_| Box::pin(async move { _ = barrier.wait().await }))).await?;
-        }
-        barrier.wait().await;
-        Ok(())
+        self.each(|_| Box::pin(async {})).await
     }
 
     /// Closes the connections, after everything that was asked for before.
     pub(super) async fn close(&self) -> Result<(), StoreError> {
-        let barrier = Arc::new(Barrier::new(self.width + 1));
+        self.each(|link| Box::pin(link.close())).await
+    }
+
+    /// Has each of the tasks do this, after everything that was asked for before. One that is gone has nothing left to do.
+    async fn each(
+        &self,
+        work: fn(&mut Link) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>,
+    ) -> Result<(), StoreError> {
+        let barrier = Arc::new(Barrier::new(self.width));
+        let mut done = Vec::with_capacity(self.width);
         for _ in 0..self.width {
+            let (ended, told) = oneshot::channel::<()>();
             let barrier = barrier.clone();
             self.send(Box::new(move |link| {
                 Box::pin(async move {
-                    link.close().await;
+                    work(link).await;
                     barrier.wait().await;
+                    drop(ended);
                 })
             }))
             .await?;
+            done.push(told);
         }
-        barrier.wait().await;
+        for told in done {
+            // It tells by going away.
+            let _ = told.await;
+        }
         Ok(())
     }
 
