@@ -108,6 +108,8 @@ pub(super) struct Arrival(Shipment, Result<Committed, StoreError>);
 #[derive(Default)]
 pub(super) struct Shipping {
     on_their_way: Vec<(Instant, OnItsWay)>,
+    /// When the one was sent that has come back and is not delivered yet.
+    undelivered: Option<Instant>,
     pub(super) reserved: usize,
 }
 
@@ -128,9 +130,9 @@ impl Shipping {
         self.on_their_way.is_empty()
     }
 
-    /// When the oldest of them was sent.
+    /// When the oldest was sent of which it is not known here what it claimed.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.on_their_way.iter().map(|(sent, _)| *sent).min()
+        self.on_their_way.iter().map(|(sent, _)| *sent).chain(self.undelivered).min()
     }
 
     /// Waits for the next batch that arrives; for ever where none is on its way.
@@ -154,7 +156,8 @@ impl Shipping {
             if let Some((_, shipment)) = self.on_their_way.get_mut(at)
                 && let Poll::Ready(arrival) = shipment.as_mut().poll(context)
             {
-                drop(self.on_their_way.remove(at));
+                let (sent, _) = self.on_their_way.remove(at);
+                self.undelivered.get_or_insert(sent);
                 return Poll::Ready(arrival);
             }
         }
@@ -207,6 +210,7 @@ impl Dispatcher {
     /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
     pub(super) fn arrived(&mut self, Arrival(shipment, outcome): Arrival) {
         self.shipping.reserved -= shipment.reserved;
+        self.shipping.undelivered = None;
         match outcome {
             Ok(committed) => {
                 self.held.delay = Duration::ZERO;

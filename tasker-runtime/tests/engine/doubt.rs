@@ -174,6 +174,10 @@ impl RustStepHandler for Quick {
 }
 
 async fn engine(store: &Arc<Lossy>) -> Engine {
+    engine_with(store, Options::default()).await
+}
+
+async fn engine_with(store: &Arc<Lossy>, options: Options) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     registry.register("quick", || Box::new(Quick));
     let engine = Engine::start(Parts {
@@ -184,7 +188,7 @@ async fn engine(store: &Arc<Lossy>) -> Engine {
         clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
         ids: Ids::default(),
         threads: HandlerThreads::shared(),
-        options: Options::default(),
+        options,
     });
     let yaml = "name: t\nsteps: [{ name: a, handler: quick }, { name: b, handler: quick, dependencies: [a] }, { name: c, handler: quick, dependencies: [b] }]";
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
@@ -256,7 +260,8 @@ async fn a_retry_of_which_no_answer_told_comes_all_the_same() {
 
 #[tokio::test(start_paused = true)]
 async fn a_submit_in_doubt_is_answered_under_load() {
-    let store = Arc::new(Lossy { lost: Mutex::new(Some((0, true))), slow: Duration::from_millis(5), ..Lossy::default() });
+    let store =
+        Arc::new(Lossy { lost: Mutex::new(Some((0, true))), slow: Duration::from_millis(5), ..Lossy::default() });
     let engine = engine(&store).await;
     let load = tokio::spawn({
         let engine = engine.clone();
@@ -282,4 +287,15 @@ async fn an_outcome_that_waits_for_a_slow_store_is_not_a_timeout() {
     // While its handler runs, something else is on its way to the store.
     engine.submit(request()).await.unwrap();
     assert_eq!(engine.wait(task).await.unwrap(), TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_is_slow_is_not_given_back() {
+    let store = Arc::new(Lossy { slow: Duration::from_secs(1), ..Lossy::default() });
+    // Several beats come while one commit is on its way.
+    let engine = engine_with(&store, Options { lease: Some(Duration::from_millis(400)), ..Options::default() }).await;
+    engine.run(request()).await.unwrap();
+    let dump = store.dump(None, 10).await.unwrap();
+    assert_eq!(dump.attempts, [], "no attempt was given back");
+    assert!(dump.results.iter().all(|row| row.attempt == 1));
 }
