@@ -33,6 +33,9 @@ impl Way {
     /// On the way there.
     async fn there(&self, name: &str, writes: bool) -> Result<Fault, StoreError> {
         let fault = self.sim.fault(writes);
+        if fault != Fault::default() {
+            self.sim.say(&self.life, format_args!("{name} .. {fault:?}"));
+        }
         self.pass(fault.before_ms).await;
         match fault.kind {
             Kind::Failed => {
