@@ -1,4 +1,4 @@
-//! What a developer runs: `cargo xtask lint | test | bless | bench`. It needs nothing installed beside Rust itself, and
+//! What a developer runs: `cargo xtask lint | test | sim | bless | bench`. It needs nothing installed beside Rust itself, and
 //! PostgreSQL for the tests of that store.
 
 mod budget;
@@ -14,6 +14,7 @@ use run::{cargo, has_nextest, section};
 const HELP: &str = "\
 cargo xtask lint            fmt, clippy, docs, tidy, budgets
 cargo xtask test            every test, on both databases
+cargo xtask sim [..]        the engine in simulated worlds: [--seeds N] [--from SEED]
 cargo xtask postgres -- ..  a command beside a PostgreSQL server of its own, which TASKER_TEST_POSTGRES names
 cargo xtask bless           write down anew what the compile-fail tests print
 cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
@@ -26,6 +27,7 @@ fn main() -> Result<()> {
     match verb.as_str() {
         "lint" => lint(),
         "test" => test(),
+        "sim" => sim(&rest),
         "postgres" => postgres::with_server(&rest),
         "bless" => bless(),
         "bench" if rest == ["build"] => build_cost::measure(),
@@ -53,7 +55,7 @@ fn test() -> Result<()> {
     let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
     let has_server = server.is_some() || std::env::var_os(postgres::VARIABLE).is_some();
     let skipped = std::env::temp_dir().join(format!("tasker-not-run-{}", std::process::id()));
-    let mut environment = vec![(SKIPPED, skipped.to_string_lossy().into_owned())];
+    let mut environment = vec![(SKIPPED, skipped.to_string_lossy().into_owned()), (SIM_SEEDS, "5000".to_owned())];
     environment.extend(server.as_ref().map(|server| (postgres::VARIABLE, server.url().to_owned())));
     let outcome = run_tests(&environment);
     drop(server);
@@ -84,6 +86,25 @@ fn run_tests(environment: &[(&str, String)]) -> Result<()> {
     cargo(&["test", "--package", "tasker-ui-tests", "--locked", "--test", "ui"], &[])?;
     section("examples in the docs")?;
     cargo(&["test", "--workspace", "--all-features", "--locked", "--doc"], &[])
+}
+
+/// How many worlds the test of the simulation runs, and from which seed on.
+const SIM_SEEDS: &str = "TASKER_SIM_SEEDS";
+const SIM_FROM: &str = "TASKER_SIM_FROM";
+
+fn sim(arguments: &[String]) -> Result<()> {
+    let (mut seeds, mut from) = ("100000", "0");
+    for pair in arguments.chunks(2) {
+        match pair {
+            [name, value] if name == "--seeds" => seeds = value,
+            [name, value] if name == "--from" => from = value,
+            _ => bail!("it is `cargo xtask sim [--seeds N] [--from SEED]`"),
+        }
+    }
+    let test = "test --release --package tasker-runtime --features testing --test sim --locked";
+    let which = "-- seeds_pass --exact --nocapture";
+    let arguments: Vec<&str> = test.split(' ').chain(which.split(' ')).collect();
+    cargo(&arguments, &[(SIM_SEEDS, seeds), (SIM_FROM, from)])
 }
 
 fn bless() -> Result<()> {

@@ -12,8 +12,9 @@ use tasker_types::{StepError, StepExecutionResult, TaskId, TaskSequenceStep};
 use crate::journal::End;
 use crate::life::{Being, Life};
 use crate::rng::Rng;
-use crate::sim::Sim;
-use crate::store::POISON;
+use crate::sim::{Failure, Sim};
+use crate::store::{POISON, short};
+use crate::watch::live_of;
 use crate::world::HANDLER;
 
 pub(crate) fn registry(sim: &Arc<Sim>, life: &Arc<Life>) -> RustStepHandlerRegistry {
@@ -92,7 +93,7 @@ impl RustStepHandler for Work {
                 std::panic::resume_unwind(Box::new("ouch"));
             }
             Course::Kill => {
-                sim.say(life, format_args!("is killed by t{}/{number}#{attempt}", crate::store::short(task)));
+                sim.say(life, format_args!("is killed by t{}/{number}#{attempt}", short(task)));
                 life.become_(Being::Dead);
                 std::future::pending().await
             }
@@ -134,7 +135,16 @@ impl<'s> Begun<'s> {
     fn new(sim: &'s Sim, life: &'s Arc<Life>, at: StepRef, attempt: u32, step: &TaskSequenceStep) -> Self {
         let begun = {
             let state = &mut *sim.state();
-            state.journal.begin(life, at, attempt, step, &state.rows, sim.world.slots)
+            let begun = state.journal.begin(life, at, attempt, step, &state.rows, sim.world.slots);
+            let held = live_of(&state.rows, at).is_some_and(|row| row.attempt == attempt && row.claimed_by.is_some());
+            let worker = state.journal.claimed.get(&(at, attempt));
+            let leased =
+                worker.and_then(|worker| state.leases.get(worker)).is_some_and(|&until| until > sim.clock.now());
+            // A claim ends before its attempt only with the lease.
+            begun.and_then(|()| {
+                let what = || format!("t{}/{}#{attempt}", short(at.task), at.number);
+                if held || !leased { Ok(()) } else { Err(Failure::new("started without a claim", what())) }
+            })
         };
         if let Err(failure) = begun {
             sim.fail(failure);
@@ -149,6 +159,6 @@ impl<'s> Begun<'s> {
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.sim.state().journal.leave(self.life);
+        self.sim.state().journal.leave(self.life, self.at, self.attempt);
     }
 }

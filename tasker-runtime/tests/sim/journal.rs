@@ -1,10 +1,10 @@
 //! What only the outside world knows: which attempts really ran and what came of them, and what was acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Dump, ResultRow, StepRef};
-use tasker_types::{StepNumber, StepState, TaskId, TaskSequenceStep};
+use tasker_types::{StepNumber, StepState, TaskId, TaskSequenceStep, WorkerId};
 
 use crate::life::{Being, Life};
 use crate::sim::Failure;
@@ -13,7 +13,10 @@ use crate::store::short;
 #[derive(Default)]
 pub(crate) struct Journal {
     attempts: BTreeMap<(StepRef, u32), Option<End>>,
-    running: BTreeMap<(usize, u32), usize>,
+    /// What runs in each life of a process.
+    running: BTreeSet<((usize, u32), StepRef, u32)>,
+    /// Who claimed each attempt.
+    pub(crate) claimed: BTreeMap<(StepRef, u32), WorkerId>,
     /// Tasks by what they were submitted as.
     accepted: BTreeMap<u64, TaskId>,
 }
@@ -42,11 +45,15 @@ impl Journal {
         rows: &Dump,
         slots: usize,
     ) -> Result<(), Failure> {
-        let running = self.running.entry(life.id()).or_default();
-        *running += 1;
         let name = format!("t{}/{}#{attempt}", short(at.task), at.number);
-        if *running > slots && life.being() == Being::Up {
-            return Err(Failure::new("slots", format!("{running} attempts run in {slots} slots")));
+        let here: Vec<StepRef> =
+            self.running.iter().filter(|(of, ..)| *of == life.id()).map(|(_, step, _)| *step).collect();
+        self.running.insert((life.id(), at, attempt));
+        if here.len() >= slots && life.being() == Being::Up {
+            return Err(Failure::new("slots", format!("{name} runs beside {} others in {slots} slots", here.len())));
+        }
+        if here.contains(&at) {
+            return Err(Failure::new("runs beside itself", name));
         }
         if self.attempts.insert((at, attempt), None).is_some() {
             return Err(Failure::new("attempt used again", name));
@@ -75,10 +82,8 @@ impl Journal {
         self.attempts.insert((at, attempt), Some(end));
     }
 
-    pub(crate) fn leave(&mut self, life: &Life) {
-        if let Some(running) = self.running.get_mut(&life.id()) {
-            *running -= 1;
-        }
+    pub(crate) fn leave(&mut self, life: &Life, at: StepRef, attempt: u32) {
+        self.running.remove(&(life.id(), at, attempt));
     }
 
     pub(crate) fn accept(&mut self, n: u64, task: TaskId) -> Result<(), Failure> {

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasker_runtime::core::LiveStep;
 use tasker_runtime::store::Store as _;
-use tasker_types::TaskState;
+use tasker_types::{StepState, TaskState, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::client;
@@ -16,6 +17,8 @@ use crate::world::{Task, World};
 
 /// Once faults have ended, every task ends within this time.
 const END_MAX: Duration = Duration::from_secs(1_200);
+/// Once faults have ended, nothing waits longer than this for somebody who could do it at once.
+const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// What came of a run.
 pub(crate) struct Outcome {
@@ -89,8 +92,32 @@ async fn come_to_an_end(sim: &Sim, calm: Duration, clients: &mut JoinSet<()>) {
             let what = format!("open are {}, {} clients wait", open.join(", "), clients.len());
             return sim.fail(Failure::new("liveness", what));
         }
+        if let Some(what) = overdue(sim, calm) {
+            return sim.fail(Failure::new("it waits too long", what));
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// A step that nobody does anything about, though somebody could.
+fn overdue(sim: &Sim, calm: Duration) -> Option<String> {
+    let (state, now) = (sim.state(), sim.clock.now());
+    let quiet = sim.elapsed().saturating_sub(calm);
+    let live: Vec<_> = state.leases.iter().filter(|(_, until)| **until > now).map(|(worker, _)| *worker).collect();
+    let busy = |worker| state.rows.live.iter().filter(|row| row.claimed_by == Some(worker)).count();
+    let idle = live.iter().any(|&worker| busy(worker) < sim.world.slots);
+    let lossy = state.rows.live.iter().any(|row| row.claimed_by.is_some() && row.losses > 0);
+    let late = |row: &&LiveStep| {
+        let long = |since: Timestamp| now.since(since).min(quiet) > WAIT_MAX;
+        match (row.state, row.claimed_at) {
+            (StepState::Ready, _) => idle && !(lossy && row.losses > 0) && long(row.ready_at),
+            (StepState::WaitingForRetry, _) => long(row.ready_at),
+            (StepState::Running, Some(at)) => long(at),
+            _ => false,
+        }
+    };
+    let row = state.rows.live.iter().find(late)?;
+    Some(format!("t{}/{}#{} is {}", short(row.task), row.number, row.attempt, row.state))
 }
 
 fn open_tasks(sim: &Sim) -> Vec<String> {

@@ -162,13 +162,14 @@ impl Change<'_> {
     }
 
     /// A step that runs now and did not before may do so.
-    fn check_start(&self, row: &LiveStep) -> Result<(), Failure> {
+    fn check_start(&mut self, row: &LiveStep) -> Result<(), Failure> {
         let at = StepRef { task: row.task, number: row.number };
         if live_of(self.before, at).is_some_and(|before| (before.state, before.attempt) == (row.state, row.attempt)) {
             return Ok(());
         }
         let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
         expect(row.claimed_by.is_some_and(|worker| self.has_lease(worker)), "started without a lease", name)?;
+        self.journal.claimed.extend(row.claimed_by.map(|worker| ((at, row.attempt), worker)));
         let task = task_of(self.after, row.task);
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         let Some(task) = task else { return Ok(()) };
@@ -208,7 +209,7 @@ fn added<'r, R: PartialEq>(before: &[R], after: &'r [R]) -> Option<Vec<&'r R>> {
     kept.next().is_none().then_some(new)
 }
 
-fn live_of(rows: &Dump, at: StepRef) -> Option<&LiveStep> {
+pub(crate) fn live_of(rows: &Dump, at: StepRef) -> Option<&LiveStep> {
     let found = rows.live.binary_search_by_key(&(at.task, at.number), |row| (row.task, row.number));
     found.ok().map(|at| &rows.live[at])
 }

@@ -111,8 +111,10 @@ impl World {
         let clients = rng.index(2);
         let processes = workers + clients;
         let hurried = rng.chance(100);
-        let tasks: Vec<Task> = (0..rng.between(1, 6)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
-        let acts = (0..rng.below(6)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
+        let most = rng.pick(&[2, 4, 8, 16]);
+        let tasks: Vec<Task> =
+            (0..rng.between(1, most)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
+        let acts = (0..rng.below(8)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
         let mut blows: Vec<Blow> = (0..rng.pick(&[0, 0, 1, 3, 6])).map(|_| blow(rng, processes, calm_ms)).collect();
         blows.sort_by_key(|blow| blow.at_ms);
         Self {
