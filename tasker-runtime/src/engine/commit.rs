@@ -190,7 +190,9 @@ impl Dispatcher {
         }
         let (commands, sources): (Vec<Command>, Vec<Source>) =
             entries.into_iter().map(|entry| (entry.command, entry.source)).unzip();
-        let ends = commands.iter().filter(|command| matches!(command, Command::Finish(_))).count();
+        // The step of an outcome that is offered again may run here once more by now: its slot is not free.
+        let frees = |command: &&Command| matches!(command, Command::Finish(of) if self.runs(of.step, of.attempt));
+        let ends = commands.iter().filter(frees).count();
         // While others wait to be claimed, free slots are left to them.
         let reserved = if self.want_claim { 0 } else { self.free() };
         let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {

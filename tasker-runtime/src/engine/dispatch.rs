@@ -425,9 +425,10 @@ impl Dispatcher {
                 abort: None,
                 gives_up_at: None,
             };
-            self.running.insert(at, running);
             let missing = self.active.missing(&step);
-            self.active.enter(step.task);
+            if self.running.insert(at, running).is_none() {
+                self.active.enter(step.task);
+            }
             match missing {
                 None => self.spawn(&step),
                 Some(request) => {
