@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent};
 use super::commit::{Doubt, Held, Shipping};
+use super::hints::Heard;
 use super::lease::Lease;
 use super::stats::Counters;
 use super::wait::Waiting;
-use super::{Error, Parts, Recovered};
+use super::{Error, Parts, Recovered, WakeUp};
 use crate::core::{Claimed, Command, Finish, NewTask, Outcome, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
 use crate::store::{ClaimRequest, Leased, StepInput, StoreError};
@@ -29,6 +30,8 @@ const GATHER_TURNS: usize = 16;
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long an attempt may overrun its time limit before it is taken for stuck.
 const OVERRUN: Duration = Duration::from_secs(1);
+/// How often a worker looks that goes by what the others say.
+const SAFETY_LOOK: Duration = Duration::from_secs(30);
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -114,6 +117,7 @@ pub(super) struct Dispatcher {
     handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
     pub(super) stopping: Option<Instant>,
     seen_version: Option<i64>,
+    hints: Heard,
     pub(super) pruned_at: Instant,
 }
 
@@ -144,6 +148,7 @@ impl Dispatcher {
             handlers: HashMap::new(),
             stopping: None,
             seen_version: None,
+            hints: Heard::default(),
             pruned_at: Instant::now(),
         }
     }
@@ -153,7 +158,8 @@ impl Dispatcher {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut poll = tokio::time::interval(self.parts.options.poll);
+        let by_hints = self.parts.options.wake_up == WakeUp::EventDrivenOnly;
+        let mut poll = tokio::time::interval(if by_hints { SAFETY_LOOK } else { self.parts.options.poll });
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let retry = self.next_retry;
@@ -183,6 +189,7 @@ impl Dispatcher {
                 }
                 () = self.held.wait() => self.commit(Vec::new()),
                 () = wait_for(retry), if retry.is_some() && self.claims() => self.due().await,
+                () = self.hints.changed() => self.hinted().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
             }
@@ -278,6 +285,7 @@ impl Dispatcher {
     }
 
     async fn start_worker(&mut self) -> Result<Recovered, Error> {
+        self.hints = Heard::on(&self.parts)?;
         let worker = self.enroll().await?;
         let id = worker.id;
         let recovered = self.sweep().await?;
@@ -295,15 +303,27 @@ impl Dispatcher {
             Ok(version) if self.seen_version != Some(version) => {
                 let first = self.seen_version.replace(version).is_none();
                 if !first {
-                    self.refresh_queues().await;
-                    self.due().await;
-                    self.check_cancelled().await;
+                    self.look_at_all().await;
                 }
                 self.want_claim = true;
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the database cannot be read"),
         }
+    }
+
+    async fn look_at_all(&mut self) {
+        self.refresh_queues().await;
+        self.due().await;
+        self.check_cancelled().await;
+    }
+
+    /// Other processes say that there is something to look at.
+    async fn hinted(&mut self) {
+        if self.hints.say_more_than_ready() {
+            self.look_at_all().await;
+        }
+        self.want_claim = true;
     }
 
     /// Another process may have cancelled tasks that run here.
