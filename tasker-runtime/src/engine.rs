@@ -5,15 +5,18 @@
 
 mod active;
 mod attempt;
+mod claim;
 mod clock;
 mod commit;
 mod dispatch;
 mod error;
 mod heartbeat;
+mod hints;
 mod house;
 mod ids;
 mod lease;
 mod limits;
+mod look;
 mod resolve;
 mod runtime;
 mod stats;
@@ -76,6 +79,8 @@ pub struct Options {
     pub drain: Duration,
     /// The longest time between two looks for what other processes wrote.
     pub poll: Duration,
+    /// How it finds out what other processes wrote.
+    pub wake_up: WakeUp,
     /// How long finished tasks are kept; for ever where this is `None`.
     pub retention: Option<Duration>,
     /// How long a worker's lease lasts when it is not renewed. `None` where no other process can run a worker on the
@@ -85,6 +90,18 @@ pub struct Options {
     pub label: String,
 }
 
+/// How a worker finds out what other processes wrote. What its own process does, it is told at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WakeUp {
+    /// By what the others say, and by looking now and then: nothing is late, whatever is lost.
+    #[default]
+    Hybrid,
+    /// By what the others say; a look every half a minute finds what was lost. The least load on an idle database.
+    EventDrivenOnly,
+    /// By looking alone.
+    PollingOnly,
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -92,6 +109,7 @@ impl Default for Options {
             cancel_grace: Duration::from_secs(5),
             drain: Duration::from_secs(25),
             poll: Duration::from_millis(100),
+            wake_up: WakeUp::default(),
             retention: Some(Duration::from_secs(30 * 24 * 3600)),
             lease: None,
             label: String::new(),

@@ -17,8 +17,8 @@ mod read;
 pub mod sqlite;
 
 pub use contract::{
-    ClaimRequest, Claims, Committed, DUE_MAX, Due, Durability, InputRequest, LeaseAct, LeaseRequest, Leased, Queue,
-    StepInput, Store, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, DUE_MAX, Due, Durability, Hints, InputRequest, LeaseAct, LeaseRequest, Leased,
+    Queue, StepInput, Store, Whose, WorkerView,
 };
 pub use error::StoreError;
 pub use memory::MemoryStore;

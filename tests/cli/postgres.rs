@@ -133,3 +133,30 @@ fn a_server_that_takes_no_writes_is_told() {
     world.run(&["task", "list"]).ended(0);
     world.run(&["run", "order_fulfillment", "-i", ORDER]).refused(6, "D004", "read-only");
 }
+
+#[test]
+fn whatever_wakes_a_worker_the_task_is_run() {
+    let Some(world) = World::on_server() else { return };
+    for mode in ["hybrid", "event_driven_only", "polling_only"] {
+        world.write("tasker.toml", format!("wake_up = '{mode}'"));
+        let worker = world.dev();
+        let task = world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0).out.trim().to_owned();
+        world.wait_for_task(&task, "completed");
+        worker.signal(Signal::TERM);
+        assert_eq!(worker.wait(), 0);
+    }
+}
+
+#[test]
+fn a_worker_that_could_hear_nobody_is_refused_to_go_by_hearing_alone() {
+    let world = World::new();
+    world.write("tasker.toml", "wake_up = 'event_driven_only'");
+    world.run(&["dev"]).refused(5, "D009", "other processes must be heard");
+    let Some(world) = World::on_server() else { return };
+    world.write("tasker.toml", "wake_up = 'event_driven_only'");
+    with_url(&world, &format!("{}?pooler=true", world.server().url()), &["dev"]).refused(
+        5,
+        "D009",
+        "other processes must be heard",
+    );
+}

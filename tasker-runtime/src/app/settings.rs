@@ -9,7 +9,7 @@ use tasker_types::suggest::nearest;
 
 pub(crate) use self::database::{Place, database_place};
 use super::project::Project;
-use crate::engine::Options;
+use crate::engine::{Options, WakeUp};
 use crate::store::Durability;
 
 /// The keys of `tasker.toml`. Each but `database_url` is also an environment variable: `TASKER_SLOTS`.
@@ -22,6 +22,7 @@ pub(crate) const KEYS: &[&str] = &[
     "retention_days",
     "durability",
     "lease_seconds",
+    "wake_up",
     "log",
 ];
 /// The environment variable of `database_url`.
@@ -191,6 +192,17 @@ impl Settings {
             "lease_seconds" => {
                 let seconds: u64 = number(text, LEASE_SECONDS_MIN, LEASE_SECONDS_MAX, place)?;
                 self.lease = Duration::from_secs(seconds);
+            }
+            "wake_up" => {
+                self.options.wake_up = match text {
+                    "hybrid" => WakeUp::Hybrid,
+                    "event_driven_only" => WakeUp::EventDrivenOnly,
+                    "polling_only" => WakeUp::PollingOnly,
+                    other => {
+                        return Err(BadSetting::new(format!("{place} is `{other}`"))
+                            .with_help("`wake_up` is `hybrid`, `event_driven_only` or `polling_only`"));
+                    }
+                }
             }
             "log" => self.log = Some(text.to_owned()),
             _ => {}

@@ -13,24 +13,26 @@ use tokio_util::sync::CancellationToken;
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent};
 use super::commit::{Doubt, Held, Shipping};
+use super::hints::Heard;
 use super::lease::Lease;
 use super::stats::Counters;
 use super::wait::Waiting;
-use super::{Error, Parts, Recovered};
+use super::{Error, Parts, Recovered, WakeUp};
 use crate::core::{Claimed, Command, Finish, NewTask, Outcome, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
 use crate::mark::{Mark, mark};
-use crate::plant::{Bug, planted};
-use crate::store::{ClaimRequest, Leased, StepInput, StoreError};
+use crate::store::{Leased, StepInput, StoreError};
 
 /// The most commands of one commit.
 pub(super) const BATCH_MAX: usize = 256;
 /// How often the loop looks whether more has arrived before it ships a batch.
 const GATHER_TURNS: usize = 16;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
-const HOUSEKEEPING: Duration = Duration::from_secs(1);
+pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long an attempt may overrun its time limit before it is taken for stuck.
 const OVERRUN: Duration = Duration::from_secs(1);
+/// How often a worker looks that goes by what the others say.
+const SAFETY_LOOK: Duration = Duration::from_secs(30);
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -62,7 +64,7 @@ pub(super) struct Worker {
     pub(super) queues: Arc<[QueueId]>,
     pub(super) continued: u64,
     pub(super) lease: Lease,
-    rotation: usize,
+    pub(super) rotation: usize,
 }
 
 impl Worker {
@@ -78,7 +80,7 @@ pub(super) struct Running {
     pub(super) worker: WorkerId,
     /// Its outcome is known and not yet recorded.
     pub(super) has_ended: bool,
-    lossy: bool,
+    pub(super) lossy: bool,
     token: CancellationToken,
     pub(super) abort: Option<AbortHandle>,
     pub(super) gives_up_at: Option<(Instant, Duration)>,
@@ -115,7 +117,8 @@ pub(super) struct Dispatcher {
     pub(super) myself: mpsc::WeakSender<Message>,
     handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
     pub(super) stopping: Option<Instant>,
-    seen_version: Option<i64>,
+    pub(super) seen_version: Option<i64>,
+    pub(super) hints: Heard,
     pub(super) pruned_at: Instant,
 }
 
@@ -146,6 +149,7 @@ impl Dispatcher {
             handlers: HashMap::new(),
             stopping: None,
             seen_version: None,
+            hints: Heard::default(),
             pruned_at: Instant::now(),
         }
     }
@@ -155,7 +159,8 @@ impl Dispatcher {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut poll = tokio::time::interval(self.parts.options.poll);
+        let by_hints = self.parts.options.wake_up == WakeUp::EventDrivenOnly;
+        let mut poll = tokio::time::interval(if by_hints { SAFETY_LOOK } else { self.parts.options.poll });
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let retry = self.next_retry;
@@ -187,6 +192,7 @@ impl Dispatcher {
                 }
                 () = self.held.wait() => self.commit(Vec::new()),
                 () = wait_for(retry), if retry.is_some() && self.claims() => self.due().await,
+                () = self.hints.changed() => self.hinted().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
             }
@@ -285,6 +291,7 @@ impl Dispatcher {
     }
 
     async fn start_worker(&mut self) -> Result<Recovered, Error> {
+        self.hints = Heard::on(&self.parts)?;
         let worker = self.enroll().await?;
         let id = worker.id;
         let recovered = self.sweep().await?;
@@ -296,112 +303,10 @@ impl Dispatcher {
         Ok(recovered)
     }
 
-    /// Looks for what other processes wrote.
-    async fn look(&mut self) {
-        if planted(Bug::PollSkipped) {
-            return;
-        }
-        match self.parts.store.version().await {
-            Ok(version) if self.seen_version != Some(version) => {
-                // Whatever of this fails forgets it again, and is done anew at the next look.
-                self.seen_version = Some(version);
-                self.refresh_queues().await;
-                self.due().await;
-                self.check_cancelled().await;
-                self.want_claim = true;
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the database cannot be read"),
-        }
-    }
-
-    /// Another process may have cancelled tasks that run here.
-    async fn check_cancelled(&mut self) {
-        let mut tasks: Vec<TaskId> = self.running.keys().map(|step| step.task).collect();
-        tasks.sort_unstable();
-        tasks.dedup();
-        if tasks.is_empty() {
-            return;
-        }
-        match self.parts.store.cancelling(tasks).await {
-            Ok(cancelling) => cancelling.into_iter().for_each(|task| {
-                mark(Mark::CancelFoundByLooking);
-                self.cancel_running(task);
-            }),
-            Err(error) => {
-                tracing::warn!(%error, "the database cannot be read");
-                self.seen_version = None;
-            }
-        }
-    }
-
     /// Tells the handlers of a task to stop; after the grace period they are dropped.
     pub(super) fn cancel_running(&self, task: TaskId) {
         for (_, running) in self.running.iter().filter(|(step, _)| step.task == task) {
             running.token.cancel();
-        }
-    }
-
-    pub(super) async fn due(&mut self) {
-        match self.parts.store.due(self.parts.clock.told()).await {
-            Ok(due) => {
-                self.next_retry = due.next.map(|left| Instant::now() + left);
-                self.want_claim |= due.ready > 0;
-            }
-            Err(error) => {
-                tracing::warn!(%error, "due retries cannot be made ready; tried again soon");
-                self.next_retry = Some(Instant::now() + HOUSEKEEPING);
-            }
-        }
-    }
-
-    /// One of the free slots is kept for a step with losses, so that it cannot be crowded out for ever. Where only one is
-    /// free, such a step has its turn at every other claim.
-    async fn claim(&mut self) {
-        let free = self.free().min(BATCH_MAX);
-        let lossy = planted(Bug::LossyTogether) || !self.running.values().any(|running| running.lossy);
-        let Some(worker) = &mut self.worker else { return };
-        worker.rotation = worker.rotation.wrapping_add(1);
-        if free > 1 {
-            self.claim_some(free - usize::from(lossy), lossy).await;
-        } else {
-            let turn = lossy && worker.rotation.is_multiple_of(2);
-            let came = turn && self.claim_some(0, true).await;
-            if !came {
-                self.claim_some(free, false).await;
-            }
-        }
-    }
-
-    /// Claims so many steps that were never lost, and perhaps one that was. Tells whether there is nothing more to do.
-    async fn claim_some(&mut self, asked: usize, lossy: bool) -> bool {
-        let Some(worker) = &self.worker else { return true };
-        let request = ClaimRequest {
-            worker: worker.id,
-            queues: worker.queues.clone(),
-            limit: u32::try_from(asked).unwrap_or(u32::MAX),
-            lossy,
-            now: self.parts.clock.told(),
-            rotation: worker.rotation,
-        };
-        match self.parts.store.claim(request).await {
-            Ok(claims) => {
-                let came = !claims.claimed.is_empty();
-                self.counters.claim(claims.claimed.len());
-                let fresh = claims.claimed.iter().filter(|claimed| claimed.live.losses == 0).count();
-                // A full hand: more may be waiting.
-                self.want_claim = fresh >= asked;
-                self.begin(claims.claimed);
-                came
-            }
-            Err(error) => {
-                mark(Mark::ClaimFailed);
-                self.want_claim = false;
-                self.doubt.raised |= matches!(error, StoreError::Unknown(_));
-                tracing::warn!(%error, "steps cannot be claimed; tried again at the next look");
-                self.seen_version = None;
-                true
-            }
         }
     }
 

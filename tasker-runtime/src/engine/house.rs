@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::WakeUp;
 use super::attempt::timed_out;
 use super::dispatch::Dispatcher;
 use crate::core::Command;
@@ -20,7 +21,8 @@ impl Dispatcher {
         self.give_up_stuck();
         self.restore().await;
         // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
-        self.want_claim |= !planted(Bug::PollSkipped);
+        let polls = self.parts.options.wake_up != WakeUp::EventDrivenOnly && !planted(Bug::PollSkipped);
+        self.want_claim |= polls;
         let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
         if self.pruned_at.elapsed() < PRUNE_EVERY {
             return;

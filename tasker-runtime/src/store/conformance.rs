@@ -146,7 +146,8 @@ macro_rules! store_conformance {
     };
     ($open:ident if $ready:expr; $($module:ident { $($name:ident,)+ })+) => {
         $(mod $module {
-            $(#[tokio::test]
+            // A connection that is being made when a test ends is made by another thread.
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
             async fn $name() {
                 if !$ready {
                     return;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
+use tokio::sync::watch;
 
 use super::{Counts, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
 use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
@@ -91,6 +92,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// A number that changes whenever another process has written.
     async fn version(&self) -> Result<i64, StoreError>;
+
+    /// Grows whenever another process says that there is something to look at; `None` where none can say so. Hints may be lost, and
+    /// may be wrong: who polls misses nothing.
+    fn hints(&self) -> Option<watch::Receiver<Hints>> {
+        None
+    }
 
     /// Deletes tasks that ended before this moment: at most `limit`. Tells how many.
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError>;
@@ -244,6 +251,15 @@ pub(super) const WORKERS_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The caller's time, for a store without a clock of its own.
 pub(super) fn told(now: Option<Timestamp>) -> Result<Timestamp, StoreError> {
     now.ok_or_else(|| StoreError::Corrupt("this store has no clock of its own: a call carries its time".into()))
+}
+
+/// What other processes have said so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// How often they said that steps are ready.
+    pub ready: u64,
+    /// How often they said that something else has changed: a task is being cancelled, a template was stored.
+    pub other: u64,
 }
 
 /// Which data a claimed step is run with.

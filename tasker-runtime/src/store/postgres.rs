@@ -7,6 +7,7 @@ mod error;
 mod facts;
 mod lane;
 mod load;
+mod notify;
 mod prune;
 mod read;
 mod rows;
@@ -20,28 +21,31 @@ mod workers;
 mod write;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use self::address::Address;
 pub use self::facts::Facts;
-use self::lane::Lanes;
+use self::lane::{Lanes, jittered};
+use self::notify::{Notifier, OTHER, READY};
 use self::session::Session;
 use self::templates::Templates;
 pub use super::Durability;
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
+    ClaimRequest, Claims, Committed, Counts, Due, Hints, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
     StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
-use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
+use crate::core::{Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef};
 
 /// Connections that batches are written on: two gave 1.4 to 1.6 times as many steps as one.
 const COMMITTERS: usize = 2;
 const READERS: usize = 2;
-/// How often the store has its worker look for what other processes wrote.
+/// How often, at most, the store has its worker look for what other processes wrote, whatever they say.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A database on a PostgreSQL server.
@@ -55,7 +59,16 @@ pub struct PostgresStore {
     /// Made by the first call that concerns a lease.
     leases: OnceLock<Lanes>,
     templates: Arc<Templates>,
-    opened: Instant,
+    notifier: Notifier,
+    hearing: OnceLock<Option<(watch::Receiver<Hints>, AbortHandle)>>,
+    looks: Mutex<Looks>,
+}
+
+/// When the worker looks again for what other processes wrote.
+#[derive(Debug)]
+struct Looks {
+    so_far: i64,
+    next_at: Instant,
 }
 
 impl PostgresStore {
@@ -73,8 +86,10 @@ impl PostgresStore {
             readers: Lanes::start(&address, READERS),
             leases: OnceLock::new(),
             templates: Arc::new(Templates::default()),
+            notifier: Notifier::new(&address),
             address,
-            opened: Instant::now(),
+            hearing: OnceLock::new(),
+            looks: Mutex::new(Looks { so_far: 0, next_at: Instant::now() + jittered(LOOK_EVERY) }),
         })
     }
 
@@ -97,6 +112,7 @@ impl PostgresStore {
     /// # Errors
     /// It was closed before. Nothing that was acknowledged is lost.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.notifier.close().await;
         self.committers.close().await?;
         self.upkeep.close().await?;
         self.readers.close().await?;
@@ -113,6 +129,14 @@ impl PostgresStore {
     /// The server is away.
     pub async fn facts(&self) -> Result<Facts, StoreError> {
         self.readers.run(|session| Box::pin(facts::read(session))).await
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        if let Some(Some((_, listening))) = self.hearing.get() {
+            listening.abort();
+        }
     }
 }
 
@@ -139,12 +163,17 @@ fn named(address: &Address, error: StoreError) -> StoreError {
 impl Store for PostgresStore {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let templates = self.templates.clone();
-        self.committers
+        let cancels = batch.commands.iter().any(|command| matches!(command, Command::Cancel { .. }));
+        let committed = self
+            .committers
             .run(move |session| {
                 let (templates, batch) = (templates.clone(), batch.clone());
                 Box::pin(async move { transact::transact(session, &templates, &batch).await })
             })
-            .await
+            .await?;
+        let ready = if committed.ready > 0 { READY } else { 0 };
+        self.notifier.hint(ready | if cancels { OTHER } else { 0 });
+        Ok(committed)
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
@@ -158,7 +187,9 @@ impl Store for PostgresStore {
     }
 
     async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
-        self.upkeep.run(move |session| Box::pin(claim::due(session, now))).await
+        let due = self.upkeep.run(move |session| Box::pin(claim::due(session, now))).await?;
+        self.notifier.hint(if due.ready > 0 { READY } else { 0 });
+        Ok(due)
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
@@ -207,12 +238,15 @@ impl Store for PostgresStore {
 
     async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
         let (templates, template) = (self.templates.clone(), Arc::new(template));
-        self.upkeep
+        let pinned = self
+            .upkeep
             .run(move |session| {
                 let (templates, template) = (templates.clone(), template.clone());
                 Box::pin(async move { templates.pin(session, &template, now).await })
             })
-            .await
+            .await?;
+        self.notifier.hint(OTHER);
+        Ok(pinned)
     }
 
     async fn find_template(
@@ -282,7 +316,16 @@ impl Store for PostgresStore {
     }
 
     async fn version(&self) -> Result<i64, StoreError> {
-        Ok(i64::try_from(self.opened.elapsed().as_micros() / LOOK_EVERY.as_micros()).unwrap_or(i64::MAX))
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        if Instant::now() >= looks.next_at {
+            looks.so_far += 1;
+            looks.next_at = Instant::now() + jittered(LOOK_EVERY);
+        }
+        Ok(looks.so_far)
+    }
+
+    fn hints(&self) -> Option<watch::Receiver<Hints>> {
+        self.hearing.get_or_init(|| self.notifier.listen()).as_ref().map(|(hints, _)| hints.clone())
     }
 
     async fn settled(&self) -> Result<(), StoreError> {

@@ -110,6 +110,7 @@ impl Process {
                 cancel_grace: Duration::from_millis(world.grace_ms),
                 drain: Duration::from_millis(world.drain_ms),
                 poll: Duration::from_millis(world.poll_ms),
+                wake_up: world.wake_up,
                 retention: None,
                 lease: world.lease_ms.map(Duration::from_millis),
                 label: format!("p{}", self.number),

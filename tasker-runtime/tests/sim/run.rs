@@ -18,7 +18,7 @@ use crate::world::{Task, World};
 /// Once faults have ended, every task ends within this time.
 const END_MAX: Duration = Duration::from_secs(1_200);
 /// Once faults have ended, nothing waits longer than this for somebody who could do it at once.
-const WAIT_MAX: Duration = Duration::from_secs(20);
+const WAIT_MAX: Duration = Duration::from_secs(45);
 
 /// What came of a run.
 pub(crate) struct Outcome {

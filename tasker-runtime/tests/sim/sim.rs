@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tasker_runtime::core::{Command, Dump, Refusal, Reply};
 use tasker_runtime::engine::{Clock, Ids};
-use tasker_runtime::store::{MemoryStore, Store as _};
-use tasker_types::{Timestamp, WorkerId};
-use tokio::sync::Notify;
+use tasker_runtime::store::{Hints, MemoryStore, Store as _};
+use tasker_types::{StepState, Timestamp, WorkerId};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::journal::Journal;
@@ -28,6 +28,7 @@ pub(crate) struct Sim {
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
     began: Instant,
+    hints: Vec<watch::Sender<Hints>>,
     state: Mutex<State>,
     failed: Notify,
 }
@@ -99,6 +100,7 @@ impl Sim {
             clock: Clock::starting_at(BEGINNING),
             ids: Ids::counted(),
             began: Instant::now(),
+            hints: (0..processes).map(|_| watch::Sender::new(Hints::default())).collect(),
             state: Mutex::new(State {
                 trace: Trace::new(readable),
                 journal: Journal::default(),
@@ -190,6 +192,25 @@ impl Sim {
         state.writes.iter().enumerate().filter(|(of, _)| *of != process).map(|(_, writes)| writes).sum()
     }
 
+    pub(crate) fn hints(&self, process: usize) -> watch::Receiver<Hints> {
+        self.hints[process].subscribe()
+    }
+
+    /// Tells the other processes that there is something to look at: by far not always, and also where there is nothing.
+    fn hint(&self, process: usize, ready: bool, other: bool) {
+        let state = self.state();
+        let rng = &mut Rng::at(self.world.seed, &[4, state.calls]);
+        for (_, heard) in self.hints.iter().enumerate().filter(|(of, _)| *of != process) {
+            let (lost, wrong) = (rng.chance(self.world.weather.stale), rng.chance(self.world.weather.stale / 3));
+            if (ready || other) && !lost || wrong {
+                heard.send_modify(|hints| {
+                    hints.ready += u64::from(ready || wrong);
+                    hints.other += u64::from(other || wrong);
+                });
+            }
+        }
+    }
+
     /// A worker's lease begins, goes on or ends.
     pub(crate) fn leased(&self, life: &Life, worker: WorkerId, lease: Duration) {
         let now = self.clock.now();
@@ -201,6 +222,9 @@ impl Sim {
     /// A call was carried out: what must be true of the rows is checked, and of what became of them.
     pub(crate) async fn applied(&self, life: &Arc<Life>, commands: &[Command], replies: &[Result<Reply, Refusal>]) {
         let dump = self.store.dump(None, u32::MAX).await.unwrap();
+        let ready = dump.live.iter().any(|row| row.state == StepState::Ready);
+        let acted = commands.iter().any(|command| command.action().is_some());
+        self.hint(life.process, ready, acted);
         let state = &mut *self.state();
         state.writes[life.process] += 1;
         let accepted = commands.iter().zip(replies).filter(|(_, reply)| reply.is_ok()).map(|(command, _)| command);

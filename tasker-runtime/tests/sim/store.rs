@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tasker_runtime::core::{Batch, Claimed, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseAct, LeaseRequest, Leased, ListedTask, Page,
-    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Due, Hints, InputRequest, LeaseAct, LeaseRequest, Leased, ListedTask,
+    Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
+use tokio::sync::watch;
 
 use crate::life::Life;
 use crate::sim::{Fault, Kind, Sim};
@@ -216,6 +217,10 @@ impl Store for Way {
         self.seen.store(version, Ordering::Relaxed);
         self.pass(fault.after_ms).await;
         Ok(version)
+    }
+
+    fn hints(&self) -> Option<watch::Receiver<Hints>> {
+        Some(self.sim.hints(self.life.process))
     }
 
     async fn settled(&self) -> Result<(), StoreError> {

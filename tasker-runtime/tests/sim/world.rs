@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
+use tasker_runtime::engine::WakeUp;
 use tasker_types::{Backoff, HandlerRef, RetryPolicy, RetrySpec, StepNumber, StepTemplate, Template};
 
 use crate::rng::Rng;
@@ -24,6 +25,7 @@ pub(crate) struct World {
     pub(crate) clients: usize,
     pub(crate) slots: usize,
     pub(crate) poll_ms: u64,
+    pub(crate) wake_up: WakeUp,
     /// How long leases last; for ever where there is one worker at a time.
     pub(crate) lease_ms: Option<u64>,
     pub(crate) grace_ms: u64,
@@ -127,6 +129,7 @@ impl World {
             clients,
             slots: rng.pick(&[1, 1, 2, 3, 8, 64]),
             poll_ms: rng.pick(&[100, 300, 1_000]),
+            wake_up: rng.pick(&[WakeUp::Hybrid, WakeUp::EventDrivenOnly, WakeUp::PollingOnly]),
             lease_ms,
             grace_ms: rng.pick(&[0, 50, 1_000]),
             drain_ms: if hurried { 0 } else { rng.pick(&[100, 2_000]) },

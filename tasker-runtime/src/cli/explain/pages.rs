@@ -80,7 +80,7 @@ pages! {
          not have. The list is complete: put all of it right, then start again. `check` shows the same at any time."
     "E302" "a setting that cannot be"
         "tasker.toml or the environment sets something that does not exist or is out of range. The keys of tasker.toml are database_url, \
-         templates, slots, drain_seconds, cancel_grace_seconds, retention_days (0 keeps tasks for ever), durability (full or relaxed), lease_seconds (on a server) and log; \
+         templates, slots, drain_seconds, cancel_grace_seconds, retention_days (0 keeps tasks for ever), durability (full or relaxed), lease_seconds and wake_up (hybrid, event_driven_only or polling_only) on a server, and log; \
          each but database_url is also an environment variable, such as TASKER_SLOTS. The environment goes over the file, and the \
          command line over both."
     "E303" "a database URL that cannot be"

@@ -20,8 +20,8 @@ const QUEUE_LENGTH: usize = 64;
 /// How often a call is tried that met another transaction, or a connection that had died meanwhile.
 const TRIES: u32 = 4;
 /// The first and the longest pause before a server is tried again that could not be reached.
-const AGAIN_FIRST: Duration = Duration::from_millis(50);
-const AGAIN_MAX: Duration = Duration::from_secs(2);
+pub(super) const AGAIN_FIRST: Duration = Duration::from_millis(50);
+pub(super) const AGAIN_MAX: Duration = Duration::from_secs(2);
 
 /// What is done on a session; it may be done again where nothing had come of it.
 pub(super) type Work<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
@@ -203,7 +203,7 @@ impl Link {
 }
 
 /// From half to the whole of it: those who failed together do not come back together.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let random = u32::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or(0);
     pause / 2 + pause * random / 0x2_0000
 }

@@ -1,6 +1,8 @@
 //! What only a server can show, and the suite that every store passes.
 
+mod clock;
 mod conformance;
 mod differential;
+mod notify;
 mod plan;
 mod server;

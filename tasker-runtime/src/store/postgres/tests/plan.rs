@@ -20,7 +20,7 @@ async fn plan(connection: &mut PgConnection, statement: &str, types: &str, value
     rows.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>().join("\n")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn claims_and_due_retries_use_their_indexes() {
     if !is_there() {
         return;
