@@ -16,7 +16,7 @@ use crate::journal::Journal;
 use crate::life::Life;
 use crate::rng::Rng;
 use crate::trace::Trace;
-use crate::watch;
+use crate::watch::Change;
 use crate::world::World;
 
 /// The virtual clock of every run begins here: 2030-01-01T00:00:00Z.
@@ -228,7 +228,7 @@ impl Sim {
         let state = &mut *self.state();
         state.writes[life.process] += 1;
         let accepted = commands.iter().zip(replies).filter(|(_, reply)| reply.is_ok()).map(|(command, _)| command);
-        let change = watch::Change {
+        let change = Change {
             before: &state.rows,
             after: &dump,
             now: self.clock.now(),
