@@ -7,7 +7,7 @@ use crate::store::{ClaimRequest, StoreError};
 
 impl Dispatcher {
     /// One of the free slots is kept for a step with losses, so that it cannot be crowded out for ever. Where only one is
-    /// free, such a step has its turn at every other claim.
+    /// free, such a step comes first at every other claim.
     pub(super) async fn claim(&mut self) {
         let free = self.free().min(BATCH_MAX);
         let lossy = planted(Bug::LossyTogether) || !self.running.values().any(|running| running.lossy);
@@ -15,11 +15,12 @@ impl Dispatcher {
         worker.rotation = worker.rotation.wrapping_add(1);
         if free > 1 {
             self.claim_some(free - usize::from(lossy), lossy).await;
-        } else {
-            let turn = lossy && worker.rotation.is_multiple_of(2);
-            let came = turn && self.claim_some(0, true).await;
-            if !came {
-                self.claim_some(free, false).await;
+            return;
+        }
+        let first = lossy && worker.rotation.is_multiple_of(2);
+        for lost in [first, !first] {
+            if (lossy || !lost) && self.claim_some(usize::from(!lost), lost).await {
+                return;
             }
         }
     }
@@ -41,7 +42,7 @@ impl Dispatcher {
                 self.counters.claim(claims.claimed.len());
                 let fresh = claims.claimed.iter().filter(|claimed| claimed.live.losses == 0).count();
                 // A full hand: more may be waiting.
-                self.want_claim = fresh >= asked;
+                self.want_claim = came && fresh >= asked;
                 self.begin(claims.claimed);
                 came
             }

@@ -3,6 +3,7 @@
 use tasker_types::TaskId;
 use tokio::time::Instant;
 
+use super::WakeUp;
 use super::dispatch::{Dispatcher, HOUSEKEEPING};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
@@ -20,7 +21,8 @@ impl Dispatcher {
                 self.look_at_all().await;
                 self.want_claim = true;
             }
-            Ok(_) => {}
+            // Who goes by hints may have missed one of its own.
+            Ok(_) => self.want_claim |= self.parts.options.wake_up == WakeUp::EventDrivenOnly,
             Err(error) => tracing::warn!(%error, "the database cannot be read"),
         }
     }
