@@ -34,10 +34,11 @@ CREATE TABLE tasks (
     created_at  INTEGER NOT NULL,
     started_at  INTEGER,
     finished_at INTEGER,
-    CHECK (state NOT IN (3, 6) OR runnable = 0),
-    CHECK ((state IN (3, 4, 6, 7)) = (finished_at IS NOT NULL))
+    -- Without lists: SQLite makes a table of each list for each row that is checked, which took a fifth of the time of a step.
+    CHECK ((state <> 3 AND state <> 6) OR runnable = 0),
+    CHECK ((state = 3 OR state = 4 OR state = 6 OR state = 7) = (finished_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX tasks_open ON tasks (id) WHERE state IN (0, 1, 2, 5);
+CREATE INDEX tasks_open ON tasks (id) WHERE state < 3 OR state = 5;
 CREATE INDEX tasks_failed ON tasks (id) WHERE state = 4;
 
 -- What a task was submitted with, apart from the row whose counters change.

@@ -101,7 +101,9 @@ pub(super) fn list_tasks(
 fn index_of(states: &[TaskState]) -> (&'static str, &'static str) {
     match states {
         [TaskState::Failed] => (" INDEXED BY tasks_failed", "t.state = 4"),
-        [_, ..] if states.iter().all(|state| !state.is_over()) => (" INDEXED BY tasks_open", "t.state IN (0, 1, 2, 5)"),
+        [_, ..] if states.iter().all(|state| !state.is_over()) => {
+            (" INDEXED BY tasks_open", "(t.state < 3 OR t.state = 5)")
+        }
         _ => ("", "1"),
     }
 }
@@ -161,7 +163,7 @@ pub(super) fn cancelling(connection: &Connection, tasks: &[TaskId]) -> Result<Ve
 
 pub(super) fn list_templates(connection: &Connection) -> Result<Vec<StoredTemplate>, StoreError> {
     let sql = "SELECT namespace, name, version, hash, stored_at, coalesce(open.tasks, 0) FROM templates AS t LEFT JOIN \
-               (SELECT template, count(*) AS tasks FROM tasks WHERE state IN (0, 1, 2, 5) GROUP BY template) AS open \
+               (SELECT template, count(*) AS tasks FROM tasks WHERE (state < 3 OR state = 5) GROUP BY template) AS open \
                ON open.template = t.id ORDER BY t.generation";
     let mut list = select_all(connection, sql, nothing, |columns| {
         Ok(StoredTemplate {
@@ -200,7 +202,7 @@ pub(super) fn template_named(
 }
 
 pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
-    let sql = "SELECT (SELECT count(*) FROM tasks WHERE state IN (0, 1, 2, 5)), (SELECT count(*) FROM tasks WHERE state = 4), \
+    let sql = "SELECT (SELECT count(*) FROM tasks WHERE (state < 3 OR state = 5)), (SELECT count(*) FROM tasks WHERE state = 4), \
                count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3) FROM live_steps";
     let counted = first(connection, sql, nothing, |columns| {
         let mut count = || columns.get::<i64>().map(i64::unsigned_abs);
