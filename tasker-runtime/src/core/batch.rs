@@ -222,34 +222,38 @@ pub fn fold(
 }
 
 fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continued: Continued) -> Writes {
+    let ready = snapshot.became_ready().len() + continued.left;
     let mut writes = Writes {
         replies,
         claimed: continued.claimed,
         considered: continued.considered,
-        live_deletes: snapshot.deletes(),
-        ready: snapshot.became_ready.len(),
+        ready,
+        live_deletes: Vec::with_capacity(snapshot.tasks.len()),
+        live_inserts: Vec::with_capacity(snapshot.tasks.len()),
+        tasks: Vec::with_capacity(snapshot.tasks.len()),
         ..Writes::default()
     };
-    writes.finished = std::mem::take(&mut snapshot.finished)
+    let mut finished = std::mem::take(&mut snapshot.finished);
+    finished.sort_unstable();
+    finished.dedup();
+    writes.finished = finished
         .into_iter()
         .filter_map(|task| snapshot.task(task).map(|row| Reply { task, state: row.state }))
         .filter(|reply| reply.state.is_over())
         .collect();
-    for slot in snapshot.tasks.into_values().filter(|slot| slot.dirty) {
+    for slot in snapshot.tasks.into_values() {
+        for live in slot.live {
+            match (live.loaded, live.now) {
+                (None, Some(row)) => writes.live_inserts.push(row),
+                (Some(fence), Some(row)) if live.dirty => writes.live_updates.push((row, fence)),
+                (Some(fence), None) => writes.live_deletes.push(fence),
+                _ => {}
+            }
+        }
         match slot.new {
             Some(new) => writes.new_tasks.push((slot.row, new)),
-            None => writes.tasks.push(slot.row),
-        }
-    }
-    for slot in snapshot.live.into_values() {
-        match (slot.loaded, slot.now) {
-            (None, Some(row)) => writes.live_inserts.push(row),
-            (Some(old), Some(row)) if old != row => {
-                let fence =
-                    Fence { task: old.task, number: old.number, attempt: old.attempt, claimed_by: old.claimed_by };
-                writes.live_updates.push((row, fence));
-            }
-            _ => {}
+            None if slot.dirty => writes.tasks.push(slot.row),
+            None => {}
         }
     }
     writes.reopened = snapshot.reopened;

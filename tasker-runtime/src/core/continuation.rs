@@ -37,6 +37,8 @@ pub struct Backlog {
 pub(super) struct Continued {
     pub(super) claimed: Vec<Claimed>,
     pub(super) considered: u64,
+    /// How many of the steps that became ready were not claimed.
+    pub(super) left: usize,
 }
 
 /// Claims steps that became ready in this batch: never ahead of a higher priority, never more than the free slots.
@@ -46,8 +48,8 @@ pub(super) fn continue_successors(
     backlog: Backlog,
     now: Timestamp,
 ) -> Continued {
-    let mut ready: Vec<(i16, StepRef)> = snapshot
-        .became_ready
+    let became_ready = snapshot.became_ready();
+    let mut ready: Vec<(i16, StepRef)> = became_ready
         .iter()
         .filter_map(|&at| snapshot.live(at.task, at.number).map(|row| (row, at)))
         .filter(|(row, _)| row.losses == 0 && !row.held && row.ready_at <= now)
@@ -71,6 +73,7 @@ pub(super) fn continue_successors(
         }
         continued.claimed.extend(claim(snapshot, at, capacity.worker, now));
     }
+    continued.left = became_ready.len() - continued.claimed.len();
     continued
 }
 

@@ -46,8 +46,8 @@ fn held_claim(
 ///
 /// With nothing left that is ready, running or waiting: `cancelling` ends as `cancelled`, any other as
 /// `completed` where no step is open and as `failed` where one is.
-fn settle(task: &TaskRow, open_steps: i32, runnable: i32, now: Timestamp) -> Vec<Change> {
-    let mut changes = vec![Change::Count { task: task.id, open_steps, runnable }];
+fn settle(changes: &mut Vec<Change>, task: &TaskRow, open_steps: i32, runnable: i32, now: Timestamp) {
+    changes.push(Change::Count { task: task.id, open_steps, runnable });
     if task.runnable.saturating_add_signed(runnable) == 0 {
         let state = match task.state {
             TaskState::Cancelling => TaskState::Cancelled,
@@ -56,5 +56,4 @@ fn settle(task: &TaskRow, open_steps: i32, runnable: i32, now: Timestamp) -> Vec
         };
         changes.push(Change::TaskState { task: task.id, state, at: now });
     }
-    changes
 }

@@ -12,30 +12,38 @@ use super::{ActionRow, AttemptRow, Change, LiveStep, NewTask, ResultRow, StepRef
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub(super) tasks: BTreeMap<TaskId, TaskSlot>,
-    pub(super) live: BTreeMap<StepRef, LiveSlot>,
-    /// Steps that are over, with their outcome.
-    pub(super) over: BTreeMap<StepRef, Over>,
     pub(super) results: Vec<ResultRow>,
     pub(super) reopened: Vec<Reopened>,
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) actions: Vec<ActionRow>,
     /// Actions of the batch that were taken in an earlier one.
     pub(super) taken: BTreeSet<Uuid>,
-    pub(super) became_ready: BTreeSet<StepRef>,
-    pub(super) finished: BTreeSet<TaskId>,
+    /// Steps that were made ready: some of them more than once, and some that are not ready any more.
+    ready: Vec<StepRef>,
+    pub(super) finished: Vec<TaskId>,
 }
 
+/// A task with what is known of its steps. Few of them are: they are kept in the order of their numbers.
 #[derive(Debug)]
 pub(super) struct TaskSlot {
     pub(super) row: TaskRow,
     pub(super) new: Option<Box<NewTask>>,
     pub(super) dirty: bool,
+    pub(super) live: Vec<LiveSlot>,
+    /// Steps that are over, with their outcome.
+    over: Vec<(StepNumber, Over)>,
 }
 
-#[derive(Debug, Default)]
+/// A live row, of which at least one of the two is there.
+#[derive(Debug)]
 pub(super) struct LiveSlot {
-    pub(super) loaded: Option<LiveStep>,
+    number: StepNumber,
+    /// What it was loaded with, where it was loaded.
+    pub(super) loaded: Option<Fence>,
+    /// How it stands now, unless it went.
     pub(super) now: Option<LiveStep>,
+    /// Whether it stands otherwise than it was loaded.
+    pub(super) dirty: bool,
 }
 
 /// What is loaded of a step that is over.
@@ -50,18 +58,25 @@ pub struct Over {
 impl Snapshot {
     /// Adds a task as it stands in the database.
     pub fn load_task(&mut self, row: TaskRow) {
-        self.tasks.insert(row.id, TaskSlot { row, new: None, dirty: false });
+        self.tasks.insert(row.id, TaskSlot::new(row, None));
     }
 
-    /// Adds a live row as it stands in the database.
+    /// Adds a live row of a task that was loaded, as it stands in the database.
     pub fn load_live(&mut self, row: LiveStep) {
-        let at = StepRef { task: row.task, number: row.number };
-        self.live.insert(at, LiveSlot { loaded: Some(row.clone()), now: Some(row) });
+        let Some(task) = self.tasks.get_mut(&row.task) else { return };
+        let fence = Fence { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by };
+        let slot = LiveSlot { number: row.number, loaded: Some(fence), now: Some(row), dirty: false };
+        match task.live_at(slot.number) {
+            Ok(at) => task.live[at] = slot,
+            Err(at) => task.live.insert(at, slot),
+        }
     }
 
-    /// Adds what stands in the database of a step that is over.
+    /// Adds what stands in the database of a step that is over, of a task that was loaded.
     pub fn load_over(&mut self, step: StepRef, outcome: StepState, attempt: u32) {
-        self.over.insert(step, Over { outcome, attempt });
+        if let Some(task) = self.tasks.get_mut(&step.task) {
+            task.put_over(step.number, Over { outcome, attempt });
+        }
     }
 
     /// Tells that this action was taken before.
@@ -84,25 +99,33 @@ impl Snapshot {
     /// The live row of a step, if it has one.
     #[must_use]
     pub fn live(&self, task: TaskId, number: StepNumber) -> Option<&LiveStep> {
-        self.live.get(&StepRef { task, number }).and_then(|slot| slot.now.as_ref())
+        let task = self.tasks.get(&task)?;
+        task.live.get(task.live_at(number).ok()?)?.now.as_ref()
     }
 
     /// The live rows of a task, in the order of their numbers.
     pub fn live_of(&self, task: TaskId) -> impl Iterator<Item = &LiveStep> {
-        let from = StepRef { task, number: StepNumber(0) };
-        self.live.range(from..).take_while(move |(at, _)| at.task == task).filter_map(|(_, slot)| slot.now.as_ref())
+        self.tasks.get(&task).into_iter().flat_map(|task| &task.live).filter_map(|slot| slot.now.as_ref())
     }
 
     /// The steps of a task that are over, in the order of their numbers, as far as they were loaded.
     pub fn over_of(&self, task: TaskId) -> impl Iterator<Item = (StepNumber, Over)> {
-        let from = StepRef { task, number: StepNumber(0) };
-        self.over.range(from..).take_while(move |(at, _)| at.task == task).map(|(at, over)| (at.number, *over))
+        self.tasks.get(&task).into_iter().flat_map(|task| &task.over).copied()
     }
 
     /// Whether the step is over.
     #[must_use]
     pub fn is_over(&self, task: TaskId, number: StepNumber) -> bool {
-        self.over.contains_key(&StepRef { task, number })
+        self.tasks.get(&task).is_some_and(|task| task.over_at(number).is_ok())
+    }
+
+    /// The steps that became ready in this batch and still are, in order and each once.
+    pub(super) fn became_ready(&mut self) -> Vec<StepRef> {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.sort_unstable();
+        ready.dedup();
+        ready.retain(|at| self.live(at.task, at.number).is_some_and(|row| row.state == StepState::Ready));
+        ready
     }
 
     /// Carries a change out.
@@ -120,7 +143,7 @@ impl Snapshot {
                     started_at: None,
                     finished_at: None,
                 };
-                self.tasks.insert(new.id, TaskSlot { row, new: Some(new), dirty: true });
+                self.tasks.insert(new.id, TaskSlot::new(row, Some(new)));
             }
             Change::Count { task, open_steps, runnable } => {
                 if let Some(slot) = self.tasks.get_mut(&task) {
@@ -137,7 +160,7 @@ impl Snapshot {
                         slot.row.started_at = Some(at);
                     }
                     if state.is_over() {
-                        self.finished.insert(task);
+                        self.finished.push(task);
                     }
                     slot.dirty = true;
                 }
@@ -145,27 +168,35 @@ impl Snapshot {
             Change::Live(row) => {
                 let at = StepRef { task: row.task, number: row.number };
                 if row.state == StepState::Ready {
-                    self.became_ready.insert(at);
-                } else {
-                    self.became_ready.remove(&at);
+                    self.ready.push(at);
                 }
-                self.live.entry(at).or_default().now = Some(row);
+                let Some(task) = self.tasks.get_mut(&at.task) else { return };
+                match task.live_at(at.number) {
+                    Ok(found) => (task.live[found].now, task.live[found].dirty) = (Some(row), true),
+                    Err(place) => {
+                        let slot = LiveSlot { number: at.number, loaded: None, now: Some(row), dirty: true };
+                        task.live.insert(place, slot);
+                    }
+                }
             }
             Change::Gone { task, number } => {
-                let at = StepRef { task, number };
-                self.became_ready.remove(&at);
-                if let Some(slot) = self.live.get_mut(&at) {
-                    slot.now = None;
+                let Some(task) = self.tasks.get_mut(&task) else { return };
+                if let Ok(at) = task.live_at(number) {
+                    task.live[at].now = None;
                 }
             }
             Change::Result(row) => {
-                let at = StepRef { task: row.task, number: row.number };
-                self.over.insert(at, Over { outcome: row.outcome, attempt: row.attempt });
+                if let Some(task) = self.tasks.get_mut(&row.task) {
+                    task.put_over(row.number, Over { outcome: row.outcome, attempt: row.attempt });
+                }
                 self.results.push(row);
             }
             Change::Reopen { task, number } => {
-                let at = StepRef { task, number };
-                self.over.remove(&at);
+                if let Some(task) = self.tasks.get_mut(&task)
+                    && let Ok(at) = task.over_at(number)
+                {
+                    task.over.remove(at);
+                }
                 // A result of this very batch never reached the database: it moves in memory.
                 match self.results.iter().position(|row| row.task == task && row.number == number) {
                     Some(found) => {
@@ -179,16 +210,25 @@ impl Snapshot {
             Change::Action(row) => self.actions.push(row),
         }
     }
+}
 
-    pub(super) fn deletes(&self) -> Vec<Fence> {
-        self.live
-            .values()
-            .filter_map(|slot| match (&slot.loaded, &slot.now) {
-                (Some(row), None) => {
-                    Some(Fence { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by })
-                }
-                _ => None,
-            })
-            .collect()
+impl TaskSlot {
+    fn new(row: TaskRow, new: Option<Box<NewTask>>) -> Self {
+        Self { row, dirty: new.is_some(), new, live: Vec::new(), over: Vec::new() }
+    }
+
+    fn live_at(&self, number: StepNumber) -> Result<usize, usize> {
+        self.live.binary_search_by_key(&number, |slot| slot.number)
+    }
+
+    fn over_at(&self, number: StepNumber) -> Result<usize, usize> {
+        self.over.binary_search_by_key(&number, |over| over.0)
+    }
+
+    fn put_over(&mut self, number: StepNumber, over: Over) {
+        match self.over_at(number) {
+            Ok(at) => self.over[at] = (number, over),
+            Err(at) => self.over.insert(at, (number, over)),
+        }
     }
 }

@@ -32,6 +32,9 @@ pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Re
     })
 }
 
+/// As many as the end of a step makes that one other waits for.
+const CHANGES: usize = 5;
+
 fn complete(
     snapshot: &Snapshot,
     task: &TaskRow,
@@ -42,7 +45,8 @@ fn complete(
 ) -> Vec<Change> {
     let mut over = result_row(row, StepState::Completed, Cause::Handler, detail, now);
     over.result = Some(result.clone());
-    let mut changes = vec![Change::Gone { task: row.task, number: row.number }, Change::Result(over)];
+    let mut changes = Vec::with_capacity(CHANGES);
+    changes.extend([Change::Gone { task: row.task, number: row.number }, Change::Result(over)]);
     let mut runnable = -1;
     if task.state == TaskState::Cancelling {
         mark(Mark::CompletedWhileCancelling);
@@ -56,7 +60,7 @@ fn complete(
             changes.push(Change::Live(next));
         }
     }
-    changes.extend(settle(task, -1, runnable, now));
+    settle(&mut changes, task, -1, runnable, now);
     changes
 }
 
@@ -159,7 +163,7 @@ fn end(
         Change::Gone { task: row.task, number: row.number },
         Change::Result(result_row(row, outcome, cause, detail, now)),
     ];
-    changes.extend(settle(task, 0, -1, now));
+    settle(&mut changes, task, 0, -1, now);
     changes
 }
 

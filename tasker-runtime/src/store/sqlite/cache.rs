@@ -4,6 +4,7 @@
 //! `PRAGMA data_version`, read under the write lock, says that nobody else has written since.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use tasker_types::{StepNumber, StepState, TaskId};
 
@@ -18,8 +19,26 @@ const ROWS_MAX: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     version: i64,
-    tasks: HashMap<TaskId, Kept>,
+    tasks: HashMap<TaskId, Kept, BuildHasherDefault<ByRandomBits>>,
     rows: usize,
+}
+
+/// Takes the random bits of a task's UUID, which nobody but this program chose, for its hash.
+#[derive(Debug, Default)]
+struct ByRandomBits(u64);
+
+impl Hasher for ByRandomBits {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
 }
 
 /// Steps by their number, without room for more: most tasks have one live step.
