@@ -51,6 +51,10 @@ bugs! {
     ClaimWithoutLease,
     /// A worker does not heed that its lease has ended.
     LapseIgnored,
+    /// A continuation goes past steps of a higher priority.
+    ContinuationJumpsQueue,
+    /// Attempts have no time limit.
+    TimeLimitIgnored,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
 }

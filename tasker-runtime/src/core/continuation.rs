@@ -60,7 +60,7 @@ pub(super) fn continue_successors(
 
     let mut continued = Continued::default();
     for (priority, at) in ready.into_iter().take(capacity.free) {
-        if backlog.top_priority.is_some_and(|top| top > priority) {
+        if backlog.top_priority.is_some_and(|top| top > priority) && !planted(Bug::ContinuationJumpsQueue) {
             mark(Mark::ContinuationBehindPriority);
             break;
         }

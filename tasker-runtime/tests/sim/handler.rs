@@ -14,7 +14,7 @@ use crate::life::{Being, Life};
 use crate::rng::Rng;
 use crate::sim::{Failure, Sim};
 use crate::store::{POISON, short};
-use crate::watch::live_of;
+use crate::watch::{live_of, task_of};
 use crate::world::HANDLER;
 
 pub(crate) fn registry(sim: &Arc<Sim>, life: &Arc<Life>) -> RustStepHandlerRegistry {
@@ -125,6 +125,7 @@ fn draw(sim: &Sim, rng: &mut Rng, attempt: u32) -> (Course, u64) {
 
 /// An attempt that runs. It may be dropped at any time.
 struct Begun<'s> {
+    since: Duration,
     sim: &'s Sim,
     life: &'s Life,
     at: StepRef,
@@ -149,7 +150,7 @@ impl<'s> Begun<'s> {
         if let Err(failure) = begun {
             sim.fail(failure);
         }
-        Self { sim, life, at, attempt }
+        Self { since: sim.elapsed(), sim, life, at, attempt }
     }
 
     fn end(&self, end: End) {
@@ -159,6 +160,14 @@ impl<'s> Begun<'s> {
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.sim.state().journal.leave(self.life, self.at, self.attempt);
+        let mut state = self.sim.state();
+        state.journal.leave(self.life, self.at, self.attempt);
+        let limit = task_of(&state.rows, self.at.task).map(|task| task.pinned.step(self.at.number).timeout);
+        let took = self.sim.elapsed().saturating_sub(self.since);
+        drop(state);
+        // Timers tick in milliseconds.
+        let in_time = limit.is_none_or(|limit| took <= limit + Duration::from_millis(2));
+        let what = || format!("t{}/{}#{} took {took:?}", short(self.at.task), self.at.number, self.attempt);
+        self.sim.expect(in_time, "beyond its time limit", what);
     }
 }

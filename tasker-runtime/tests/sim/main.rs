@@ -108,6 +108,8 @@ planted! {
     a_claim_without_a_lease_is_found: ClaimWithoutLease,
     a_lapse_that_is_ignored_is_found: LapseIgnored,
     a_forgotten_outcome_is_found: HeldOutcomeForgotten,
+    a_continuation_that_jumps_the_queue_is_found: ContinuationJumpsQueue,
+    a_time_limit_that_is_ignored_is_found: TimeLimitIgnored,
 }
 
 #[test]

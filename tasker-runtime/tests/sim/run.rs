@@ -28,7 +28,6 @@ pub(crate) struct Outcome {
     pub(crate) hit: BTreeSet<u64>,
     /// Every event, where that was asked for.
     pub(crate) text: String,
-    pub(crate) seconds: u64,
 }
 
 pub(crate) fn run(world: World, readable: bool) -> Outcome {
@@ -42,13 +41,12 @@ pub(crate) fn run(world: World, readable: bool) -> Outcome {
         }
         sim
     });
-    let seconds = runtime.block_on(async { sim.elapsed().as_secs() });
     // What still runs holds parts of the history.
     drop(runtime);
     let mut state = sim.state();
     let (failure, hit) = (state.failure.take(), std::mem::take(&mut state.hit));
     let trace = std::mem::replace(&mut state.trace, crate::trace::Trace::new(false));
-    Outcome { hash: trace.hash(), failure, hit, text: trace.into_text(), seconds }
+    Outcome { hash: trace.hash(), failure, hit, text: trace.into_text() }
 }
 
 async fn whole(sim: &Arc<Sim>) {

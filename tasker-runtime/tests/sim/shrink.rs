@@ -51,13 +51,13 @@ fn smaller(world: &World, hit: &BTreeSet<u64>) -> Vec<World> {
         with(&|world| world.kills = false);
     }
     for at in 0..world.tasks.len() {
-        with(&|world| drop(world.tasks.remove(at)));
+        with(&|world| _ = world.tasks.remove(at));
     }
     for at in 0..world.blows.len() {
-        with(&|world| drop(world.blows.remove(at)));
+        with(&|world| _ = world.blows.remove(at));
     }
     for at in 0..world.acts.len() {
-        with(&|world| drop(world.acts.remove(at)));
+        with(&|world| _ = world.acts.remove(at));
     }
     if world.clients > 0 {
         with(&|world| world.clients = 0);

@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) rows: Dump,
     /// Until when each worker has a lease.
     pub(crate) leases: BTreeMap<WorkerId, Timestamp>,
+    /// Which life of which process each worker is.
+    lives: BTreeMap<WorkerId, (usize, u32)>,
     pub(crate) failure: Option<Failure>,
     calls: u64,
     /// The calls that faults befell.
@@ -106,6 +108,7 @@ impl Sim {
                 journal: Journal::default(),
                 rows: Dump::default(),
                 leases: BTreeMap::new(),
+                lives: BTreeMap::new(),
                 failure: None,
                 calls: 0,
                 hit: BTreeSet::new(),
@@ -215,12 +218,21 @@ impl Sim {
     pub(crate) fn leased(&self, life: &Life, worker: WorkerId, lease: Duration) {
         let now = self.clock.now();
         let before = self.state().leases.insert(worker, now + lease);
+        if !lease.is_zero() {
+            self.state().lives.entry(worker).or_insert(life.id());
+        }
         let alive = lease.is_zero() || before.is_none_or(|until| until > now);
         self.expect(alive, "a lease that had ended goes on", || format!("of {life}"));
     }
 
     /// A call was carried out: what must be true of the rows is checked, and of what became of them.
-    pub(crate) async fn applied(&self, life: &Arc<Life>, commands: &[Command], replies: &[Result<Reply, Refusal>]) {
+    pub(crate) async fn applied(
+        &self,
+        life: &Arc<Life>,
+        told: Option<Timestamp>,
+        commands: &[Command],
+        replies: &[Result<Reply, Refusal>],
+    ) {
         let dump = self.store.dump(None, u32::MAX).await.unwrap();
         let ready = dump.live.iter().any(|row| row.state == StepState::Ready);
         let acted = commands.iter().any(|command| command.action().is_some());
@@ -234,6 +246,9 @@ impl Sim {
             now: self.clock.now(),
             journal: &mut state.journal,
             leases: &state.leases,
+            lives: &state.lives,
+            by: life.id(),
+            told,
         };
         let found = change.check(accepted);
         state.rows = dump;

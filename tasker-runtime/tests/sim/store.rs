@@ -37,7 +37,15 @@ impl Way {
         if fault != Fault::default() {
             self.sim.say(&self.life, format_args!("{name} .. {fault:?}"));
         }
-        self.pass(fault.before_ms).await;
+        // What is on its way to a server gets there, also when its process is gone by then.
+        if self.sim.world.lease_ms.is_some() {
+            self.life.moves().await;
+            if fault.before_ms > 0 {
+                tokio::time::sleep(Duration::from_millis(fault.before_ms)).await;
+            }
+        } else {
+            self.pass(fault.before_ms).await;
+        }
         match fault.kind {
             Kind::Failed => {
                 self.sim.say(&self.life, format_args!("{name} -> fails"));
@@ -104,7 +112,7 @@ impl Store for Way {
         let commands = batch.commands.clone();
         let now = self.time(batch.now);
         let committed = self.sim.store.transact(Batch { now, ..batch }).await?;
-        self.sim.applied(&self.life, &commands, &committed.replies).await;
+        self.sim.applied(&self.life, now, &commands, &committed.replies).await;
         let refused = committed.replies.iter().filter_map(|reply| reply.as_ref().err());
         let mut about: String = refused.map(|refusal| format!("refused {}, ", refusal.code())).collect();
         about.push_str(&runs(&committed.claimed));
@@ -117,7 +125,7 @@ impl Store for Way {
         let now = self.time(request.now);
         let claims = self.sim.store.claim(ClaimRequest { now, ..request }).await?;
         if !claims.claimed.is_empty() {
-            self.sim.applied(&self.life, &[], &[]).await;
+            self.sim.applied(&self.life, None, &[], &[]).await;
         }
         let about = runs(&claims.claimed);
         self.back(&name, fault, claims, &about).await
@@ -127,7 +135,7 @@ impl Store for Way {
         let fault = self.there("due", true).await?;
         let due = self.sim.store.due(self.time(now)).await?;
         if due.ready > 0 {
-            self.sim.applied(&self.life, &[], &[]).await;
+            self.sim.applied(&self.life, None, &[], &[]).await;
         }
         self.back("due", fault, due, &format!("{} ready", due.ready)).await
     }

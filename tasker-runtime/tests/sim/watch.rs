@@ -16,6 +16,11 @@ pub(crate) struct Change<'c> {
     pub(crate) now: Timestamp,
     pub(crate) journal: &'c mut Journal,
     pub(crate) leases: &'c BTreeMap<WorkerId, Timestamp>,
+    pub(crate) lives: &'c BTreeMap<WorkerId, (usize, u32)>,
+    /// Whose call it is.
+    pub(crate) by: (usize, u32),
+    /// The time that a batch was told: what starts in it, starts as a continuation.
+    pub(crate) told: Option<Timestamp>,
 }
 
 impl Change<'_> {
@@ -49,6 +54,10 @@ impl Change<'_> {
                 let same = |row: &LiveStep| row.attempt == finish.attempt && row.claimed_by == Some(finish.worker);
                 let what = || format!("t{}/{}#{}", short(finish.step.task), finish.step.number, finish.attempt);
                 expect(held.is_some_and(same), "outcome without a claim", what)
+            }
+            Command::Release { step, attempt, worker } => {
+                let what = || format!("t{}/{}#{attempt}", short(step.task), step.number);
+                expect(self.lives.get(worker) == Some(&self.by), "given back by another process", what)
             }
             _ => Ok(()),
         }
@@ -169,6 +178,11 @@ impl Change<'_> {
         }
         let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
         expect(row.claimed_by.is_some_and(|worker| self.has_lease(worker)), "started without a lease", name)?;
+        let first = |row: &&LiveStep| {
+            row.state == StepState::Ready && row.losses == 0 && self.told.is_some_and(|told| row.ready_at <= told)
+        };
+        let top = self.before.live.iter().filter(first).map(|row| row.priority).max();
+        expect(top.is_none_or(|top| top <= row.priority), "continued past a higher priority", name)?;
         self.journal.claimed.extend(row.claimed_by.map(|worker| ((at, row.attempt), worker)));
         let task = task_of(self.after, row.task);
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
