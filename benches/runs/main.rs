@@ -35,6 +35,9 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// As wide as a template of at most 10,000 steps can be.
+const WIDEST: usize = 9_998;
+
 fn scale(options: &Options, full: usize) -> usize {
     if options.quick { full / 10 } else { full }
 }
@@ -51,7 +54,7 @@ async fn measure(row: u8, options: &Options) -> anyhow::Result<Vec<Row>> {
             rows
         }
         2 => load::idle_latency(scale(400).max(50)).await?,
-        3 => load::fan_outs(if options.quick { &[1_000] } else { &[1_000, 10_000] }).await?,
+        3 => load::fan_outs(if options.quick { &[1_000] } else { &[1_000, WIDEST] }).await?,
         5 => load::transactions(scale(10_000)).await?,
         7 => load::memory()?,
         8 => load::start_up(if options.quick { 5 } else { 25 })?,

@@ -14,4 +14,5 @@ mod server;
 mod task;
 mod template;
 mod terminal;
+mod upgrade;
 mod world;

@@ -4,6 +4,7 @@
 mod budget;
 mod build_cost;
 mod postgres;
+mod previous;
 mod run;
 mod tidy;
 
@@ -57,6 +58,9 @@ fn test() -> Result<()> {
     let skipped = std::env::temp_dir().join(format!("tasker-not-run-{}", std::process::id()));
     let mut environment = vec![(SKIPPED, skipped.to_string_lossy().into_owned()), (SIM_SEEDS, "5000".to_owned())];
     environment.extend(server.as_ref().map(|server| (postgres::VARIABLE, server.url().to_owned())));
+    section("the commit before")?;
+    let previous = previous::build()?;
+    environment.extend(previous.map(|program| (previous::VARIABLE, program.to_string_lossy().into_owned())));
     let outcome = run_tests(&environment);
     drop(server);
     let count = std::fs::read_to_string(&skipped).map_or(0, |names| names.lines().count());
