@@ -89,6 +89,7 @@ fn a_file_goes_from_version_to_version_and_back() {
     let waiting = submit(old.run(&["run", "order_fulfillment", "-i", FLOWING, "-o", "id"]));
     let second = submit(world.run(&wait));
     let third = submit(old.run(&wait));
+    let _worker = world.dev();
     for task in [first, waiting, second, third] {
         world.wait_for_task(&task, "completed");
     }

@@ -242,7 +242,17 @@ impl Ran {
 }
 
 pub(crate) fn finish(mut command: Command) -> Ran {
-    Ran::of(command.output().expect("the program starts"))
+    let mut output = None;
+    eventually("the program starts", || match command.output() {
+        Ok(ended) => {
+            output = Some(ended);
+            true
+        }
+        // Another test has it linked anew at this moment.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => panic!("the program does not start: {error}"),
+    });
+    Ran::of(output.expect("it has ended"))
 }
 
 /// Waits until it is so.
