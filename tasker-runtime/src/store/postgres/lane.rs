@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::address::Address;
-use super::session::Session;
+use super::session::{Backend, Session};
 use crate::store::StoreError;
 
 /// Calls that may wait for a lane; further callers wait for a place.
@@ -22,6 +22,9 @@ const TRIES: u32 = 4;
 /// The first and the longest pause before a server is tried again that could not be reached.
 pub(super) const AGAIN_FIRST: Duration = Duration::from_millis(50);
 pub(super) const AGAIN_MAX: Duration = Duration::from_secs(2);
+
+/// How long a COMMIT without an answer is followed up. Later, the server's own timeouts have ended it.
+const DECIDED_AFTER: Duration = Duration::from_secs(60);
 
 /// What is done on a session; it may be done again where nothing had come of it.
 pub(super) type Work<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
@@ -151,14 +154,39 @@ impl Link {
         let mut tries = 0;
         loop {
             tries += 1;
-            let outcome = work(self.session().await?).await;
+            let session = self.session().await?;
+            let outcome = work(session).await;
             let Err(error) = outcome else { return outcome };
+            if let (StoreError::Unknown(_), Some(backend)) = (&error, session.backend()) {
+                self.session = None;
+                self.decide(&backend).await;
+                return Err(error);
+            }
             self.recover().await;
             if tries == TRIES || !matches!(error, StoreError::Unavailable(_)) {
                 return Err(error);
             }
             tracing::debug!(%error, tries, "a transaction is tried again");
             tokio::time::sleep(jittered(Duration::from_millis(5) * tries)).await;
+        }
+    }
+
+    /// Nobody knows whether a COMMIT came through. It is over one way or the other when the process that was to carry it out has ended:
+    /// only then can reading tell.
+    async fn decide(&mut self, backend: &Backend) {
+        let deadline = Instant::now() + DECIDED_AFTER;
+        let mut pause = AGAIN_FIRST;
+        while Instant::now() < deadline {
+            match self.session().await {
+                Ok(session) => match session.end(backend).await {
+                    Ok(false) => return,
+                    Ok(true) => {}
+                    Err(_) => self.session = None,
+                },
+                Err(error) => tracing::debug!(%error, "whether a commit came through is not known yet"),
+            }
+            tokio::time::sleep(jittered(pause)).await;
+            pause = (pause * 2).min(AGAIN_MAX);
         }
     }
 

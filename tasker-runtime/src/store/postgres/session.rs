@@ -7,6 +7,7 @@ use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres};
 
 use super::error::{translate, unless_committed};
+use super::rows::Columns;
 use crate::store::StoreError;
 
 /// How long the server has to take a connection.
@@ -24,12 +25,34 @@ pub(super) struct Session {
     connection: PgConnection,
     /// Behind a transaction pooler nothing outlives a transaction, prepared statements neither.
     pooled: bool,
+    /// The server's process; behind a pooler it is another one for each transaction.
+    backend: Option<Backend>,
 }
+
+/// A process of the server. Its number is given again after its end, its start is not.
+#[derive(Debug, Clone)]
+pub(super) struct Backend {
+    pid: i32,
+    start: String,
+}
+
+const BACKEND: &str = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
 
 impl Session {
     pub(super) async fn connect(options: &PgConnectOptions, pooled: bool) -> Result<Self, StoreError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
-            Ok(connection) => Ok(Self { connection: connection.map_err(connecting)?, pooled }),
+            Ok(connection) => {
+                let mut session = Self { connection: connection.map_err(connecting)?, pooled, backend: None };
+                if !pooled {
+                    let rows = session.fetch(sqlx::query(BACKEND)).await?;
+                    let row = rows.first().map(Columns::of);
+                    session.backend = row
+                        .map(|mut columns| Ok::<_, StoreError>(Backend { pid: columns.get()?, start: columns.get()? }))
+                        .transpose()?;
+                }
+                Ok(session)
+            }
             Err(_) => Err(StoreError::Unavailable(format!(
                 "the server did not answer within {CONNECT_TIMEOUT:?}; check host and port in the database URL"
             ))),
@@ -96,6 +119,17 @@ impl Session {
     /// Statements without parameters.
     pub(super) async fn simple(&mut self, text: &'static str) -> Result<(), StoreError> {
         answered(sqlx::raw_sql(text).execute(&mut self.connection)).await?.map(drop).map_err(translate)
+    }
+
+    /// The server's process behind it.
+    pub(super) fn backend(&self) -> Option<Backend> {
+        self.backend.clone()
+    }
+
+    /// Ends another process of the server. Tells whether it was there still.
+    pub(super) async fn end(&mut self, other: &Backend) -> Result<bool, StoreError> {
+        let rows = self.fetch(sqlx::query(END).bind(other.pid).bind(&other.start)).await?;
+        Ok(!rows.is_empty())
     }
 
     /// What was done of a failed transaction is undone. Tells whether the connection can be used again.

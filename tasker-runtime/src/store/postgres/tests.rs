@@ -1,6 +1,7 @@
 //! What only a server can show, and the suite that every store passes.
 
 mod clock;
+mod commit;
 mod conformance;
 mod differential;
 mod notify;

@@ -1,0 +1,96 @@
+//! A connection that is lost while its COMMIT goes on: what is told then is decided.
+
+use std::time::Duration;
+
+use tasker_types::TaskState;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::server::{is_there, open, run};
+use crate::core::Batch;
+use crate::store::conformance::World;
+use crate::store::conformance::sample::{roots, submit, task};
+use crate::store::postgres::{Durability, PostgresStore};
+use crate::store::{Store as _, StoreError};
+
+/// Every commit of a new task takes this long.
+const SLOW: &str = "CREATE FUNCTION tasker.slow() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN PERFORM pg_sleep(2); RETURN NULL; END $$; \
+    CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON tasker.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW \
+    EXECUTE FUNCTION tasker.slow()";
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Waits until it is cut; for ever where it was cut before.
+async fn cut_now(cut: &mut watch::Receiver<bool>) {
+    if *cut.borrow_and_update() || cut.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Passes everything on until it is cut: then the client's side is closed, and the server hears nothing of it.
+async fn pass(mut client: TcpStream, server: String, mut cut: watch::Receiver<bool>) {
+    let mut server = TcpStream::connect(server).await.unwrap();
+    let (mut up, mut down) = ([0; 65_536], [0; 65_536]);
+    loop {
+        tokio::select! {
+            biased;
+            () = cut_now(&mut cut) => break,
+            read = client.read(&mut up) => match read {
+                Ok(bytes @ 1..) => server.write_all(&up[..bytes]).await.unwrap(),
+                _ => return,
+            },
+            read = server.read(&mut down) => match read {
+                Ok(bytes @ 1..) => client.write_all(&down[..bytes]).await.unwrap(),
+                _ => return,
+            },
+        }
+    }
+    drop(client);
+    tokio::time::sleep(DEADLINE).await;
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_commit_whose_connection_is_lost_is_decided_when_it_is_told_as_unknown() {
+    if !is_there() {
+        return;
+    }
+    let (direct, database) = open().await;
+    let mut w = World::new(&direct);
+    let pinned = w.pin(roots(1)).await;
+    let mut other = database.connect().await;
+    run(&mut other, SLOW).await;
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let through = listener.local_addr().unwrap().to_string();
+    let url = database.url();
+    let (before, rest) = url.split_once('@').unwrap();
+    let (server, name) = rest.split_once('/').unwrap();
+    let (cut, hears) = watch::channel(false);
+    let server = server.to_owned();
+    let proxy = tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            // Only the connections that are there when it is cut are lost.
+            tokio::spawn(pass(client, server.clone(), hears.clone()));
+        }
+    });
+    let store = PostgresStore::open(&format!("{before}@{through}/{name}"), Durability::Full).await.unwrap();
+    let commands = [submit(task(1), &pinned)].into();
+    let batch = Batch { commands, capacity: None, now: Some(w.now) };
+    let sleeps = async {
+        let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'";
+        while sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut other).await.unwrap() == 0 {}
+        cut.send(true).unwrap();
+    };
+    let (outcome, ()) =
+        tokio::time::timeout(DEADLINE, async { tokio::join!(store.transact(batch), sleeps) }).await.unwrap();
+    assert!(matches!(outcome, Err(StoreError::Unknown(_))), "{outcome:?}");
+    let told = store.task_state(task(1)).await.unwrap();
+    // Whatever it is, it stays.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(direct.task_state(task(1)).await.unwrap(), told);
+    assert!(matches!(told, None | Some(TaskState::Pending)));
+    proxy.abort();
+}
