@@ -50,17 +50,19 @@ impl Lanes {
         let (sender, jobs) = mpsc::channel::<Job>(QUEUE_LENGTH);
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..width {
-            let (jobs, mut link) = (jobs.clone(), Link::new(address.clone()));
-            tokio::spawn(async move {
-                loop {
-                    let job = jobs.lock().await.recv().await;
-                    let Some(job) = job else { break };
-                    job(&mut link).await;
-                }
-                link.close().await;
-            });
+            tokio::spawn(serve(jobs.clone(), Link::new(address.clone())));
         }
         Self { sender, width }
+    }
+
+    /// Starts one on a thread of its own: nothing else that this process does keeps it waiting, and it outlives whoever
+    /// asks it.
+    pub(super) fn apart(address: &Address) -> std::io::Result<Self> {
+        let (sender, jobs) = mpsc::channel::<Job>(QUEUE_LENGTH);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serving = serve(Arc::new(Mutex::new(jobs)), Link::new(address.clone()));
+        std::thread::Builder::new().name("tasker-leases".to_owned()).spawn(move || runtime.block_on(serving))?;
+        Ok(Self { sender, width: 1 })
     }
 
     /// Has something done on one of the connections. The caller may go away: what was begun is done to its end.
@@ -126,6 +128,16 @@ impl Lanes {
     async fn send(&self, job: Job) -> Result<(), StoreError> {
         self.sender.send(job).await.map_err(|_| StoreError::Open("the database was closed".into()))
     }
+}
+
+/// Does what it is asked for, until every handle is gone.
+async fn serve(jobs: Arc<Mutex<mpsc::Receiver<Job>>>, mut link: Link) {
+    loop {
+        let job = jobs.lock().await.recv().await;
+        let Some(job) = job else { break };
+        job(&mut link).await;
+    }
+    link.close().await;
 }
 
 /// A connection that is made anew when it is lost.
