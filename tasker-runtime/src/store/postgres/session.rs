@@ -6,7 +6,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres};
 
-use super::error::{translate, unless_committed};
+use super::error::{POOLER, translate, unless_committed};
 use super::rows::Columns;
 use crate::store::StoreError;
 
@@ -16,6 +16,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a failed transaction has to be undone before its connection is dropped instead.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the pooler must be told.
+const POOLER_SETTING: &str = "set `ignore_startup_parameters = extra_float_digits` in the pooler";
 
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
@@ -43,7 +46,8 @@ impl Session {
     pub(super) async fn connect(options: &PgConnectOptions, pooled: bool) -> Result<Self, StoreError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
             Ok(connection) => {
-                let mut session = Self { connection: connection.map_err(connecting)?, pooled, backend: None };
+                let mut session =
+                    Self { connection: connection.map_err(|error| connecting(error, pooled))?, pooled, backend: None };
                 if !pooled {
                     let rows = session.fetch(sqlx::query(BACKEND)).await?;
                     let row = rows.first().map(Columns::of);
@@ -153,8 +157,13 @@ fn no_answer() -> String {
 }
 
 /// Where there is no connection yet, most errors of the system are about the address.
-fn connecting(error: sqlx::Error) -> StoreError {
+fn connecting(error: sqlx::Error, pooled: bool) -> StoreError {
     match &error {
+        // What a server knows, a pooler may not.
+        sqlx::Error::Database(inner) if inner.message().contains("unsupported startup parameter") => {
+            let advice = if pooled { POOLER_SETTING.to_owned() } else { format!("{POOLER}, and {POOLER_SETTING}") };
+            StoreError::Open(format!("{}; {advice}", inner.message()))
+        }
         sqlx::Error::Io(inner) if inner.kind() == std::io::ErrorKind::ConnectionRefused => {
             StoreError::Unavailable(format!("{inner}: start the server, or check host and port in the database URL"))
         }
