@@ -418,6 +418,7 @@ impl Dispatcher {
             attempt,
             worker,
             data,
+            decides: step.decides().then(|| claimed.pinned.clone()),
             handler,
             layers: self.parts.layers.clone(),
             token: running.token.clone(),

@@ -280,6 +280,6 @@ pub struct StepInput {
     pub task: TaskId,
     /// The task as a handler sees it, where it was asked for and exists.
     pub context: Option<Arc<TaskForExecution>>,
-    /// The results that were asked for and exist.
-    pub results: BTreeMap<StepNumber, Arc<DependencyResult>>,
+    /// Of the steps that were asked for, those that are over for good, with their results: `None` where one was skipped.
+    pub results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tasker_types::StepType;
+
 use crate::run::{Outcome, run};
 use crate::world::{Step, Weather, World};
 
@@ -68,6 +70,15 @@ fn smaller(world: &World, hit: &BTreeSet<u64>) -> Vec<World> {
     for (at, steps) in world.templates.iter().enumerate() {
         for gone in (0..steps.len()).rev().filter(|_| steps.len() > 1) {
             with(&|world| without_step(&mut world.templates[at], gone));
+        }
+    }
+    let is_plain = |step: &Step| step.step_type == StepType::Standard && !step.skippable;
+    for (at, steps) in world.templates.iter().enumerate() {
+        for plain in (0..steps.len()).filter(|&number| !is_plain(&steps[number])) {
+            with(&|world| {
+                let step = &mut world.templates[at][plain];
+                (step.step_type, step.skippable) = (StepType::Standard, false);
+            });
         }
     }
     if !hit.is_empty() && world.weather.delayed > 0 {
