@@ -36,7 +36,7 @@ pub use self::lock::WorkerLock;
 use self::readers::Readers;
 use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
-use self::writer::{Job, Writer};
+use self::writer::{BATCHES_AT_ONCE, Job, Writer};
 pub use super::Durability;
 use super::{
     ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
@@ -188,6 +188,10 @@ fn named(path: &Path, error: StoreError) -> StoreError {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn batches_at_once(&self) -> usize {
+        BATCHES_AT_ONCE
+    }
+
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         self.writer.ask(|answer| Job::Transact(Box::new(batch), answer)).await
     }

@@ -61,6 +61,9 @@ fn smaller(world: &World, hit: &BTreeSet<u64>) -> Vec<World> {
     for at in 0..world.acts.len() {
         with(&|world| _ = world.acts.remove(at));
     }
+    if world.batches > 1 {
+        with(&|world| world.batches = 1);
+    }
     if world.clients > 0 {
         with(&|world| world.clients = 0);
     }

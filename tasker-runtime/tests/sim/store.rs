@@ -99,6 +99,10 @@ impl Way {
 
 #[async_trait]
 impl Store for Way {
+    fn batches_at_once(&self) -> usize {
+        self.sim.world.batches
+    }
+
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let mut name = String::from("transact");
         for command in batch.commands.iter() {

@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) workers: usize,
     pub(crate) clients: usize,
     pub(crate) slots: usize,
+    /// Batches that are on their way to the store at once.
+    pub(crate) batches: usize,
     pub(crate) poll_ms: u64,
     pub(crate) wake_up: WakeUp,
     /// How long leases last; for ever where there is one worker at a time.
@@ -130,6 +132,7 @@ impl World {
             workers,
             clients,
             slots: rng.pick(&[1, 1, 2, 3, 8, 64]),
+            batches: rng.pick(&[1, 1, 2, 4]),
             poll_ms: rng.pick(&[100, 300, 1_000]),
             wake_up: rng.pick(&[WakeUp::Hybrid, WakeUp::EventDrivenOnly, WakeUp::PollingOnly]),
             lease_ms,
