@@ -135,7 +135,11 @@ impl Journal {
                 matches!(end, Some(None | Some(End::Error | End::Permanent | End::Poison | End::Cancelled)))
             }
             (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) => true,
-            (StepState::Skipped, Cause::Skippable) => !matches!(end, Some(Some(End::Value(_)))),
+            // What it returned can be lost with its worker.
+            (StepState::Skipped, Cause::Skippable) => {
+                let is_lost = row.detail.as_deref().is_some_and(|detail| detail.contains("worker_lost"));
+                is_lost || !matches!(end, Some(Some(End::Value(_))))
+            }
             _ => false,
         };
         let what = || {
