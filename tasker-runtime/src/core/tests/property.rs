@@ -324,7 +324,7 @@ impl Run<'_> {
                 (StepState::Completed, _) => assert_eq!(told, Some(&"completed")),
                 (StepState::Failed, Cause::Losses) => assert_eq!(told, Some(&"lost")),
                 (StepState::Skipped, Cause::Skippable) => {
-                    assert!(matches!(told, Some(&("failed" | "lost"))), "{told:?}")
+                    assert!(matches!(told, Some(&("failed" | "lost"))), "{told:?}");
                 }
                 (StepState::Failed, _) => assert_eq!(told, Some(&"failed")),
                 _ => assert_ne!(told, Some(&"completed")),
