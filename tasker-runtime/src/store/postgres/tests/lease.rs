@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
 use super::server::{is_there, open, run};
 use crate::store::conformance::sample::{at, lease, worker};
+use crate::store::postgres::{Durability, PostgresStore};
 use crate::store::{LeaseAct, LeaseRequest, Store as _};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -43,4 +47,56 @@ async fn a_lease_whose_renewal_is_not_answered_is_tried_again_before_it_ends() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     run(&mut other, "ROLLBACK").await;
     assert!(store.lease(renew).await.unwrap().held);
+}
+
+/// Passes everything on, until the connections that there are fall silent; new ones are as they should be.
+async fn serve(listener: TcpListener, server: String, silent: watch::Receiver<bool>) {
+    loop {
+        let (mut client, _) = listener.accept().await.unwrap();
+        let (server, mut silent) = (server.clone(), silent.clone());
+        silent.borrow_and_update();
+        tokio::spawn(async move {
+            let mut server = TcpStream::connect(server).await.unwrap();
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                _ = silent.changed() => std::future::pending().await,
+            }
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_beside_one_of_which_nothing_is_heard_are_made_anew() {
+    if !is_there() {
+        return;
+    }
+    let (direct, database) = open().await;
+    let url = database.url();
+    let (before, rest) = url.split_once('@').unwrap();
+    let (server, name) = rest.split_once('/').unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let through = listener.local_addr().unwrap();
+    let (fall_silent, silent) = watch::channel(false);
+    let proxy = tokio::spawn(serve(listener, server.to_owned(), silent));
+    let store = PostgresStore::open(&format!("{before}@{through}/{name}"), Durability::Full).await.unwrap();
+    let request = LeaseRequest { lease: Duration::from_secs(4), now: None, ..lease(worker(1), LeaseAct::Begin, at(0)) };
+    assert!(store.lease(request.clone()).await.unwrap().held);
+    // Every connection is made.
+    for _ in 0..20 {
+        tokio::join!(async { store.queues().await.unwrap() }, async { store.queues().await.unwrap() });
+    }
+    store.due(None).await.unwrap();
+
+    fall_silent.send(true).unwrap();
+    let began = Instant::now();
+    let renew = LeaseRequest { act: LeaseAct::Renew, ..request };
+    assert!(store.lease(renew.clone()).await.is_err(), "it waits for an answer, but not for ever");
+    for _ in 0..5 {
+        store.queues().await.unwrap();
+    }
+    store.due(None).await.unwrap();
+    assert!(store.lease(renew).await.unwrap().held, "in time");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    proxy.abort();
+    drop(direct);
 }
