@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 
 use crate::run::cargo;
-use crate::{pooler, postgres};
+use crate::{postgres, tools};
 
 /// How each number is asked for, where the tests read it, and how large it is in the full run.
 const NUMBERS: &[(&str, &str, &str)] = &[
@@ -37,11 +37,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             tests.push(argument.as_str());
         }
     }
-    pooler::provide()?;
+    tools::provide()?;
     let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
     environment.extend(server.as_ref().map(|server| (postgres::VARIABLE, server.url().to_owned())));
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let test = "test --package tasker-runtime --all-features --test faults --locked -- --nocapture --test-threads 1";
+    let test = "test --package tasker-runtime --all-features --test faults --locked -- --include-ignored --nocapture --test-threads 1";
     let arguments: Vec<&str> = test.split(' ').chain(tests).collect();
     let outcome = cargo(&arguments, &environment);
     drop(server);

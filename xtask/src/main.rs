@@ -1,15 +1,15 @@
 //! What a developer runs: `cargo xtask lint | test | sim | faults | bless | bench`. It needs nothing installed beside Rust
-//! itself, and PostgreSQL with pgbouncer for the tests of that store.
+//! itself, and PostgreSQL, pgbouncer and libfaketime for the tests of that store.
 
 mod budget;
 mod build_cost;
 mod faults;
 mod install;
-mod pooler;
 mod postgres;
 mod previous;
 mod run;
 mod tidy;
+mod tools;
 
 use anyhow::{Result, bail, ensure};
 
@@ -59,7 +59,7 @@ fn lint() -> Result<()> {
 
 fn test() -> Result<()> {
     section("PostgreSQL")?;
-    pooler::provide()?;
+    tools::provide()?;
     let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
     let has_server = server.is_some() || std::env::var_os(postgres::VARIABLE).is_some();
     let skipped = std::env::temp_dir().join(format!("tasker-not-run-{}", std::process::id()));

@@ -1,5 +1,6 @@
 //! The worker process: this test binary itself, started again. It lives as long as whoever started it.
 
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -16,6 +17,7 @@ use crate::log::Log;
 use crate::workflow::{PLACE, add_templates, registry};
 
 const URL: &str = "TASKER_FAULTS_URL";
+const LEASE_MS: &str = "TASKER_FAULTS_LEASE_MS";
 /// How long the lease of a worker lasts that does not renew it: the shortest that can be set.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 const SLOTS: usize = 16;
@@ -28,15 +30,17 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     /// The URL of a server; the file is in the folder.
     pub(crate) url: Option<String>,
+    /// How long the lease of a worker lasts on a server.
+    pub(crate) lease: Duration,
 }
 
 impl Place {
     pub(crate) fn file(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), url: None }
+        Self { folder: folder.to_owned(), url: None, lease: LEASE }
     }
 
     pub(crate) fn server(folder: &Path, url: &str) -> Self {
-        Self { folder: folder.to_owned(), url: Some(url.to_owned()) }
+        Self { folder: folder.to_owned(), url: Some(url.to_owned()), lease: LEASE }
     }
 
     pub(crate) async fn store(&self) -> Arc<dyn Store> {
@@ -69,7 +73,7 @@ impl Place {
             options: Options {
                 slots,
                 poll: Duration::from_millis(if self.url.is_some() { 50 } else { 5 }),
-                lease: self.url.as_ref().map(|_| LEASE),
+                lease: self.url.as_ref().map(|_| self.lease),
                 label: std::process::id().to_string(),
                 ..Options::default()
             },
@@ -81,7 +85,8 @@ impl Place {
 #[test]
 fn worker_process() {
     let Some(folder) = std::env::var_os(PLACE) else { return };
-    let place = Place { folder: folder.into(), url: std::env::var(URL).ok() };
+    let lease = Duration::from_millis(std::env::var(LEASE_MS).unwrap().parse().unwrap());
+    let place = Place { folder: folder.into(), url: std::env::var(URL).ok(), lease };
     std::thread::spawn(|| {
         // It ends when the other side does.
         let _ = std::io::stdin().read(&mut [0]);
@@ -125,9 +130,15 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// With these variables of the environment.
+    pub(crate) fn start_with(place: &Place, variables: &[(&str, &OsStr)]) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child::worker_process", "--nocapture"]);
-        command.env(PLACE, &place.folder);
+        command.env(PLACE, &place.folder).env(LEASE_MS, place.lease.as_millis().to_string());
+        command.envs(variables.iter().copied());
         match &place.url {
             Some(url) => command.env(URL, url),
             None => command.env_remove(URL),

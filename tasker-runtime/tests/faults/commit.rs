@@ -11,19 +11,21 @@ use crate::proxy::{Proxy, Way};
 use crate::server::{Database, address, through};
 
 const WORKERS: usize = 3;
+/// Tasks that end when everything is well again.
+const TASKS: usize = 20;
 /// How many of a hundred commits lose their connection.
-const PERCENT: u64 = 4;
+const PERCENT: u64 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_whose_connections_are_lost_lose_and_double_nothing() {
     let Some(database) = Database::find().await else { return };
-    let (mut dice, wanted) = (Dice::cast(), times("TASKER_COMMITS", 40));
+    let (mut dice, wanted) = (Dice::cast(), times("TASKER_COMMITS", 25));
     let directory = tempfile::tempdir().unwrap();
     let proxy = Proxy::start(address(&database.url()), dice.fork()).await;
     let direct = Place::server(directory.path(), &database.url());
     let place = Place::server(directory.path(), &through(&database.url(), proxy.port));
-    let client = Client::start(&place, "dag", 24).await;
-    let workers: Vec<Worker> = (0..WORKERS).map(|_| Worker::start(&place)).collect();
+    let client = Client::start(&place, "dag", 48).await;
+    let workers: Vec<Worker> = (0..2 * WORKERS).map(|_| Worker::start(&place)).collect();
     progress(&place, Duration::ZERO).await;
     proxy.cut(PERCENT);
     // Those of which the server has heard: whether they came through, the client cannot know.
@@ -61,5 +63,23 @@ async fn a_network_that_resets_delays_and_falls_silent_loses_nothing() {
             proxy.set(Way::Pass);
         }
     }
+    Evidence::conclude(&direct, client, workers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute: `cargo xtask faults` runs it"]
+async fn connections_of_which_nothing_is_heard_any_more_are_given_up() {
+    let Some(database) = Database::find().await else { return };
+    let mut dice = Dice::cast();
+    let directory = tempfile::tempdir().unwrap();
+    let proxy = Proxy::start(address(&database.url()), dice.fork()).await;
+    let direct = Place::server(directory.path(), &database.url());
+    let place = Place::server(directory.path(), &through(&database.url(), proxy.port));
+    let client = Client::start(&place, "dag", 24).await;
+    let workers: Vec<Worker> = (0..WORKERS).map(|_| Worker::start(&place)).collect();
+    progress(&place, dice.ms(0, 300)).await;
+    proxy.set(Way::Silent);
+    let before = client.ended();
+    until("tasks end again", async || client.ended() > before + TASKS).await;
     Evidence::conclude(&direct, client, workers).await;
 }

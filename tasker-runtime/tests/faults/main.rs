@@ -2,17 +2,24 @@
 //!
 //! What the handlers wrote down themselves, what stands in the database and what clients were told must agree in the end.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test may panic, and tells what it saw"
+)]
 
 mod checker;
 mod child;
 mod client;
+mod clock;
 mod commit;
 mod dice;
 mod disk;
 mod journal;
 mod kill;
 mod log;
+mod planted;
 mod pooler;
 mod postmaster;
 mod proxy;

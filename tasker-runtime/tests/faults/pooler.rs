@@ -12,6 +12,7 @@ use crate::child::{Place, Worker, until};
 use crate::client::Client;
 use crate::dice::Dice;
 use crate::kill::progress;
+use crate::proxy::Proxy;
 use crate::server::{Database, address, as_server, connect, done, folder_of_server, free_port, not_run, through};
 
 const WORKERS: usize = 3;
@@ -21,6 +22,11 @@ const IGNORED: &str = "extra_float_digits";
 const POOL: i64 = 3;
 /// Tasks that must come to their end through the pooler.
 const TASKS: usize = 40;
+
+/// Commits that lose their connection to the pooler: of a hundred, and in all.
+const PERCENT: u64 = 5;
+const COMMITS: usize = 10;
+const KILLS: usize = 3;
 
 /// A running pooler, which goes when it is dropped.
 struct Pooler {
@@ -82,7 +88,9 @@ async fn workers_run_whole_workflows_through_a_transaction_pooler() {
     let mut dice = Dice::cast();
     let directory = tempfile::tempdir().unwrap();
     let direct = Place::server(directory.path(), &database.url());
-    let place = Place::server(directory.path(), &format!("{}?pooler=true", pooler.url(&database)));
+    let proxy = Proxy::start(address(&pooler.url(&database)), dice.fork()).await;
+    let url = format!("{}?pooler=true", through(&database.url(), proxy.port));
+    let place = Place::server(directory.path(), &url);
     let client = Client::start(&place, "dag", 24).await;
     let mut workers: Vec<Worker> = (0..WORKERS).map(|_| Worker::start(&place)).collect();
     until("tasks end", async || client.ended() >= TASKS).await;
@@ -90,13 +98,19 @@ async fn workers_run_whole_workflows_through_a_transaction_pooler() {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let connections: i64 = sqlx::query_scalar(sql).fetch_one(&mut beside).await.unwrap();
     assert!((1..=POOL).contains(&connections), "{connections} connections to the server");
-    // Who dies in the middle of a transaction leaves nothing behind in a session that others go on with.
-    for _ in 0..3 {
+    // Who dies or is cut off in the middle of a transaction leaves nothing behind in a session that others go on with.
+    // A pooler's connection whose client fell silent is free again after half a minute only.
+    proxy.tell_all();
+    proxy.cut(PERCENT);
+    let lost = || proxy.cuts().iter().sum::<usize>();
+    until("some commits have lost their connections", async || lost() >= COMMITS).await;
+    for _ in 0..KILLS {
         progress(&place, dice.ms(0, 200)).await;
         let which = dice.index(WORKERS);
         workers[which].kill();
         workers[which] = Worker::start(&place);
     }
+    proxy.cut(0);
     Evidence::conclude(&direct, client, workers).await;
 }
 

@@ -28,6 +28,8 @@ async fn a_server_that_is_killed_again_and_again_loses_nothing() {
     }
     Evidence::conclude(&place, client, workers).await;
     println!("{kills} kills of the server");
+    let recovered = server.log().matches("database system was not properly shut down").count();
+    assert!(recovered >= kills, "of {kills} kills, the server had to recover from {recovered}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

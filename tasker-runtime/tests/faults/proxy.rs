@@ -17,6 +17,9 @@ use crate::dice::Dice;
 /// How long the server's side of a cut connection is kept open: long enough that nothing but the client ends it.
 const LINGERS: Duration = Duration::from_secs(60);
 
+/// How long a connection is silent of which nothing will ever be heard again.
+const SILENCE: Duration = Duration::from_secs(600);
+
 /// What happens to everything that goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -27,6 +30,8 @@ pub(crate) enum Way {
     Reset,
     /// Nothing goes by any more, and nobody is told.
     HalfOpen,
+    /// The same for the connections that there are, and for ever; new ones are as they should be.
+    Silent,
 }
 
 /// When a connection is lost, seen from its COMMIT.
@@ -54,6 +59,8 @@ struct Shared {
     way: watch::Sender<Way>,
     /// How many of a hundred commits are cut off.
     cut_percent: AtomicU64,
+    /// Of how many of a hundred of those the server's side stays open.
+    hush_percent: AtomicU64,
     dice: Mutex<Dice>,
     counts: Counts,
 }
@@ -74,6 +81,7 @@ impl Proxy {
             server,
             way: watch::Sender::new(Way::Pass),
             cut_percent: AtomicU64::new(0),
+            hush_percent: AtomicU64::new(50),
             dice: Mutex::new(dice),
             counts: Counts::default(),
         });
@@ -94,6 +102,11 @@ impl Proxy {
     /// From now on so many of a hundred commits lose their connection: before, during or after.
     pub(crate) fn cut(&self, percent: u64) {
         self.shared.cut_percent.store(percent, Ordering::Relaxed);
+    }
+
+    /// From now on the server hears of each connection that is lost.
+    pub(crate) fn tell_all(&self) {
+        self.shared.hush_percent.store(0, Ordering::Relaxed);
     }
 
     /// How many commits have lost their connection before, during and after.
@@ -123,7 +136,7 @@ impl Shared {
             _ => (Cut::After, &self.counts.after),
         };
         count.fetch_add(1, Ordering::Relaxed);
-        Some((cut, dice.percent(50)))
+        Some((cut, !dice.percent(self.hush_percent.load(Ordering::Relaxed))))
     }
 }
 
@@ -131,12 +144,19 @@ impl Shared {
 async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
     let mut way = shared.way.subscribe();
     let Ok(mut server) = TcpStream::connect(&shared.server).await else { return reset(client) };
+    // Or each small message would wait for the other side's word that it has the one before.
+    for side in [&client, &server] {
+        // One that is closed already is found out soon enough.
+        let _ = side.set_nodelay(true);
+    }
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     let mut frontend = Frontend::default();
+    let mut is_new = true;
     loop {
         let now = *way.borrow_and_update();
         match now {
-            Way::Pass => {}
+            Way::Silent if !is_new => return tokio::time::sleep(SILENCE).await,
+            Way::Pass | Way::Silent => {}
             Way::Delay(by) => tokio::time::sleep(by).await,
             Way::Reset => return reset(client),
             Way::HalfOpen => {
@@ -146,17 +166,25 @@ async fn serve(shared: Arc<Shared>, mut client: TcpStream) {
             }
         }
         tokio::select! {
-            _ = way.changed() => {}
+            _ = way.changed() => is_new = false,
             read = client.read(&mut up) => {
                 let Ok(bytes @ 1..) = read else { return };
+                let mut passed = Vec::new();
+                let mut lost = None;
                 for (message, commits) in frontend.feed(&up[..bytes]) {
-                    let Some((cut, told)) = commits.then(|| shared.draw()).flatten() else {
-                        if server.write_all(&message).await.is_err() {
-                            return reset(client);
-                        }
-                        continue;
-                    };
-                    if cut != Cut::Before && server.write_all(&message).await.is_ok() && cut == Cut::After {
+                    lost = commits.then(|| shared.draw()).flatten();
+                    if lost.is_none_or(|(cut, _)| cut != Cut::Before) {
+                        passed.extend_from_slice(&message);
+                    }
+                    if lost.is_some() {
+                        break;
+                    }
+                }
+                if server.write_all(&passed).await.is_err() {
+                    return reset(client);
+                }
+                if let Some((cut, told)) = lost {
+                    if cut == Cut::After {
                         let _ = server.read(&mut down).await;
                     }
                     reset(client);
@@ -252,7 +280,7 @@ impl Frontend {
                 false
             }
             begin if begin.starts_with(b"BEGIN") => {
-                self.transaction = Some(!begin.ends_with(b"READ ONLY\0"));
+                self.transaction = Some(!String::from_utf8_lossy(begin).contains("READ ONLY"));
                 false
             }
             _ => false,

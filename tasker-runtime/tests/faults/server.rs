@@ -19,7 +19,7 @@ const VARIABLE: &str = "TASKER_TEST_POSTGRES";
 pub(crate) fn not_run(why: &str) {
     let told = format!("not run: {why}");
     assert!(std::env::var_os("CI").is_none(), "{told}");
-    writeln!(std::io::stderr(), "{told}").unwrap();
+    eprintln!("{told}");
     count();
 }
 
@@ -32,7 +32,7 @@ fn count() {
 
 /// The same where the reason is a right that may be missing anywhere: then nothing is lost but this test.
 pub(crate) fn not_possible(why: &str) {
-    writeln!(std::io::stderr(), "not run: {why}").unwrap();
+    eprintln!("not run: {why}");
     count();
 }
 

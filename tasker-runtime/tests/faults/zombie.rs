@@ -88,6 +88,9 @@ async fn workers_that_are_stopped_past_their_leases_again_and_again_record_nothi
     let place = Place::server(directory.path(), &database.url());
     let client = Client::start(&place, "dag", 40).await;
     let workers: Vec<Worker> = (0..WORKERS).map(|_| Worker::start(&place)).collect();
+    let said =
+        |words: &str| std::fs::read_to_string(directory.path().join("log")).unwrap_or_default().matches(words).count();
+    until("every worker has a lease", async || said("worker started worker=") == WORKERS).await;
     let mut stopped = 0;
     while stopped < zombies {
         // Two of them at once, so that it is done sooner; the others have to go on.
@@ -97,21 +100,17 @@ async fn workers_that_are_stopped_past_their_leases_again_and_again_record_nothi
             progress(&place, dice.ms(0, 100)).await;
             workers[which].stop();
         }
-        tokio::time::sleep(LEASE + dice.ms(150, 900)).await;
+        tokio::time::sleep(LEASE + dice.ms(300, 900)).await;
         for which in two {
             workers[which].go_on();
         }
         stopped += two.len();
+        until("they have begun anew", async || said("worker started again") >= stopped).await;
     }
     let evidence = Evidence::conclude(&place, client, workers).await;
-    let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
-    let ended = log.matches("the lease of this worker has ended").count();
-    println!(
-        "{stopped} workers stopped past their lease, {ended} leases ended, {} outcomes refused",
-        evidence.refused().len()
-    );
-    assert!(ended >= stopped / 2, "the leases of {stopped} workers were to end, {ended} did");
-    assert!(!evidence.refused().is_empty(), "nothing came too late: {evidence}");
+    let refused = evidence.refused().len();
+    println!("{stopped} workers stopped past their lease, each of which ended; {refused} outcomes refused");
+    assert!(refused > 0, "nothing came too late: {evidence}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
