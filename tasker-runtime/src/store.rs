@@ -9,6 +9,8 @@ mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod differential;
 mod error;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod migration;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
