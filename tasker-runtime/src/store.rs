@@ -9,9 +9,9 @@ mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod differential;
 mod error;
+mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migration;
-mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;
