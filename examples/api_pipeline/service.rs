@@ -1,6 +1,5 @@
 //! A service on this machine: orders to read, and reports to write. It is busy at the first of each report.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -27,9 +26,35 @@ pub(crate) fn start() -> io::Result<String> {
     Ok(address)
 }
 
-/// The reports by the keys that they came under, with how often each came.
+/// The reports in the order in which they came first: the first one has the id 1.
 #[derive(Default)]
-struct Reports(BTreeMap<String, (String, u64)>);
+struct Reports(Vec<Report>);
+
+struct Report {
+    /// The idempotency key that it came under.
+    key: String,
+    text: String,
+    /// How often it came.
+    asked: u64,
+}
+
+impl Reports {
+    /// The same key is the same report, however often it comes.
+    fn note(&mut self, key: String, text: &[u8]) -> (usize, u64) {
+        let known = self.0.iter().position(|report| report.key == key);
+        let at = known.unwrap_or_else(|| {
+            self.0.push(Report { key, text: String::from_utf8_lossy(text).into_owned(), asked: 0 });
+            self.0.len() - 1
+        });
+        self.0[at].asked += 1;
+        (at + 1, self.0[at].asked)
+    }
+
+    fn text(&self, id: &str) -> Option<&str> {
+        let at = id.parse::<usize>().ok()?.checked_sub(1)?;
+        self.0.get(at).map(|report| report.text.as_str())
+    }
+}
 
 fn serve(mut stream: TcpStream, reports: &mut Reports) -> io::Result<()> {
     let mut reader = BufReader::new(&stream);
@@ -56,17 +81,12 @@ fn serve(mut stream: TcpStream, reports: &mut Reports) -> io::Result<()> {
 fn answer(line: &[&str], key: String, body: &[u8], reports: &mut Reports) -> (&'static str, &'static str, String) {
     match line {
         ["GET", path, ..] if path.starts_with("/orders?day=") => ("200 OK", "", ORDERS.to_owned()),
-        ["POST", "/reports", ..] => {
-            // The same key is the same report, however often it comes.
-            let (_, asked) = reports.0.entry(key).or_insert((String::from_utf8_lossy(body).into_owned(), 0));
-            *asked += 1;
-            match (*asked, reports.0.len()) {
-                (1, _) => ("503 Service Unavailable", "retry-after: 1\r\n", String::new()),
-                (asked, id) => ("201 Created", "", format!(r#"{{ "id": {id}, "asked": {asked} }}"#)),
-            }
-        }
-        ["GET", path, ..] if path.starts_with("/reports/") => match reports.0.values().next_back() {
-            Some((report, _)) => ("200 OK", "", format!(r#"{{ "report": {report} }}"#)),
+        ["POST", "/reports", ..] => match reports.note(key, body) {
+            (_, 1) => ("503 Service Unavailable", "retry-after: 1\r\n", String::new()),
+            (id, asked) => ("201 Created", "", format!(r#"{{ "id": {id}, "asked": {asked} }}"#)),
+        },
+        ["GET", path, ..] => match path.strip_prefix("/reports/").and_then(|id| reports.text(id)) {
+            Some(report) => ("200 OK", "", format!(r#"{{ "report": {report} }}"#)),
             None => ("404 Not Found", "", String::new()),
         },
         _ => ("404 Not Found", "", String::new()),
