@@ -67,6 +67,9 @@ const ERROR_BODY_MAX_BYTES: usize = 64 * 1024;
 /// }
 /// ```
 ///
+/// It follows no redirects. A path is only ever put below the address, whatever stands in it. In a `TestApp` time is virtual, and
+/// a call to a real service is over its time limit before there is an answer: mock the handler there.
+///
 /// A step that makes more than one write gives each a [`part`](Self::part): one key for two requests would let the service answer
 /// the second with what it said to the first, so the second is refused.
 #[derive(Clone)]
@@ -93,7 +96,6 @@ impl ApiHandler {
     }
 
     /// The same, with everything that can be set.
-    #[must_use]
     pub fn builder(base_url: impl AsRef<str>) -> ApiBuilder {
         ApiBuilder::new(base_url)
     }
@@ -119,8 +121,8 @@ impl ApiHandler {
         Self { part: Some(part.to_string().into()), ..self.clone() }
     }
 
-    /// The same, for calls that are made elsewhere than in the handler's own task, such as in one that it spawns: calls in
-    /// the handler itself know their attempt without it.
+    /// The same, for calls that are made elsewhere than in the handler's own task: in one that it spawns, or on a thread that may
+    /// block. Calls in the handler itself know their attempt without it; elsewhere, without it, a write has no key.
     #[must_use]
     pub fn for_step(&self, ctx: StepContext<'_>) -> Self {
         Self { writes: Some(Arc::new(Writes::of(ctx))), ..self.clone() }

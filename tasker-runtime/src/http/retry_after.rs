@@ -42,7 +42,9 @@ mod tests {
         delay(&headers, SystemTime::UNIX_EPOCH + Duration::from_secs(now_seconds))
     }
 
-    const seconds: fn(u64) -> Option<Duration> = |seconds| Some(Duration::from_secs(seconds));
+    const fn seconds(seconds: u64) -> Option<Duration> {
+        Some(Duration::from_secs(seconds))
+    }
 
     #[test]
     fn seconds_are_taken_as_they_stand() {

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use crate::server::{Service, answer};
 use crate::{class, error, get};
 
-const SECONDS: fn(u64) -> Option<Duration> = |seconds| Some(Duration::from_secs(seconds));
+const fn seconds(seconds: u64) -> Option<Duration> {
+    Some(Duration::from_secs(seconds))
+}
 
 #[tokio::test]
 async fn a_success_gives_its_body() {
@@ -26,9 +28,9 @@ async fn each_status_has_its_class_code_and_delay() {
     let date = "date: Sun, 06 Nov 1994 08:49:07 GMT\r\nretry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
     for (status, headers, expected) in [
         ("503 Service Unavailable", "", ("HTTP_503", "retryable_error", true, None)),
-        ("503 Service Unavailable", "retry-after: 7\r\n", ("HTTP_503", "retryable_error", true, SECONDS(7))),
-        ("429 Too Many Requests", "retry-after: 120\r\n", ("HTTP_429", "retryable_error", true, SECONDS(120))),
-        ("429 Too Many Requests", date, ("HTTP_429", "retryable_error", true, SECONDS(30))),
+        ("503 Service Unavailable", "retry-after: 7\r\n", ("HTTP_503", "retryable_error", true, seconds(7))),
+        ("429 Too Many Requests", "retry-after: 120\r\n", ("HTTP_429", "retryable_error", true, seconds(120))),
+        ("429 Too Many Requests", date, ("HTTP_429", "retryable_error", true, seconds(30))),
         ("429 Too Many Requests", "retry-after: soon\r\n", ("HTTP_429", "retryable_error", true, None)),
         ("408 Request Timeout", "", ("HTTP_408", "retryable_error", true, None)),
         ("500 Internal Server Error", "", ("HTTP_500", "retryable_error", true, None)),

@@ -19,7 +19,7 @@ fn impatient(service: &Service) -> ApiHandler {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn nobody_listens_at_that_address() {
     // The port was free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
     let error = error(ApiHandler::new(format!("http://{address}")).unwrap().get("/").await);
@@ -99,12 +99,4 @@ async fn a_path_that_leads_elsewhere_is_not_sent() {
     assert_eq!(class(&error), ("HTTP_SETTINGS", "handler_error", false, None));
     let wanted = "GET http://127.0.0.1:9/v1: the path cannot be used: it has a segment `.` or `..`";
     assert_eq!(error.to_string(), wanted);
-}
-
-#[tokio::test]
-async fn an_https_service_that_speaks_no_tls_is_no_connection() {
-    let service = Service::start([Does::Sends("HTTP/1.1 400 Bad Request\r\n\r\n".to_owned())]);
-    // A machine without any certificates says so when the handler is made.
-    let Ok(api) = ApiHandler::new(format!("https://{}", service.address())) else { return };
-    assert_eq!(class(&error(api.get("/").await)), ("HTTP_CONNECT", "retryable_error", true, None));
 }

@@ -7,6 +7,7 @@ mod bodies;
 mod connections;
 mod secrets;
 mod server;
+mod tls;
 mod writes;
 
 use std::time::Duration;
