@@ -5,9 +5,9 @@
 mod answers;
 mod bodies;
 mod connections;
+mod environment;
 mod secrets;
 mod server;
-mod tls;
 mod writes;
 
 use std::time::Duration;

@@ -101,10 +101,9 @@ fn serve(mut stream: TcpStream, does: &Does, asked: &Sender<Asked>) {
 fn read(stream: &TcpStream) -> Asked {
     let mut reader = BufReader::new(stream);
     let mut next = || {
-        let mut line = Vec::new();
-        // What begins with a TLS handshake is no text.
-        reader.read_until(b'\n', &mut line).expect("the client sends a request");
-        String::from_utf8_lossy(&line).trim_end().to_owned()
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("the client sends a request");
+        line.trim_end().to_owned()
     };
     let line = next().trim_end_matches(" HTTP/1.1").to_owned();
     let mut headers = Vec::new();

@@ -1,9 +1,8 @@
-//! Certificates: those that the operating system knows are believed, and no others. Each case is a process of its own, since
-//! the system's certificates are found by its environment.
+//! What the environment of a process sets: the certificates that the system knows, and proxies. Each case is a process of its
+//! own.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
@@ -14,13 +13,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tasker_runtime::http::{ApiError, ApiHandler};
 
-use crate::server::{Does, Service};
+use crate::server::{Service, answer};
 
 const URL: &str = "TASKER_HTTP_TESTS_URL";
 /// Made with `openssl req -x509 -newkey ec -days 36500`. Its key was thrown away: nothing else can be signed by it.
-const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/tls/authority.pem");
-const SERVICE: &[u8] = include_bytes!("tls/service.pem");
-const SERVICE_KEY: &[u8] = include_bytes!("tls/service.key");
+const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/certificates/authority.pem");
+const OTHER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/certificates/service.pem");
+const SERVICE: &[u8] = include_bytes!("certificates/service.pem");
+const SERVICE_KEY: &[u8] = include_bytes!("certificates/service.key");
 
 /// A service whose certificate is that of 127.0.0.1, for one connection.
 fn start() -> SocketAddr {
@@ -45,12 +45,14 @@ fn start() -> SocketAddr {
     address
 }
 
-/// What a process that believes the certificates in `file` makes of the service.
-fn told(url: &str, file: &Path) -> String {
+/// What a process with this environment makes of the service.
+fn told(url: &str, environment: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "tls::calls_the_service_that_the_environment_names", "--ignored", "--nocapture"]);
-    child.env(URL, url).env("SSL_CERT_FILE", file).env_remove("SSL_CERT_DIR");
-    let output = child.output().unwrap();
+    child.args(["--exact", "environment::calls_the_service_that_the_environment_names", "--ignored", "--nocapture"]);
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        child.env_remove(name).env_remove(name.to_ascii_lowercase());
+    }
+    let output = child.env(URL, url).envs(environment.iter().copied()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let told = text.split("told: ").nth(1).unwrap_or_else(|| panic!("{text}"));
     told.lines().next().unwrap_or_default().to_owned()
@@ -71,22 +73,31 @@ async fn calls_the_service_that_the_environment_names() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_certificates_of_the_system_are_believed_and_no_others() {
-    let empty = tempfile::NamedTempFile::new().unwrap();
-    assert_eq!(told(&format!("https://{}", start()), Path::new(AUTHORITY)), "7");
-    let other_name = told(&format!("https://localhost:{}", start().port()), Path::new(AUTHORITY));
+    let told_with = |url: String, file: &str| told(&url, &[("SSL_CERT_FILE", file)]);
+    assert_eq!(told_with(format!("https://{}", start()), AUTHORITY), "7");
+    let other_name = told_with(format!("https://localhost:{}", start().port()), AUTHORITY);
     assert!(other_name.starts_with("HTTP_CONNECT: ") && other_name.contains("not valid for name"), "{other_name}");
-    let none = told(&format!("https://{}", start()), empty.path());
-    assert!(none.starts_with("HTTP_SETTINGS: ") && none.contains("No CA certificates"), "{none}");
-    // What is signed by nobody that is known: the authority of this test is not among these.
-    let unknown = told(
-        &format!("https://{}", start()),
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/http/tls/service.pem")),
-    );
+    // A file that is there, and whose certificate has signed nothing.
+    let unknown = told_with(format!("https://{}", start()), OTHER);
     assert!(unknown.starts_with("HTTP_CONNECT: ") && unknown.contains("invalid peer certificate"), "{unknown}");
-    let service = Service::start([Does::Sends("HTTP/1.1 400 Bad Request\r\n\r\n".to_owned())]);
-    let speaks_none = told(&format!("https://{}", service.address()), Path::new(AUTHORITY));
+    let none = told_with(format!("https://{}", start()), "/dev/null");
+    assert!(none.starts_with("HTTP_SETTINGS: ") && none.contains("No CA certificates"), "{none}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || listener.accept().unwrap().0.write_all(b"220 mail.example ready\r\n").unwrap());
+    let speaks_none = told_with(format!("https://{address}"), AUTHORITY);
     assert!(speaks_none.starts_with("HTTP_CONNECT: "), "{speaks_none}");
     // Where there is no TLS, no certificates are needed.
-    let plain = told("http://127.0.0.1:9", empty.path());
-    assert!(plain.starts_with("HTTP_CONNECT: ") && plain.contains("refused"), "{plain}");
+    let service = Service::start([answer("200 OK", "", "7")]);
+    assert_eq!(told_with(service.url(), "/dev/null"), "7");
+}
+
+#[test]
+fn proxies_are_those_of_the_environment_and_none_is_before_this_machine() {
+    let proxy = Service::start([answer("200 OK", "", "7")]);
+    assert_eq!(told("http://service.invalid", &[("HTTP_PROXY", &proxy.url())]), "7");
+    assert_eq!(proxy.asked().line, "GET http://service.invalid/");
+    let nobody = "http://127.0.0.1:9";
+    let service = Service::start([answer("200 OK", "", "7")]);
+    assert_eq!(told(&service.url(), &[("HTTP_PROXY", nobody), ("HTTPS_PROXY", nobody), ("ALL_PROXY", nobody)]), "7");
 }
