@@ -1,7 +1,7 @@
 //! Bodies that are half, too large, or not what was asked for.
 
 use serde::Deserialize;
-use tasker_runtime::http::ApiHandler;
+use tasker_runtime::http::{ApiError, ApiHandler};
 
 use crate::server::{Does, Service, answer};
 use crate::{class, error, get};
@@ -73,10 +73,13 @@ async fn a_body_over_the_limit_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn the_limit_can_be_set_and_is_exact() {
-    for (bytes, fits) in [(8, true), (7, false)] {
-        let service = Service::start([answer("200 OK", "", r#"{"id":7}"#)]);
-        let api = ApiHandler::builder(service.url()).response_max_bytes(bytes).build().unwrap();
-        assert_eq!(api.get("/").await.is_ok(), fits);
+    let chunked = "transfer-encoding: chunked\r\n\r\n8\r\n{\"id\":7}\r\n0\r\n\r\n";
+    for text in ["content-length: 8\r\n\r\n{\"id\":7}", "\r\n{\"id\":7}", chunked] {
+        for (bytes, code) in [(8, None), (7, Some("HTTP_BODY_TOO_LARGE"))] {
+            let service = Service::start([raw(text)]);
+            let api = ApiHandler::builder(service.url()).response_max_bytes(bytes).build().unwrap();
+            assert_eq!(api.get("/").await.err().as_ref().map(ApiError::code), code, "{text}");
+        }
     }
 }
 

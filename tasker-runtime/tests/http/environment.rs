@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -61,8 +62,10 @@ fn told(url: &str, environment: &[(&str, &str)]) -> String {
 #[tokio::test]
 #[ignore = "the process that `the_certificates_of_the_system_are_believed_and_no_others` starts"]
 async fn calls_the_service_that_the_environment_names() {
-    let call =
-        async || -> Result<u64, ApiError> { ApiHandler::new(std::env::var(URL).unwrap())?.get("/").await?.json() };
+    let call = async || -> Result<u64, ApiError> {
+        let api = ApiHandler::builder(std::env::var(URL).unwrap()).connect_timeout(Duration::from_secs(1));
+        api.build()?.get("/").await?.json()
+    };
     match call().await {
         Ok(value) => println!("told: {value}"),
         Err(error) => println!("told: {}: {error}", error.code()),
@@ -87,6 +90,10 @@ fn the_certificates_of_the_system_are_believed_and_no_others() {
     thread::spawn(move || listener.accept().unwrap().0.write_all(b"220 mail.example ready\r\n").unwrap());
     let speaks_none = told_with(format!("https://{address}"), AUTHORITY);
     assert!(speaks_none.starts_with("HTTP_CONNECT: "), "{speaks_none}");
+    // Nobody accepts it: the connection is there, and the handshake never ends.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let never = told_with(format!("https://{}", silent.local_addr().unwrap()), AUTHORITY);
+    assert!(never.starts_with("HTTP_TIMEOUT: ") && never.ends_with("no connection in time"), "{never}");
     // Where there is no TLS, no certificates are needed.
     let service = Service::start([answer("200 OK", "", "7")]);
     assert_eq!(told_with(service.url(), "/dev/null"), "7");
