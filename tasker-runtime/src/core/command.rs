@@ -96,6 +96,15 @@ pub enum Outcome {
         /// The rest, as JSON.
         detail: Option<Arc<str>>,
     },
+    /// The handler of a decision returned which steps go on.
+    Decided {
+        /// The value, as JSON.
+        result: Arc<str>,
+        /// The rest, as JSON.
+        detail: Option<Arc<str>>,
+        /// The steps directly after the decision that go on; see [`chosen`](super::chosen).
+        chosen: Arc<[StepNumber]>,
+    },
     /// The handler failed, panicked or took too long.
     Failed(Failure),
     /// The handler stopped because its task was cancelled. In a task that is not, the step fails.

@@ -3,6 +3,7 @@
 mod act;
 mod finish;
 mod submit;
+mod successors;
 
 use tasker_types::{StepState, TaskState, Timestamp, WorkerId};
 

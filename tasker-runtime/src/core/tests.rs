@@ -3,6 +3,7 @@
 mod act;
 mod complete;
 mod continuation;
+mod decision;
 mod failure;
 mod invariants;
 mod loss;

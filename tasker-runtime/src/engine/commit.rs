@@ -117,13 +117,9 @@ pub(super) struct Shipping {
 /// depend on being polled once it has the batch.
 type OnItsWay = Pin<Box<dyn Future<Output = Arrival> + Send>>;
 
-/// Batches that are on their way at once. With two, each is smaller and a commit costs as much: on SQLite that was
-/// 52,000 steps/s, where one after the other without a gap gives 60,000.
-const SHIPMENTS_MAX: usize = 1;
-
 impl Shipping {
-    pub(super) fn has_room(&self) -> bool {
-        self.on_their_way.len() < SHIPMENTS_MAX
+    pub(super) fn count(&self) -> usize {
+        self.on_their_way.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -193,8 +189,9 @@ impl Dispatcher {
         // The step of an outcome that is offered again may run here once more by now: its slot is not free.
         let frees = |command: &&Command| matches!(command, Command::Finish(of) if self.runs(of.step, of.attempt));
         let ends = commands.iter().filter(frees).count();
+        let starts: usize = commands.iter().map(|command| self.starts(command)).sum();
         // While others wait to be claimed, free slots are left to them.
-        let reserved = if self.want_claim { 0 } else { self.free() };
+        let reserved = if self.want_claim { 0 } else { self.free().min(starts.saturating_sub(ends)) };
         let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
             worker: worker.id,
             free: reserved + ends,
@@ -209,6 +206,15 @@ impl Dispatcher {
         self.shipping.on_their_way.push((Instant::now(), Box::pin(sent)));
     }
 
+    /// As many steps as the command may make ready.
+    fn starts(&self, command: &Command) -> usize {
+        match command {
+            Command::Submit(new) => new.pinned.graph().roots().len(),
+            Command::Finish(finish) => self.running.get(&finish.step).map_or(1, |running| running.successors),
+            _ => 0,
+        }
+    }
+
     /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
     pub(super) fn arrived(&mut self, Arrival(shipment, outcome): Arrival) {
         self.shipping.reserved -= shipment.reserved;
@@ -216,7 +222,7 @@ impl Dispatcher {
         match outcome {
             Ok(committed) => {
                 self.held.delay = Duration::ZERO;
-                self.counters.batch(shipment.commands.len(), committed.claimed.len());
+                self.counters.batch(shipment.commands.len(), &committed);
                 self.deliver(shipment, committed);
             }
             // Where it is not known whether the batch was written, outcomes are offered again: what was recorded is then

@@ -81,6 +81,8 @@ pub(super) struct Running {
     /// Its outcome is known and not yet recorded.
     pub(super) has_ended: bool,
     pub(super) lossy: bool,
+    /// How many steps wait for it.
+    pub(super) successors: usize,
     token: CancellationToken,
     pub(super) abort: Option<AbortHandle>,
     pub(super) gives_up_at: Option<(Instant, Duration)>,
@@ -182,7 +184,7 @@ impl Dispatcher {
                         self.arrived(next);
                     }
                 }
-                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.shipping.has_room() => {
+                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.has_room() => {
                     if received == 0 {
                         break;
                     }
@@ -230,6 +232,12 @@ impl Dispatcher {
                 return;
             }
         }
+    }
+
+    /// Whether another batch may be sent. While a commit is in doubt, one at a time: it is settled between two.
+    fn has_room(&self) -> bool {
+        let most = if self.doubt.raised { 1 } else { self.parts.store.batches_at_once() };
+        self.shipping.count() < most
     }
 
     /// Whether steps are claimed at all.
@@ -326,6 +334,7 @@ impl Dispatcher {
                 worker,
                 has_ended: false,
                 lossy: step.live.losses > 0,
+                successors: step.pinned.graph().children(step.live.number).len(),
                 token: CancellationToken::new(),
                 abort: None,
                 gives_up_at: None,
@@ -418,6 +427,7 @@ impl Dispatcher {
             attempt,
             worker,
             data,
+            decides: step.decides().then(|| claimed.pinned.clone()),
             handler,
             layers: self.parts.layers.clone(),
             token: running.token.clone(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
 
 pub mod claim;
+pub mod decision;
 pub mod dropped;
 pub mod due;
 pub mod lease;
@@ -19,6 +20,7 @@ pub use world::{World, assert_legal};
 /// The text of each module of the suite: what is missing in the macro's list is found.
 pub const SOURCES: &[(&str, &str)] = &[
     ("claim", include_str!("conformance/claim.rs")),
+    ("decision", include_str!("conformance/decision.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
     ("due", include_str!("conformance/due.rs")),
     ("lease", include_str!("conformance/lease.rs")),
@@ -52,6 +54,11 @@ macro_rules! store_conformance {
                 the_attempt_grows_with_each_claim,
                 steps_with_losses_are_claimed_one_at_a_time,
                 a_step_with_losses_is_not_claimed_unasked,
+            }
+            decision {
+                a_decision_skips_what_it_does_not_choose,
+                a_wide_decision_skips_all_of_the_rest,
+                a_step_that_was_skipped_is_over_without_a_result,
             }
             dropped {
                 a_dropped_submit_happened_or_did_not,

@@ -35,6 +35,11 @@ pub trait Store: Send + Sync + 'static {
     /// Decides the commands of a batch on the rows as they stand and writes the outcome: all of it or nothing.
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError>;
 
+    /// How many batches it takes at once. More than one where it writes those that wait in one transaction.
+    fn batches_at_once(&self) -> usize {
+        1
+    }
+
     /// Claims ready steps for a worker.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
 
@@ -124,6 +129,8 @@ pub struct Committed {
     pub ready: usize,
     /// How long until the first of the steps that now wait for a retry will be ready.
     pub next_retry: Option<Duration>,
+    /// It shared the transaction of the batch before it.
+    pub joined: bool,
 }
 
 impl Committed {
@@ -132,7 +139,7 @@ impl Committed {
     pub fn of(writes: Writes, now: Timestamp) -> Self {
         let next_retry = writes.next_retry().map(|at| at.since(now));
         let Writes { replies, claimed, considered, finished, ready, .. } = writes;
-        Self { replies, claimed, considered, finished, ready, next_retry }
+        Self { replies, claimed, considered, finished, ready, next_retry, joined: false }
     }
 }
 
@@ -280,6 +287,6 @@ pub struct StepInput {
     pub task: TaskId,
     /// The task as a handler sees it, where it was asked for and exists.
     pub context: Option<Arc<TaskForExecution>>,
-    /// The results that were asked for and exist.
-    pub results: BTreeMap<StepNumber, Arc<DependencyResult>>,
+    /// Of the steps that were asked for, those that are over for good, with their results: `None` where one was skipped.
+    pub results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
 }

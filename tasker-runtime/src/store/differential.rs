@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tasker_types::{StepNumber, TaskState};
+use tasker_types::{StepNumber, StepType, TaskState};
 
 use crate::core::{Batch, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
 use crate::store::conformance::sample::{
     at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
-    submit_with_priority, task, template, worker,
+    submit_with_priority, task, template, with_types, worker,
 };
 use crate::store::{
     ClaimRequest, InputRequest, LeaseAct, LeaseRequest, MemoryStore, Page, Store, StoreError, TaskFilter, Whose,
@@ -75,7 +75,7 @@ fn calls() -> impl Strategy<Value = Call> {
         3 => (0..4_000u64).prop_map(|millis| Call::Due { millis }),
         3 => (0..4u32, prop_oneof![Just(LeaseAct::Begin), Just(LeaseAct::Renew), Just(LeaseAct::End)], 0..9u64)
             .prop_map(|(worker, act, seconds)| Call::Lease { worker, act, seconds }),
-        1 => (0..4usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
+        1 => (0..5usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
         1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
         2 => (0..13u32, 0..6u32, prop::collection::vec(0..TaskState::ALL.len(), 0..3), "[0-9a-fxF+]{0,3}")
             .prop_map(|(task, limit, states, prefix)| Call::Read { task, limit, states, prefix }),
@@ -224,6 +224,11 @@ impl Both {
                     2 => Outcome::Failed(crate::core::Failure { retryable: false, seed, ..failure() }),
                     3 => Outcome::Failed(crate::core::Failure { timed_out: true, seed, ..failure() }),
                     4 => Outcome::Cancelled,
+                    _ if claim.pinned.step(step.number).decides() => {
+                        let children = claim.pinned.graph().children(step.number).iter().enumerate();
+                        let chosen = children.filter(|(bit, _)| seed >> bit & 1 == 1).map(|(_, &child)| child);
+                        Outcome::Decided { result: format!("[{seed}]").into(), detail: None, chosen: chosen.collect() }
+                    }
                     _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
                 };
                 Command::Finish(Finish { step, attempt, worker, outcome })
@@ -240,6 +245,13 @@ fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
         0 => chain(3),
         1 => fan(3),
         2 => roots(2),
+        3 => {
+            let parents: &[&[u32]] = &[&[], &[0], &[0], &[2], &[1, 3]];
+            let types = [(0, StepType::Decision), (4, StepType::DeferredConvergence)];
+            let mut fork = with_types(template("fork", parents), &types);
+            fork.template.steps[3].skippable = true;
+            fork
+        }
         _ => template("diamonds", &[&[], &[0], &[0], &[1, 2], &[], &[3, 4]]),
     };
     resolved.template.description = Some(description.to_string());

@@ -188,7 +188,12 @@ impl Change<'_> {
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         let Some(task) = task else { return Ok(()) };
         for &parent in task.pinned.graph().parents(row.number) {
-            let met = result_of(self.after, row.task, parent).is_some_and(|row| row.outcome == StepState::Completed);
+            let joins = task.pinned.step(row.number).joins();
+            let met = result_of(self.after, row.task, parent).is_some_and(|row| match row.outcome {
+                StepState::Completed => true,
+                StepState::Skipped => joins || row.cause == Cause::Skippable,
+                _ => false,
+            });
             expect(met, "started before its dependencies", || format!("{}: parent {parent}", name()))?;
         }
         Ok(())

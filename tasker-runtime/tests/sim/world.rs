@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
 use tasker_runtime::engine::WakeUp;
-use tasker_types::{Backoff, HandlerRef, RetryPolicy, RetrySpec, StepNumber, StepTemplate, Template};
+use tasker_types::{Backoff, HandlerRef, RetryPolicy, StepNumber, StepTemplate, StepType, Template};
 
 use crate::rng::Rng;
 
@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) workers: usize,
     pub(crate) clients: usize,
     pub(crate) slots: usize,
+    /// Batches that are on their way to the store at once.
+    pub(crate) batches: usize,
     pub(crate) poll_ms: u64,
     pub(crate) wake_up: WakeUp,
     /// How long leases last; for ever where there is one worker at a time.
@@ -44,6 +46,8 @@ pub(crate) struct World {
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) parents: Vec<u32>,
+    pub(crate) step_type: StepType,
+    pub(crate) skippable: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout_ms: u64,
 }
@@ -128,6 +132,7 @@ impl World {
             workers,
             clients,
             slots: rng.pick(&[1, 1, 2, 3, 8, 64]),
+            batches: rng.pick(&[1, 1, 2, 4]),
             poll_ms: rng.pick(&[100, 300, 1_000]),
             wake_up: rng.pick(&[WakeUp::Hybrid, WakeUp::EventDrivenOnly, WakeUp::PollingOnly]),
             lease_ms,
@@ -154,7 +159,19 @@ impl World {
 fn template(rng: &mut Rng) -> Vec<Step> {
     let length = rng.pick(&[1, 2, 3, 4, 5, 8, 12]);
     let shape = rng.below(4);
-    (0..length).map(|number| step(rng, number, length, shape)).collect()
+    let mut steps: Vec<Step> = (0..length).map(|number| step(rng, number, length, shape)).collect();
+    let routes = rng.pick(&[0, 0, 300, 600]);
+    for number in 0..steps.len() {
+        let leads_on = steps.iter().any(|step| step.parents.iter().any(|&parent| parent as usize == number));
+        let step = &mut steps[number];
+        step.step_type = match rng.below(1_000) {
+            drawn if drawn < routes && leads_on => StepType::Decision,
+            drawn if drawn > 1_000 - routes && !step.parents.is_empty() => StepType::DeferredConvergence,
+            _ => StepType::Standard,
+        };
+        step.skippable = step.step_type != StepType::Decision && rng.chance(150);
+    }
+    steps
 }
 
 fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
@@ -184,7 +201,8 @@ fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
         backoff_base_ms: rng.pick(&[0, 10, 100, 1_000]),
         max_backoff_ms: rng.pick(&[50, 1_000, 5_000]),
     };
-    Step { parents, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
+    let (step_type, skippable) = (StepType::Standard, false);
+    Step { parents, step_type, skippable, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
 }
 
 fn task(rng: &mut Rng, n: u64, templates: &[Vec<Step>], processes: usize, calm_ms: u64) -> Task {
@@ -226,23 +244,14 @@ fn blow(rng: &mut Rng, processes: usize, calm_ms: u64) -> Blow {
 
 fn resolved(number: usize, steps: &[Step]) -> ResolvedTemplate {
     let definition = |(number, step): (usize, &Step)| StepTemplate {
-        name: format!("s{number}"),
-        description: None,
         handler: HandlerRef { callable: HANDLER.to_owned(), initialization: json!({}) },
         dependencies: step.parents.iter().copied().map(StepNumber).collect(),
-        retry: RetrySpec::default(),
-        timeout_ms: None,
+        step_type: step.step_type,
+        skippable: step.skippable,
+        ..StepTemplate::named(format!("s{number}"))
     };
     ResolvedTemplate {
-        template: Template {
-            name: format!("w{number}"),
-            namespace: "default".to_owned(),
-            version: "1.0.0".to_owned(),
-            description: None,
-            metadata: json!({}),
-            required_fields: Vec::new(),
-            steps: steps.iter().enumerate().map(definition).collect(),
-        },
+        template: Template::named(format!("w{number}"), steps.iter().enumerate().map(definition).collect()),
         steps: steps
             .iter()
             .map(|step| ResolvedStep { handler: HANDLER.to_owned(), retry: step.retry, timeout_ms: step.timeout_ms })

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+use tasker_types::{StepNumber, StepState, StepType, TaskId, TaskState};
 
 use crate::core::{
-    AttemptOutcome, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate, StepRef,
+    AttemptOutcome, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate, ResultRow, StepRef,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    cancel, complete, failure, finish, lose, release, retry, retry_step, submit_with_priority, task, template, worker,
+    cancel, complete, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task, template,
+    worker,
 };
 use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
 
@@ -62,8 +63,15 @@ enum Event {
 
 #[derive(Debug, Clone, Copy)]
 enum End {
-    Complete,
-    Fail { retryable: bool, timed_out: bool, seed: u64 },
+    /// A decision chooses those of its branches whose bits are set.
+    Complete {
+        chosen: u32,
+    },
+    Fail {
+        retryable: bool,
+        timed_out: bool,
+        seed: u64,
+    },
     Cancelled,
     Release,
     Lose,
@@ -71,7 +79,7 @@ enum End {
 
 fn ends() -> impl Strategy<Value = End> {
     prop_oneof![
-        6 => Just(End::Complete),
+        6 => any::<u32>().prop_map(|chosen| End::Complete { chosen }),
         3 => (prop::bool::weighted(0.8), any::<bool>(), any::<u64>())
             .prop_map(|(retryable, timed_out, seed)| End::Fail { retryable, timed_out, seed }),
         1 => Just(End::Cancelled),
@@ -100,7 +108,15 @@ fn events() -> impl Strategy<Value = Event> {
 
 /// Up to 12 steps; each waits for some of those before it.
 pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
-    let step = (prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..4u32, 1..4u32, any::<bool>());
+    let step_type = prop::sample::select(StepType::ALL);
+    let step = (
+        prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        0..4u32,
+        1..4u32,
+        any::<bool>(),
+        step_type,
+        prop::bool::weighted(0.2),
+    );
     prop::collection::vec(step, 1..=12).prop_map(|steps| {
         let mut parents: Vec<Vec<u32>> = Vec::new();
         for (number, (chosen, ..)) in steps.iter().enumerate() {
@@ -114,10 +130,16 @@ pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
             parents.push(of);
         }
         let mut resolved = template("random", &parents.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        for (step, (_, max_attempts, max_losses, retryable)) in resolved.steps.iter_mut().zip(&steps) {
+        for (step, (_, max_attempts, max_losses, retryable, ..)) in resolved.steps.iter_mut().zip(&steps) {
             step.retry.max_attempts = *max_attempts;
             step.retry.max_losses = *max_losses;
             step.retry.retryable = *retryable || *max_attempts > 1;
+        }
+        for (step, (.., step_type, skippable)) in resolved.template.steps.iter_mut().zip(&steps) {
+            // A convergence joins something.
+            let joins_nothing = *step_type == StepType::DeferredConvergence && step.dependencies.is_empty();
+            step.step_type = if joins_nothing { StepType::Standard } else { *step_type };
+            step.skippable = *skippable && step.step_type != StepType::Decision;
         }
         resolved
     })
@@ -219,7 +241,13 @@ impl Run<'_> {
         let at = which % self.journal.held.len();
         let claim = self.journal.held.swap_remove(at);
         let command = match end {
-            End::Complete => complete(&claim),
+            End::Complete { chosen } if claim.pinned.step(claim.live.number).decides() => {
+                let children = claim.pinned.graph().children(claim.live.number).iter().enumerate();
+                let chosen: Vec<_> =
+                    children.filter(|(bit, _)| chosen >> (bit % 32) & 1 == 1).map(|(_, &child)| child).collect();
+                decide(&claim, &chosen)
+            }
+            End::Complete { .. } => complete(&claim),
             End::Fail { retryable, timed_out, seed } => {
                 finish(&claim, Outcome::Failed(Failure { retryable, timed_out, seed, ..failure() }))
             }
@@ -244,13 +272,13 @@ impl Run<'_> {
             assert!(reply.is_ok(), "{reply:?}: {claim:?}");
             let step = StepRef { task: claim.task, number: claim.live.number };
             let told = match end {
-                End::Complete => "completed",
+                End::Complete { .. } => "completed",
                 End::Fail { .. } | End::Cancelled => "failed",
                 End::Release => "released",
                 End::Lose => "lost",
             };
             assert_eq!(self.journal.acknowledged.insert((step, claim.live.attempt), told), None, "it ended twice");
-            if matches!(end, End::Complete) {
+            if matches!(end, End::Complete { .. }) {
                 let before = self.journal.results.insert((claim.task, claim.live.number), claim.live.attempt);
                 assert_eq!(before, None, "a step completed twice");
             }
@@ -263,7 +291,7 @@ impl Run<'_> {
     async fn come_to_an_end(&mut self) {
         for _ in 0..200 {
             for _ in 0..self.journal.held.len() {
-                let ended = self.end(0, End::Complete).into_iter().collect();
+                let ended = self.end(0, End::Complete { chosen: u32::MAX }).into_iter().collect();
                 self.transact(ended, 1).await;
             }
             self.w.pass(60_000);
@@ -295,6 +323,9 @@ impl Run<'_> {
             match (row.outcome, row.cause) {
                 (StepState::Completed, _) => assert_eq!(told, Some(&"completed")),
                 (StepState::Failed, Cause::Losses) => assert_eq!(told, Some(&"lost")),
+                (StepState::Skipped, Cause::Skippable) => {
+                    assert!(matches!(told, Some(&("failed" | "lost"))), "{told:?}");
+                }
                 (StepState::Failed, _) => assert_eq!(told, Some(&"failed")),
                 _ => assert_ne!(told, Some(&"completed")),
             }
@@ -323,7 +354,8 @@ impl Run<'_> {
         }
         for row in self.w.rows.tasks.iter().filter(|row| row.state == TaskState::Completed) {
             let done = self.journal.results.keys().filter(|(task, _)| *task == row.id).count();
-            assert_eq!(done, row.pinned.steps.len());
+            let skipped = |over: &&ResultRow| over.task == row.id && over.outcome == StepState::Skipped;
+            assert_eq!(done + self.w.rows.results.iter().filter(skipped).count(), row.pinned.steps.len());
         }
     }
 }

@@ -255,7 +255,7 @@ pub async fn inputs_are_the_context_and_the_results_that_exist(store: &dyn Store
     assert_eq!((context.context["order"].as_i64(), context.priority), (Some(7), 3));
     assert_eq!(context.correlation_id, format!("correlation of {}", task(1)));
     assert_eq!(given.results.keys().copied().collect::<Vec<_>>(), [StepNumber(0)]);
-    assert_eq!(given.results[&StepNumber(0)].result["attempt"], 1);
+    assert_eq!(given.results[&StepNumber(0)].as_ref().unwrap().result["attempt"], 1);
     let given = store.inputs(vec![InputRequest { context: false, ..wanted }]).await.unwrap().remove(0);
     assert!(given.context.is_none() && given.results.len() == 1);
 }

@@ -38,7 +38,7 @@ const ATTEMPTS: &str = "SELECT a.task, a.number, a.attempt, a.outcome, a.worker,
 const ACTIONS: &str = "SELECT id, task, number, kind, actor, reason, at FROM tasker.actions WHERE task = ANY($1) \
                        ORDER BY task, at, id";
 const VALUES: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
-                      JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.result IS NOT NULL";
+                      JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.outcome IN (4, 7, 8)";
 const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coalesce(open.tasks, 0) \
                          FROM tasker.templates AS t LEFT JOIN (SELECT template, count(*) AS tasks FROM tasker.tasks \
                          WHERE state IN (0, 1, 2, 5) GROUP BY template) AS open ON open.template = t.id ORDER BY t.generation";
@@ -181,8 +181,8 @@ pub(super) async fn inputs(
             let columns = &mut Columns::of(&row);
             let step = columns.step()?;
             if let Some(found) = inputs.get_mut(&step.task) {
-                let result = DependencyResult { result: json(columns.get::<&str>()?)? };
-                found.results.insert(step.number, result.into());
+                let result = columns.get::<Option<&str>>()?.map(json).transpose()?;
+                found.results.insert(step.number, result.map(|result| DependencyResult { result }.into()));
             }
         }
     }

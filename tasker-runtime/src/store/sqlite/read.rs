@@ -144,14 +144,15 @@ pub(super) fn inputs(
         .iter()
         .flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number }))
         .collect();
-    let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number = ? AND result IS NOT NULL";
+    let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number = ? AND outcome IN (4, 7, 8)";
     let results = select(connection, sql, &steps, rows::bind_step, |columns| {
         let (task, number): (TaskId, StepNumber) = (columns.task()?, columns.number()?);
-        Ok((task, number, DependencyResult { result: json(columns.str()?)? }))
+        let result = columns.maybe_str()?.map(json).transpose()?;
+        Ok((task, number, result.map(|result| DependencyResult { result }.into())))
     })?;
     for (task, number, result) in results {
         if let Some(found) = inputs.get_mut(&task) {
-            found.results.insert(number, result.into());
+            found.results.insert(number, result);
         }
     }
     Ok(inputs.into_values().collect())
