@@ -27,6 +27,12 @@ bugs! {
     SkippedInsertedAgain,
     /// A step that joins branches goes on waiting for one that was skipped.
     SkippedNeverCounts,
+    /// A step that waits for the workers of a batch waits for the first of them only.
+    AggregatorBeforeWorkers,
+    /// What becomes ready in a paused task is not held back.
+    ContinuationIgnoresPause,
+    /// What is given back in a paused task is not held back.
+    ReleaseIgnoresHeld,
     /// What other processes wrote is never looked for.
     PollSkipped,
     /// A commit of unknown outcome is taken for one that failed.

@@ -62,15 +62,27 @@ impl Journal {
             return Err(Failure::new("started without a task", name));
         };
         let certain = before(task, rows, at.number);
-        for number in task.pinned.graph().ancestors(at.number) {
+        let ancestors = task.pinned.ancestors(at.number);
+        let workers: Vec<StepNumber> = rows
+            .results
+            .iter()
+            .filter(|row| row.task == at.task && row.number >= task.pinned.first_worker())
+            .map(|row| row.number)
+            .filter(|&worker| ancestors.contains(&task.pinned.template_step(worker)))
+            .collect();
+        for number in ancestors.into_iter().chain(workers) {
             let row = result_of(rows, at.task, number);
             let recorded = row.and_then(|row| row.result.as_deref());
-            let given = step.dependency_results.get(&task.pinned.step(number).name).map(|given| &given.result);
+            let given = step.dependency_results.get(&task.pinned.name(number)).map(|given| &given.result);
             let same = match (recorded, given) {
                 (Some(recorded), Some(given)) => {
                     serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given)
                 }
-                (None, None) => !certain.contains(&number) || row.is_some_and(|row| row.outcome == StepState::Skipped),
+                (None, None) => {
+                    !certain.contains(&number)
+                        || row
+                            .is_some_and(|row| matches!(row.outcome, StepState::Skipped | StepState::ResolvedManually))
+                }
                 (_, None) => !certain.contains(&number),
                 (None, Some(_)) => false,
             };
@@ -98,6 +110,11 @@ impl Journal {
             }
             None => Ok(()),
         }
+    }
+
+    /// As what the task was submitted.
+    pub(crate) fn request_of(&self, task: TaskId) -> Option<u64> {
+        self.accepted.iter().find_map(|(&n, &id)| (id == task).then_some(n))
     }
 
     pub(crate) fn accepted(&self, n: u64) -> Option<TaskId> {
@@ -134,7 +151,7 @@ impl Journal {
             (StepState::Failed, Cause::Handler) => {
                 matches!(end, Some(None | Some(End::Error | End::Permanent | End::Poison | End::Cancelled)))
             }
-            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) => true,
+            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) | (_, Cause::Operator) => true,
             // What it returned can be lost with its worker.
             (StepState::Skipped, Cause::Skippable) => {
                 let is_lost = row.detail.as_deref().is_some_and(|detail| detail.contains("worker_lost"));
@@ -153,12 +170,20 @@ impl Journal {
 /// The steps that were over for certain when this one began: its parents, and those of each step before it that ran. Of a
 /// step that was skipped, others before it may go on.
 fn before(task: &TaskRow, rows: &Dump, number: StepNumber) -> BTreeSet<StepNumber> {
-    let graph = task.pinned.graph();
-    let mut certain: BTreeSet<StepNumber> = graph.parents(number).iter().copied().collect();
+    // Workers of batches stand in the place of the step that they are made after, which has no row.
+    let parents = |number: StepNumber| {
+        let batch = |parent: StepNumber| rows.batches.iter().find(|row| row.task == task.id && row.number == parent);
+        let each = |&parent: &StepNumber| -> Vec<StepNumber> {
+            let workers = batch(parent).map(|batch| (0..batch.count).filter_map(|at| task.pinned.worker(parent, at)));
+            workers.map_or_else(|| vec![parent], Iterator::collect)
+        };
+        task.pinned.parents(number).iter().flat_map(each).collect::<Vec<_>>()
+    };
+    let mut certain: BTreeSet<StepNumber> = parents(number).into_iter().collect();
     let mut open: Vec<StepNumber> = certain.iter().copied().collect();
     while let Some(step) = open.pop() {
         if result_of(rows, task.id, step).is_some_and(|row| row.attempt > 0) {
-            open.extend(graph.parents(step).iter().copied().filter(|&parent| certain.insert(parent)));
+            open.extend(parents(step).into_iter().filter(|&parent| certain.insert(parent)));
         }
     }
     certain

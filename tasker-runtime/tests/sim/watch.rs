@@ -92,7 +92,8 @@ impl Change<'_> {
                 to.outcome == AttemptOutcome::Reopened
                     && (to.task, to.number, to.attempt) == (row.task, row.number, row.attempt)
             };
-            let by_operator = actions.iter().any(|action| action.task == row.task && action.kind == "retry");
+            let reopens = ["retry", "skip", "resolve", "complete"];
+            let by_operator = actions.iter().any(|action| action.task == row.task && reopens.contains(&action.kind));
             expect(stays || (by_operator && new.iter().any(reopened)), "result gone", || {
                 format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
             })?;
@@ -155,7 +156,9 @@ impl Change<'_> {
         expect(after.attempt == before.attempt + u32::from(claimed), "attempt", || {
             format!("{}: {} as attempt {}", name(), after.state, after.attempt)
         })?;
-        let waited = before.state == StepState::WaitingForRetry && after.state != StepState::WaitingForRetry;
+        // A worker that is held up because another one failed keeps its time.
+        let waits = matches!(after.state, StepState::WaitingForRetry | StepState::Pending);
+        let waited = before.state == StepState::WaitingForRetry && !waits;
         expect(!waited || before.ready_at <= self.now, "backoff", || {
             format!("{}: it is {} at {}, it waits until {}", name(), after.state, self.now, before.ready_at)
         })
@@ -179,7 +182,10 @@ impl Change<'_> {
         let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
         expect(row.claimed_by.is_some_and(|worker| self.has_lease(worker)), "started without a lease", name)?;
         let first = |row: &&LiveStep| {
-            row.state == StepState::Ready && row.losses == 0 && self.told.is_some_and(|told| row.ready_at <= told)
+            row.state == StepState::Ready
+                && !row.held
+                && row.losses == 0
+                && self.told.is_some_and(|told| row.ready_at <= told)
         };
         let top = self.before.live.iter().filter(first).map(|row| row.priority).max();
         expect(top.is_none_or(|top| top <= row.priority), "continued past a higher priority", name)?;
@@ -187,11 +193,16 @@ impl Change<'_> {
         let task = task_of(self.after, row.task);
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         let Some(task) = task else { return Ok(()) };
-        for &parent in task.pinned.graph().parents(row.number) {
+        for &parent in task.pinned.parents(row.number) {
+            // Each worker of it, by the invariants.
+            if self.after.batches.iter().any(|batch| batch.task == row.task && batch.number == parent) {
+                continue;
+            }
             let joins = task.pinned.step(row.number).joins();
             let met = result_of(self.after, row.task, parent).is_some_and(|row| match row.outcome {
                 StepState::Completed => true,
-                StepState::Skipped => joins || row.cause == Cause::Skippable,
+                StepState::Skipped => joins || row.cause != Cause::Decision,
+                StepState::ResolvedManually => true,
                 _ => false,
             });
             expect(met, "started before its dependencies", || format!("{}: parent {parent}", name()))?;

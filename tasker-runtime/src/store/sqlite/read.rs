@@ -1,6 +1,7 @@
 //! Reads: they see the last commit and never wait for the writer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -10,7 +11,7 @@ use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
-use crate::core::{ActionRow, Dump, StepRef};
+use crate::core::{Act, ActionRow, Dump, StepRef};
 use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
@@ -145,17 +146,27 @@ pub(super) fn inputs(
         .flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number }))
         .collect();
     let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number = ? AND outcome IN (4, 7, 8)";
-    let results = select(connection, sql, &steps, rows::bind_step, |columns| {
-        let (task, number): (TaskId, StepNumber) = (columns.task()?, columns.number()?);
-        let result = columns.maybe_str()?.map(json).transpose()?;
-        Ok((task, number, result.map(|result| DependencyResult { result }.into())))
-    })?;
-    for (task, number, result) in results {
+    let results = select(connection, sql, &steps, rows::bind_step, value_of)?;
+    let from: Vec<StepRef> = wanted
+        .iter()
+        .filter_map(|request| request.workers_from.map(|number| StepRef { task: request.task, number }))
+        .collect();
+    let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number >= ? AND outcome IN (4, 7, 8)";
+    let workers = select(connection, sql, &from, rows::bind_step, value_of)?;
+    for (task, number, result) in results.into_iter().chain(workers) {
         if let Some(found) = inputs.get_mut(&task) {
             found.results.insert(number, result);
         }
     }
     Ok(inputs.into_values().collect())
+}
+
+type Given = (TaskId, StepNumber, Option<Arc<DependencyResult>>);
+
+fn value_of(columns: &mut Columns<'_>) -> Result<Given, StoreError> {
+    let (task, number) = (columns.task()?, columns.number()?);
+    let result = columns.maybe_str()?.map(json).transpose()?;
+    Ok((task, number, result.map(|result| DependencyResult { result }.into())))
 }
 
 pub(super) fn cancelling(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<TaskId>, StoreError> {
@@ -240,6 +251,7 @@ pub(super) fn dump(
         dump.results.append(&mut results);
         dump.attempts.append(&mut attempts);
     }
+    dump.batches = select(connection, rows::BATCHES_OF, &ids, bind_task, rows::batch)?;
     dump.actions = actions_of(connection, &ids)?;
     Ok(dump)
 }
@@ -252,6 +264,6 @@ fn actions_of(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<ActionRow
 fn action(columns: &mut Columns<'_>) -> Result<ActionRow, StoreError> {
     let (id, task, number) = (columns.uuid()?, columns.task()?, columns.get::<Option<u32>>()?.map(StepNumber));
     let kind = columns.str()?;
-    let kind = ["cancel", "retry"].into_iter().find(|known| *known == kind).unwrap_or("other");
+    let kind = Act::KINDS.iter().find(|known| **known == kind).unwrap_or(&"other");
     Ok(ActionRow { id, task, number, kind, actor: columns.get()?, reason: columns.get()?, at: columns.time()? })
 }
