@@ -16,6 +16,7 @@ mod register;
 mod registry;
 mod report;
 mod returns;
+mod route;
 mod state;
 
 use async_trait::async_trait;
@@ -30,6 +31,7 @@ pub use failure::{Classify, StepFailure};
 pub use layer::{Layer, Next};
 pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};
 pub use report::{NeededHandler, Problem, StartupReport};
+pub use route::{Branches, Route};
 pub use state::AppState;
 
 /// What runs a step. `#[step_handler]` writes it for a function; by hand it looks as below.
