@@ -8,8 +8,17 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 7] =
-    ["linear", "diamond", "tree", "mixed_dag", "application_state", "hand_written", "order_fulfillment"];
+const EXAMPLES: [&str; 9] = [
+    "linear",
+    "diamond",
+    "tree",
+    "mixed_dag",
+    "application_state",
+    "hand_written",
+    "order_fulfillment",
+    "order_routing",
+    "approval",
+];
 
 /// The folder of the built examples. Cargo builds them with all targets, and not for `--test examples` alone.
 fn folder() -> &'static Path {
@@ -91,6 +100,8 @@ fn every_example_prints_its_result() {
         json!({ "text": "ada@example.com pays 11900 cents (VAT 19 %)", "sent_in_all": 1 }),
         json!("customer 123 orders for 59.98"),
         order,
+        json!({ "high_value_review": "an order of 1500 was reviewed", "priority_fulfillment": "sent by express" }),
+        json!({ "amount": 7200, "approved_by": ["the manager", "finance"] }),
     ];
     for (example, result) in EXAMPLES.into_iter().zip(results) {
         let (_folder, database) = database();
