@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::progress::{bound_of, error_text, mark_of_step};
 use super::screen::{BOLD, DIM, json_text};
 use super::session::{Missing, open_store};
+use super::skip::Skip;
 use super::table::{Cell, Table};
 use super::task::moment;
 use super::{Context, Outcome, ids};
@@ -78,7 +79,7 @@ fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
         task_uuid: view.row.id.uuid(),
         step_uuid: view.row.id.step_uuid(step.number),
         handler: &view.row.pinned.step(step.number).handler,
-        step: StepDocument::of(step),
+        step: StepDocument::of(view, step),
         metadata: step.detail.as_ref().and_then(|detail| detail.get("metadata").cloned()),
         history: step.attempts.iter().map(attempt).collect(),
     }
@@ -105,10 +106,13 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
             _ = writeln!(out, "  {DIM}{name:12}{DIM:#}{value}");
         }
     };
-    fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
+    let skip = Skip::of(view, step).map(|skip| format!(": {skip}")).unwrap_or_default();
+    fact("state", &format!("{style}{}{style:#}{skip}", step.state.as_str().replace('_', " ")));
     fact("handler", &pinned.handler);
     let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
-    fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    if step.attempt > 0 {
+        fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    }
     fact("timeout", &human::duration(pinned.timeout));
     fact("ready", &step.ready_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());

@@ -13,6 +13,7 @@ use super::super::problem::Problem;
 use super::super::progress::{bound_of, error_text, mark_of, mark_of_step, words};
 use super::super::screen::{BOLD, DIM, json_text};
 use super::super::session::{Missing, open_store};
+use super::super::skip::Skip;
 use super::super::table::{Cell, Table};
 use super::super::{Context, Outcome, ids};
 use super::moment;
@@ -132,7 +133,7 @@ fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6
     let what = match (&step.result, error_of(step)) {
         (Some(result), _) => shortened(&json_text(result, false)?, CELL_MAX),
         (None, Some(error)) => shortened(&error_text(error.error_type.as_deref(), &error.message), CELL_MAX * 2),
-        (None, None) => String::new(),
+        (None, None) => Skip::of(view, step).map(|skip| skip.to_string()).unwrap_or_default(),
     };
     Ok([
         Cell::styled(format!("{mark} {}", step.name), style),
