@@ -47,7 +47,7 @@ fn a_step_that_was_not_chosen_says_so_and_has_no_part_in_the_result() {
     let listed = world.approval(&["task", "list"]).ended(0).plain();
     assert!(listed.out.contains("5/5"), "{}", listed.out);
     let step = world.approval(&["step", "show", "@last", "auto_approve"]).ended(0).plain();
-    assert!(step.out.contains("skipped: not chosen by `route_order`\n"), "{}", step.out);
+    assert!(step.out.contains("  because     not chosen by `route_order`\n"), "{}", step.out);
     assert!(!step.out.contains("attempt"), "{}", step.out);
 }
 
@@ -82,7 +82,7 @@ fn a_step_that_is_skipped_over_says_what_went_wrong() {
     let shown = world.approval(&["task", "show"]).ended(0).plain();
     assert!(shown.out.contains("permanent_error: there is nothing to approve"), "{}", shown.out);
     let step = world.approval(&["step", "show", "@last", "ask"]).ended(0).plain();
-    assert!(step.out.contains("skipped: skipped over after it failed\n"), "{}", step.out);
+    assert!(step.out.contains("  because     skipped over after it failed\n"), "{}", step.out);
     let step = world.approval(&["step", "show", "@last", "ask", "-o", "json"]).ended(0).json();
     assert_eq!(step["skipped"], json!({ "reason": "failed" }));
     assert_eq!(step["error"]["error_code"], "NOTHING_TO_APPROVE");

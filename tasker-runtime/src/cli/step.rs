@@ -106,8 +106,8 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
             _ = writeln!(out, "  {DIM}{name:12}{DIM:#}{value}");
         }
     };
-    let skip = Skip::of(view, step).map(|skip| format!(": {skip}")).unwrap_or_default();
-    fact("state", &format!("{style}{}{style:#}{skip}", step.state.as_str().replace('_', " ")));
+    fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
+    fact("because", &Skip::of(view, step).map(|skip| skip.to_string()).unwrap_or_default());
     fact("handler", &pinned.handler);
     let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
     if step.attempt > 0 {
