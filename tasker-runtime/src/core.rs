@@ -26,7 +26,7 @@ mod tests;
 pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
 pub use change::Change;
 pub use choice::chosen;
-pub use command::{ActionStamp, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
+pub use command::{Act, ActionStamp, ByHand, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use invariant::{Dump, Violation, check};

@@ -27,6 +27,10 @@ bugs! {
     SkippedInsertedAgain,
     /// A step that joins branches goes on waiting for one that was skipped.
     SkippedNeverCounts,
+    /// What becomes ready in a paused task is not held back.
+    ContinuationIgnoresPause,
+    /// What is given back in a paused task is not held back.
+    ReleaseIgnoresHeld,
     /// What other processes wrote is never looked for.
     PollSkipped,
     /// A commit of unknown outcome is taken for one that failed.

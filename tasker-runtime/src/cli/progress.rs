@@ -253,7 +253,7 @@ fn end_line(step: &StepView, skip: Option<Skip<'_>>, most: u32, width: usize) ->
                 _ = write!(line, "  {DIM}not tried again{DIM:#}");
             }
         }
-        StepState::Skipped if step.attempt > 0 => {
+        StepState::Skipped if skip == Some(Skip::Failed) => {
             // The failure that it was skipped over for is not among those that are counted.
             write_failure(&mut line, step, step.failures + 1, most);
             _ = write!(line, "  {DIM}skipped over{DIM:#}");

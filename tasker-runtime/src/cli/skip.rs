@@ -24,17 +24,22 @@ pub(crate) enum Skip<'v> {
     },
     /// It failed, and its template says to go on without it.
     Failed,
+    /// An operator said to go on without it.
+    ByHand {
+        /// Who.
+        by: &'v str,
+    },
 }
 
 impl<'v> Skip<'v> {
     /// Why this step was skipped, if it was. What a view does not say follows from the steps before: a step that was never
-    /// tried was skipped by a decision, directly or along a branch.
+    /// tried, and that no operator skipped, was skipped by a decision, directly or along a branch.
     pub(crate) fn of(view: &'v TaskView, step: &StepView) -> Option<Self> {
         if step.state != StepState::Skipped {
             return None;
         }
-        if step.attempt > 0 {
-            return Some(Self::Failed);
+        if let Some(reason) = Self::without_decision(view, step) {
+            return Some(reason);
         }
         let pinned = &view.row.pinned;
         let parents = pinned.graph().parents(step.number);
@@ -45,7 +50,9 @@ impl<'v> Skip<'v> {
                 && !pinned.step(step.number).joins()
         };
         let decisions: Vec<&&StepView> = parents.iter().filter(is_decision).collect();
-        let cut_off = parents.iter().find(|parent| parent.state == StepState::Skipped && parent.attempt == 0);
+        let cut_off = parents
+            .iter()
+            .find(|parent| parent.state == StepState::Skipped && Self::without_decision(view, parent).is_none());
         let by = match decisions.as_slice() {
             // The only one there is has to be the one: nothing needs to be looked up.
             [only] if cut_off.is_none() => Some(*only),
@@ -61,6 +68,15 @@ impl<'v> Skip<'v> {
             (None, None) => None,
         }
     }
+
+    /// Why a skipped step was, if it was no decision.
+    fn without_decision(view: &'v TaskView, step: &StepView) -> Option<Self> {
+        let mut actions = view.actions.iter();
+        match actions.find(|action| action.kind == "skip" && action.number == Some(step.number)) {
+            Some(action) => Some(Self::ByHand { by: &action.actor }),
+            None => (step.attempt > 0).then_some(Self::Failed),
+        }
+    }
 }
 
 impl fmt::Display for Skip<'_> {
@@ -69,6 +85,8 @@ impl fmt::Display for Skip<'_> {
             Self::NotChosen { by } => write!(f, "not chosen by `{by}`"),
             Self::AfterSkipped { step } => write!(f, "comes after `{step}`, which was skipped"),
             Self::Failed => f.write_str("skipped over after it failed"),
+            // Who, when and why is in the task's actions.
+            Self::ByHand { .. } => f.write_str("skipped by hand"),
         }
     }
 }

@@ -138,7 +138,7 @@ impl Command {
             Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
                 Needs::Steps(vec![step.number])
             }
-            Self::Cancel { .. } | Self::Retry { .. } => Needs::Everything,
+            Self::Act { .. } => Needs::Everything,
         }
     }
 

@@ -197,6 +197,11 @@ impl OfTask<'_> {
             self.expect((row.state == StepState::Pending) == (row.unmet > 0), 10, at, || {
                 format!("it is {} with {} open parents", row.state, row.unmet)
             });
+            let waits = matches!(row.state, StepState::Ready | StepState::WaitingForRetry);
+            let (held, paused) = (row.held, self.task.state == TaskState::Paused);
+            self.expect(if waits { held == paused } else { !held }, 8, at, || {
+                format!("it is {}, held: {held}, and its task is {}", row.state, self.task.state)
+            });
             self.expect(!running || row.attempt > 0, 2, at, || "it runs without an attempt".into());
             self.expect(row.claimed_at.is_none_or(|time| time >= row.ready_at), 17, at, || {
                 "it was claimed before it was ready".into()
@@ -284,7 +289,8 @@ impl OfTask<'_> {
                 format!("it waits for {} parents, counted {unmet}", row.unmet)
             });
         } else if !self.results.contains_key(&number) {
-            let gone = matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled);
+            let gone =
+                matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled | TaskState::ResolvedManually);
             self.expect(gone || (met == 0 && !parents.is_empty()), 10, at, || {
                 format!("{met} parents are decided, and it has no live row")
             });

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::attempt::{Finished, unstorable};
 use super::dispatch::{Dispatcher, Message};
-use crate::core::{Batch, Capacity, Command, Finish, Refusal, Reply};
+use crate::core::{Act, Batch, Capacity, Command, Finish, Refusal, Reply};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 use crate::store::{Committed, StoreError};
@@ -280,7 +280,7 @@ impl Dispatcher {
                 }
                 (Source::Caller(answer) | Source::Doubter(answer), command) => {
                     let done = matches!(reply, Ok(_) | Err(Refusal::Repeated(_)));
-                    if matches!(command, Command::Cancel { .. }) && done {
+                    if matches!(command, Command::Act { act: Act::Cancel, .. }) && done {
                         self.cancel_running(command.task());
                     }
                     let _ = answer.send(reply.map_err(Error::from));

@@ -148,6 +148,8 @@ macro_rules! store_conformance {
                 a_continuation_is_a_claim,
                 a_continuation_does_not_pass_what_has_a_higher_priority,
                 a_batch_tells_when_the_first_of_its_retries_is_due,
+                a_paused_task_waits_until_it_goes_on,
+                steps_are_ended_by_hand,
             }
         }
     };

@@ -7,9 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tasker_types::{StepNumber, StepType, TaskState};
 
-use crate::core::{Batch, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
+use crate::core::{Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
 use crate::store::conformance::sample::{
-    at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
+    act, at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
     submit_with_priority, task, template, with_types, worker,
 };
 use crate::store::{
@@ -46,6 +46,12 @@ pub(super) enum Ask {
         task: u32,
         action: u32,
     },
+    Act {
+        task: u32,
+        step: u32,
+        what: u8,
+        action: u32,
+    },
     Retry {
         task: u32,
         step: Option<u32>,
@@ -60,6 +66,8 @@ fn asks() -> impl Strategy<Value = Ask> {
         8 => (any::<usize>(), any::<u8>(), prop_oneof![9 => Just(0u32), 1 => 1..3u32], 0..4u32, any::<u64>())
             .prop_map(|(claim, how, attempt, worker, seed)| Ask::End { claim, how, attempt, worker, seed }),
         1 => (0..13u32, 0..6u32).prop_map(|(task, action)| Ask::Cancel { task, action }),
+        2 => (0..13u32, 0..6u32, any::<u8>(), 0..60u32)
+            .prop_map(|(task, step, what, action)| Ask::Act { task, step, what, action }),
         2 => (0..13u32, prop::option::of(0..6u32), 0..40u32)
             .prop_map(|(task, step, action)| Ask::Retry { task, step, action }),
     ]
@@ -234,6 +242,17 @@ impl Both {
                 Command::Finish(Finish { step, attempt, worker, outcome })
             }
             Ask::Cancel { task: number, action } => cancel(task(number), action),
+            Ask::Act { task: number, step, what, action } => {
+                let step = StepNumber(step);
+                let wanted = match what % 6 {
+                    0 => Act::Pause,
+                    1 | 2 => Act::Resume,
+                    3 => Act::Resolve,
+                    4 => Act::End(step, ByHand::Skip),
+                    _ => Act::End(step, ByHand::Complete { result: format!("[{what}]").into(), chosen: None }),
+                };
+                act(task(number), wanted, action)
+            }
             Ask::Retry { task: number, step: None, action } => retry(task(number), action),
             Ask::Retry { task: number, step: Some(step), action } => retry_step(task(number), step, action),
         })

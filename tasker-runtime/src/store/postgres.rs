@@ -40,7 +40,7 @@ use super::{
     ClaimRequest, Claims, Committed, Counts, Due, Hints, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
     StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
-use crate::core::{Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef};
+use crate::core::{Act, Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef};
 
 /// Connections that batches are written on: two gave 1.4 to 1.6 times as many steps as one.
 const COMMITTERS: usize = 2;
@@ -163,7 +163,7 @@ fn named(address: &Address, error: StoreError) -> StoreError {
 impl Store for PostgresStore {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let templates = self.templates.clone();
-        let cancels = batch.commands.iter().any(|command| matches!(command, Command::Cancel { .. }));
+        let cancels = batch.commands.iter().any(|command| matches!(command, Command::Act { act: Act::Cancel, .. }));
         let committed = self
             .committers
             .run(move |session| {

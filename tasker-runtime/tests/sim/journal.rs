@@ -70,7 +70,11 @@ impl Journal {
                 (Some(recorded), Some(given)) => {
                     serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given)
                 }
-                (None, None) => !certain.contains(&number) || row.is_some_and(|row| row.outcome == StepState::Skipped),
+                (None, None) => {
+                    !certain.contains(&number)
+                        || row
+                            .is_some_and(|row| matches!(row.outcome, StepState::Skipped | StepState::ResolvedManually))
+                }
                 (_, None) => !certain.contains(&number),
                 (None, Some(_)) => false,
             };
@@ -98,6 +102,11 @@ impl Journal {
             }
             None => Ok(()),
         }
+    }
+
+    /// As what the task was submitted.
+    pub(crate) fn request_of(&self, task: TaskId) -> Option<u64> {
+        self.accepted.iter().find_map(|(&n, &id)| (id == task).then_some(n))
     }
 
     pub(crate) fn accepted(&self, n: u64) -> Option<TaskId> {
@@ -134,7 +143,7 @@ impl Journal {
             (StepState::Failed, Cause::Handler) => {
                 matches!(end, Some(None | Some(End::Error | End::Permanent | End::Poison | End::Cancelled)))
             }
-            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) => true,
+            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) | (_, Cause::Operator) => true,
             // What it returned can be lost with its worker.
             (StepState::Skipped, Cause::Skippable) => {
                 let is_lost = row.detail.as_deref().is_some_and(|detail| detail.contains("worker_lost"));

@@ -95,6 +95,8 @@ planted! {
     a_fan_in_that_counts_twice_is_found: FanInCountedTwice,
     a_skipped_step_that_is_inserted_again_is_found: SkippedInsertedAgain,
     a_skipped_parent_that_never_counts_is_found: SkippedNeverCounts,
+    a_continuation_that_ignores_a_pause_is_found: ContinuationIgnoresPause,
+    a_release_that_ignores_a_pause_is_found: ReleaseIgnoresHeld,
     a_poll_that_is_skipped_is_found: PollSkipped,
     an_unknown_commit_taken_for_failed_is_found: UnknownTakenForFailed,
     an_unknown_commit_sent_again_blindly_is_found: UnknownSentBlindly,

@@ -274,8 +274,7 @@ fn told(command: &Command) -> String {
         }
         Command::Lose { step, attempt, .. } => format!("lose {}", of(step, attempt)),
         Command::Release { step, attempt, .. } => format!("release {}", of(step, attempt)),
-        Command::Cancel { task, .. } => format!("cancel t{}", short(*task)),
-        Command::Retry { task, step, .. } => format!("retry t{} {step:?}", short(*task)),
+        Command::Act { task, act, .. } => format!("{} t{} {:?}", act.kind(), short(*task), act.step()),
     }
 }
 

@@ -78,7 +78,18 @@ pub(crate) struct Act {
 pub(crate) enum What {
     Cancel,
     Retry(Option<u32>),
+    Pause,
+    Resume,
+    /// A step is ended by hand: skipped, resolved or completed.
+    End(u32, Hand),
     Wait,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hand {
+    Skip,
+    Resolve,
+    Complete,
 }
 
 /// What befalls a process.
@@ -120,7 +131,7 @@ impl World {
         let most = rng.pick(&[2, 4, 8, 16]);
         let tasks: Vec<Task> =
             (0..rng.between(1, most)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
-        let acts = (0..rng.below(8)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
+        let acts = (0..rng.below(12)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
         let mut blows: Vec<Blow> = (0..rng.pick(&[0, 0, 1, 3, 6])).map(|_| blow(rng, processes, calm_ms)).collect();
         blows.sort_by_key(|blow| blow.at_ms);
         Self {
@@ -223,10 +234,14 @@ fn act(rng: &mut Rng, n: u64, tasks: &[Task], processes: usize, calm_ms: u64) ->
     let task = tasks[rng.index(tasks.len())];
     let late = rng.below(calm_ms);
     let after = rng.pick(&[0, 1, 5, 50, 500, late]);
-    let what = match rng.below(8) {
-        0..3 => What::Cancel,
-        3..5 => What::Retry(None),
-        5..7 => What::Retry(Some(u32::try_from(rng.below(4)).unwrap())),
+    let step = u32::try_from(rng.below(4)).unwrap();
+    let what = match rng.below(15) {
+        0..4 => What::Cancel,
+        4..6 => What::Retry(None),
+        6..8 => What::Retry(Some(step)),
+        8..10 => What::Pause,
+        10 => What::Resume,
+        11..14 => What::End(step, rng.pick(&[Hand::Skip, Hand::Resolve, Hand::Complete])),
         _ => What::Wait,
     };
     Act { n, at_ms: task.at_ms + after, task: task.n, by: rng.index(processes), what }

@@ -100,6 +100,7 @@ fn a_step_that_was_skipped_says_why() {
     let told = |skip| plain(&end_line(&never_tried, Some(skip), 3, 3));
     assert_eq!(told(Skip::NotChosen { by: "route" }), "  ↷ pay  not chosen by `route`");
     assert_eq!(told(Skip::AfterSkipped { step: "ask" }), "  ↷ pay  comes after `ask`, which was skipped");
+    assert_eq!(told(Skip::ByHand { by: "ada" }), "  ↷ pay  skipped by hand");
     let failed = |attempt, attempts| {
         let detail = step(StepState::Failed, 1, 1, Vec::new()).detail;
         let failures = attempt - 1;

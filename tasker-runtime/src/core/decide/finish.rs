@@ -179,7 +179,8 @@ fn end(
 }
 
 fn unclaimed(task: &TaskRow, row: &LiveStep) -> LiveStep {
-    LiveStep { claimed_by: None, claimed_at: None, held: task.state == TaskState::Paused, ..row.clone() }
+    let held = task.state == TaskState::Paused && !planted(Bug::ReleaseIgnoresHeld);
+    LiveStep { claimed_by: None, claimed_at: None, held, ..row.clone() }
 }
 
 pub(super) fn result_row(

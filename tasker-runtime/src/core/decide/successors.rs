@@ -29,7 +29,7 @@ pub(super) fn satisfy(
             continue;
         }
         let mut row = row_of(snapshot, task, child, now);
-        decided(&mut row, true, now);
+        decided(&mut row, true, task, now);
         spread.ready += i32::from(row.state == StepState::Ready);
         changes.push(Change::Live(row));
     }
@@ -63,7 +63,7 @@ pub(super) fn choose(
         }
         let row = rows.entry(child).or_insert_with(|| row_of(snapshot, task, child, now));
         if is_satisfied || !planted(Bug::SkippedNeverCounts) {
-            decided(row, is_satisfied, now);
+            decided(row, is_satisfied, task, now);
         }
         let skip = if joins(child) { row.unmet == 0 && !row.met } else { !is_satisfied };
         if skip {
@@ -93,18 +93,18 @@ fn row_of(snapshot: &Snapshot, task: &TaskRow, step: StepNumber, now: Timestamp)
         state: StepState::Pending,
         unmet: task.pinned.parent_count(step),
         met: false,
-        held: task.state == TaskState::Paused,
         ..LiveStep::ready(task.id, &task.pinned, step, task.priority, now)
     })
 }
 
 /// One more parent of the step is decided.
-fn decided(row: &mut LiveStep, is_satisfied: bool, now: Timestamp) {
+fn decided(row: &mut LiveStep, is_satisfied: bool, task: &TaskRow, now: Timestamp) {
     row.unmet = row.unmet.saturating_sub(1 + u32::from(planted(Bug::FanInCountedTwice)));
     row.met |= is_satisfied;
     if row.unmet == 0 && row.met {
         row.state = StepState::Ready;
         row.ready_at = now;
+        row.held = task.state == TaskState::Paused && !planted(Bug::ContinuationIgnoresPause);
     }
 }
 

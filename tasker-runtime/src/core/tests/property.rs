@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use serde_json::json;
 use tasker_types::{StepNumber, StepState, StepType, TaskId, TaskState};
 
 use crate::core::{
-    AttemptOutcome, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate, ResultRow, StepRef,
+    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate,
+    ResultRow, StepRef,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    cancel, complete, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task, template,
-    worker,
+    act, cancel, complete, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task,
+    template, worker,
 };
 use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
 
@@ -55,10 +57,26 @@ enum Event {
         step: Option<usize>,
         with: Option<(usize, End)>,
     },
+    Act {
+        task: usize,
+        step: usize,
+        what: What,
+        with: Option<(usize, End)>,
+    },
     /// An outcome that was told before is told again.
     Again {
         claim: usize,
     },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum What {
+    Pause,
+    Resume,
+    Resolve,
+    SkipStep,
+    ResolveStep,
+    CompleteStep,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -102,8 +120,15 @@ fn events() -> impl Strategy<Value = Event> {
         1 => (any::<usize>(), ended()).prop_map(|(task, with)| Event::Cancel { task, with }),
         2 => (any::<usize>(), prop::option::of(any::<usize>()), ended())
             .prop_map(|(task, step, with)| Event::Retry { task, step, with }),
+        3 => (any::<usize>(), any::<usize>(), whats(), ended())
+            .prop_map(|(task, step, what, with)| Event::Act { task, step, what, with }),
         1 => any::<usize>().prop_map(|claim| Event::Again { claim }),
     ]
+}
+
+fn whats() -> impl Strategy<Value = What> {
+    use What::{CompleteStep, Pause, Resolve, ResolveStep, Resume, SkipStep};
+    prop::sample::select(vec![Pause, Pause, Resume, Resume, Resolve, SkipStep, ResolveStep, CompleteStep])
 }
 
 /// Up to 12 steps; each waits for some of those before it.
@@ -219,6 +244,23 @@ impl Run<'_> {
                 commands.push((command, None));
                 self.transact(commands, 2).await;
             }
+            Event::Act { task, step, what, with } => {
+                let Some(id) = self.some_task(task) else { return };
+                self.next_action += 1;
+                let pinned = self.w.task(id).pinned.clone();
+                let step = StepNumber(u32::try_from(step % pinned.steps.len()).unwrap());
+                let wanted = match what {
+                    What::Pause => Act::Pause,
+                    What::Resume => Act::Resume,
+                    What::Resolve => Act::Resolve,
+                    What::SkipStep => Act::End(step, ByHand::Skip),
+                    What::ResolveStep => Act::End(step, ByHand::Resolve),
+                    What::CompleteStep => Act::End(step, completed(&pinned, step)),
+                };
+                let mut commands: Vec<_> = with.and_then(|(which, end)| self.end(which, end)).into_iter().collect();
+                commands.push((act(id, wanted, self.next_action), None));
+                self.transact(commands, 2).await;
+            }
             Event::Again { claim } => {
                 if self.journal.ended.is_empty() {
                     return;
@@ -287,8 +329,13 @@ impl Run<'_> {
         self.journal.held.extend(committed.claimed);
     }
 
-    /// After the faults: whatever is ready is run, and completes.
+    /// After the faults: what is paused goes on, and whatever is ready is run, and completes.
     async fn come_to_an_end(&mut self) {
+        let paused = self.w.rows.tasks.iter().filter(|row| row.state == TaskState::Paused);
+        for id in paused.map(|row| row.id).collect::<Vec<_>>() {
+            self.next_action += 1;
+            self.transact(vec![(act(id, Act::Resume, self.next_action), None)], 0).await;
+        }
         for _ in 0..200 {
             for _ in 0..self.journal.held.len() {
                 let ended = self.end(0, End::Complete { chosen: u32::MAX }).into_iter().collect();
@@ -314,13 +361,14 @@ impl Run<'_> {
             .rows
             .results
             .iter()
-            .filter(|row| row.outcome == StepState::Completed)
+            .filter(|row| row.outcome == StepState::Completed && row.cause != Cause::Operator)
             .map(|row| ((row.task, row.number), row.attempt))
             .collect();
         assert_eq!(completed, self.journal.results);
         for row in &self.w.rows.results {
             let told = self.journal.acknowledged.get(&(StepRef { task: row.task, number: row.number }, row.attempt));
             match (row.outcome, row.cause) {
+                (_, Cause::Operator) => {}
                 (StepState::Completed, _) => assert_eq!(told, Some(&"completed")),
                 (StepState::Failed, Cause::Losses) => assert_eq!(told, Some(&"lost")),
                 (StepState::Skipped, Cause::Skippable) => {
@@ -340,7 +388,8 @@ impl Run<'_> {
                 .find(|row| row.task == step.task && row.number == step.number && row.attempt == *attempt);
             let recorded = usize::from(result.is_some()) + usize::from(tried.is_some());
             let released = tried.is_some_and(|row| row.outcome == AttemptOutcome::Released);
-            let waited = tried.is_some() && result.is_some_and(|row| row.outcome == StepState::Cancelled);
+            let by_operator = |row: &ResultRow| row.outcome == StepState::Cancelled || row.cause == Cause::Operator;
+            let waited = tried.is_some() && result.is_some_and(by_operator);
             assert!(recorded == 1 || (recorded == 2 && (released || waited)), "{step:?} {attempt} {told}");
             if let Some(tried) = tried {
                 let same = match tried.outcome {
@@ -354,10 +403,21 @@ impl Run<'_> {
         }
         for row in self.w.rows.tasks.iter().filter(|row| row.state == TaskState::Completed) {
             let done = self.journal.results.keys().filter(|(task, _)| *task == row.id).count();
-            let skipped = |over: &&ResultRow| over.task == row.id && over.outcome == StepState::Skipped;
+            let skipped = |over: &&ResultRow| {
+                over.task == row.id && (over.outcome == StepState::Skipped || over.cause == Cause::Operator)
+            };
             assert_eq!(done + self.w.rows.results.iter().filter(skipped).count(), row.pinned.steps.len());
         }
     }
+}
+
+/// A step that is completed by hand; a decision chooses all its branches.
+fn completed(pinned: &Pinned, step: StepNumber) -> ByHand {
+    let branches = pinned.step(step).decides().then(|| pinned.graph().children(step));
+    let names: Option<Vec<&str>> =
+        branches.map(|branches| branches.iter().map(|&branch| &*pinned.step(branch).name).collect());
+    let result = names.map_or_else(|| "1".to_owned(), |names| json!({ "activated_steps": names }).to_string());
+    ByHand::Complete { result: result.into(), chosen: branches.map(Into::into) }
 }
 
 proptest! {

@@ -9,7 +9,7 @@ use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    self, ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep,
+    self, Act, ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep,
     ResolvedTemplate, StepRef, TaskInput,
 };
 use crate::store::{LeaseAct, LeaseRequest};
@@ -174,19 +174,24 @@ pub fn stamp(number: u32) -> ActionStamp {
     ActionStamp { id, actor: "ada".to_owned(), reason: "it was asked for".to_owned() }
 }
 
+/// An operator does this to the task.
+pub fn act(task: TaskId, act: Act, action: u32) -> Command {
+    Command::Act { task, act, action: stamp(action) }
+}
+
 /// An operator cancels the task.
 pub fn cancel(task: TaskId, action: u32) -> Command {
-    Command::Cancel { task, action: stamp(action) }
+    act(task, Act::Cancel, action)
 }
 
 /// An operator has all failed steps of the task tried again.
 pub fn retry(task: TaskId, action: u32) -> Command {
-    Command::Retry { task, step: None, action: stamp(action) }
+    act(task, Act::Retry(None), action)
 }
 
 /// An operator has one failed step of the task tried again.
 pub fn retry_step(task: TaskId, number: u32, action: u32) -> Command {
-    Command::Retry { task, step: Some(StepNumber(number)), action: stamp(action) }
+    act(task, Act::Retry(Some(StepNumber(number))), action)
 }
 
 /// A lease for as long as any test lasts.

@@ -11,7 +11,7 @@ use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
+use crate::core::{Act, ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
 use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
@@ -275,6 +275,6 @@ fn action(row: &PgRow) -> Result<ActionRow, StoreError> {
     let (id, task): (Uuid, _) = (columns.get()?, columns.task()?);
     let number = columns.get::<Option<i32>>()?.and_then(|number| u32::try_from(number).ok()).map(StepNumber);
     let kind: &str = columns.get()?;
-    let kind = ["cancel", "retry"].into_iter().find(|known| *known == kind).unwrap_or("other");
+    let kind = Act::KINDS.iter().find(|known| **known == kind).unwrap_or(&"other");
     Ok(ActionRow { id, task, number, kind, actor: columns.get()?, reason: columns.get()?, at: columns.time()? })
 }

@@ -10,7 +10,7 @@ use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
-use crate::core::{ActionRow, Dump, StepRef};
+use crate::core::{Act, ActionRow, Dump, StepRef};
 use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
@@ -252,6 +252,6 @@ fn actions_of(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<ActionRow
 fn action(columns: &mut Columns<'_>) -> Result<ActionRow, StoreError> {
     let (id, task, number) = (columns.uuid()?, columns.task()?, columns.get::<Option<u32>>()?.map(StepNumber));
     let kind = columns.str()?;
-    let kind = ["cancel", "retry"].into_iter().find(|known| *known == kind).unwrap_or("other");
+    let kind = Act::KINDS.iter().find(|known| **known == kind).unwrap_or(&"other");
     Ok(ActionRow { id, task, number, kind, actor: columns.get()?, reason: columns.get()?, at: columns.time()? })
 }
