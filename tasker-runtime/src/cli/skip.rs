@@ -1,5 +1,8 @@
 //! Why a step was skipped, for a person and for a program.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use serde::Serialize;
