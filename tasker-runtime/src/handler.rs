@@ -18,6 +18,8 @@ mod report;
 mod returns;
 mod route;
 mod state;
+#[cfg(feature = "http")]
+mod writes;
 
 use async_trait::async_trait;
 use tasker_types::{StepExecutionResult, TaskSequenceStep};
@@ -33,6 +35,8 @@ pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};
 pub use report::{NeededHandler, Problem, StartupReport};
 pub use route::{Branches, Route};
 pub use state::AppState;
+#[cfg(feature = "http")]
+pub(crate) use writes::Writes;
 
 /// What runs a step. `#[step_handler]` writes it for a function; by hand it looks as below.
 ///

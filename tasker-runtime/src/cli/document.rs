@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tasker_types::{StepState, TaskState, Timestamp};
+use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
 use super::skip::Skip;
@@ -112,7 +112,12 @@ impl<'v> ActionDocument<'v> {
 
 /// The name of the step that an action concerns.
 pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
-    view.steps.get(action.number?.index()).map(|step| step.name.as_str())
+    step_of(view, action.number?).map(|step| step.name.as_str())
+}
+
+/// The step of this number. Workers of batches stand in the place of the step that they are made after.
+pub(crate) fn step_of(view: &TaskView, number: StepNumber) -> Option<&StepView> {
+    view.steps.binary_search_by_key(&number, |step| step.number).ok().and_then(|at| view.steps.get(at))
 }
 
 impl<'v> StepDocument<'v> {
@@ -155,7 +160,7 @@ impl<'v> ListedDocument<'v> {
 pub(crate) fn final_result(view: &TaskView) -> Value {
     let result = |step: &StepView| step.result.clone().unwrap_or_default();
     let leaves = view.row.pinned.graph().leaves();
-    let last: Vec<&StepView> = leaves.iter().filter_map(|number| view.steps.get(number.index())).collect();
+    let last: Vec<&StepView> = leaves.iter().filter_map(|&number| step_of(view, number)).collect();
     match last.as_slice() {
         [only] => result(only),
         several => {

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use tasker_types::StepState;
 
+use super::document::step_of;
 use crate::core::chosen;
 use crate::store::{StepView, TaskView};
 
@@ -45,8 +46,8 @@ impl<'v> Skip<'v> {
             return Some(reason);
         }
         let pinned = &view.row.pinned;
-        let parents = pinned.graph().parents(step.number);
-        let parents: Vec<&StepView> = parents.iter().filter_map(|parent| view.steps.get(parent.index())).collect();
+        let parents = pinned.graph().parents(pinned.template_step(step.number));
+        let parents: Vec<&StepView> = parents.iter().filter_map(|&parent| step_of(view, parent)).collect();
         let is_decision = |parent: &&&StepView| {
             parent.state == StepState::Completed
                 && pinned.step(parent.number).decides()

@@ -278,6 +278,8 @@ pub struct InputRequest {
     pub context: bool,
     /// Steps whose results are wanted.
     pub results: Vec<StepNumber>,
+    /// Where workers of batches come before the step: the first number that one can have. All their results are wanted.
+    pub workers_from: Option<StepNumber>,
 }
 
 /// The data of one task.

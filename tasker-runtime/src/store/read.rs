@@ -1,5 +1,6 @@
 //! What is read of tasks and steps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -194,10 +195,18 @@ pub(super) fn task_view(
 ) -> Result<TaskView, StoreError> {
     let mut steps = Vec::with_capacity(row.pinned.steps.len());
     let gone = matches!(row.state, TaskState::Cancelling | TaskState::Cancelled);
-    for number in row.pinned.numbers() {
+    // Workers of batches stand after the steps of the template, in the place of the one that they are made after.
+    let first = row.pinned.first_worker();
+    let rows = live.iter().map(|row| row.number).chain(results.iter().map(|row| row.number));
+    let mut workers: Vec<StepNumber> = rows.filter(|&number| number >= first).collect();
+    workers.sort_unstable();
+    let made_after: BTreeSet<StepNumber> = workers.iter().map(|&worker| row.pinned.template_step(worker)).collect();
+    let numbers: Vec<StepNumber> =
+        row.pinned.numbers().filter(|number| !made_after.contains(number)).chain(workers).collect();
+    for &number in &numbers {
         steps.push(StepView {
             number,
-            name: row.pinned.step(number).name.to_string(),
+            name: row.pinned.name(number).to_string(),
             state: if gone { StepState::Cancelled } else { StepState::Pending },
             attempt: 0,
             failures: 0,
@@ -212,9 +221,10 @@ pub(super) fn task_view(
             attempts: Vec::new(),
         });
     }
+    let place = |number: StepNumber| numbers.binary_search(&number).ok();
     let detail = |text: &Option<Arc<str>>| text.as_deref().map(json).transpose();
     for live in live {
-        let Some(step) = steps.get_mut(live.number.index()) else { continue };
+        let Some(step) = place(live.number).and_then(|at| steps.get_mut(at)) else { continue };
         (step.state, step.attempt, step.failures, step.losses, step.unmet) =
             (live.state, live.attempt, live.failures, live.losses, live.unmet);
         step.ready_at = (live.state != StepState::Pending).then_some(live.ready_at);
@@ -222,7 +232,7 @@ pub(super) fn task_view(
     }
     attempts.sort_by_key(|row| (row.number, row.attempt));
     for attempt in attempts {
-        let Some(step) = steps.get_mut(attempt.number.index()) else { continue };
+        let Some(step) = place(attempt.number).and_then(|at| steps.get_mut(at)) else { continue };
         step.attempts.push(AttemptView {
             attempt: attempt.attempt,
             outcome: attempt.outcome,
@@ -233,7 +243,7 @@ pub(super) fn task_view(
         });
     }
     for result in results {
-        let Some(step) = steps.get_mut(result.number.index()) else { continue };
+        let Some(step) = place(result.number).and_then(|at| steps.get_mut(at)) else { continue };
         let since = step.attempts.iter().rposition(|attempt| attempt.outcome == AttemptOutcome::Reopened);
         for attempt in &step.attempts[since.map_or(0, |reopened| reopened + 1)..] {
             step.failures += u32::from(matches!(attempt.outcome, AttemptOutcome::Failed | AttemptOutcome::TimedOut));

@@ -103,7 +103,7 @@ impl Template {
                 let _ = write!(text, "<br/>{}", mermaid(&step.handler.callable));
             }
             let (open, close) = match step.step_type {
-                StepType::Standard => ("[", "]"),
+                StepType::Standard | StepType::Batchable | StepType::BatchWorker => ("[", "]"),
                 StepType::Decision => ("{{", "}}"),
                 StepType::DeferredConvergence => ("([", "])"),
             };
@@ -157,7 +157,7 @@ fn write_box(svg: &mut String, step_type: StepType, corner: Point, size: Size) {
             return;
         }
         StepType::DeferredConvergence => height / 2,
-        StepType::Standard => 6,
+        StepType::Standard | StepType::Batchable | StepType::BatchWorker => 6,
     };
     let _ =
         write!(svg, "<rect class=\"box\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"/>");
