@@ -18,7 +18,8 @@ cargo xtask test            every test, on both databases
 cargo xtask sim [..]        the engine in simulated worlds: [--seeds N] [--from SEED]
 cargo xtask postgres -- ..  a command beside a PostgreSQL server of its own, which TASKER_TEST_POSTGRES names
 cargo xtask bless           write down anew what the compile-fail tests print
-cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
+cargo xtask bench [..]      measure whole runs: [--database sqlite|postgres|both] [--quick] [--rounds N] [--json]
+                            [--svg FILE] [ROW ..]
 cargo xtask bench build     measure what `#[step_handler]` costs to build";
 
 fn main() -> Result<()> {
@@ -116,7 +117,10 @@ fn bless() -> Result<()> {
 }
 
 fn bench(arguments: &[String]) -> Result<()> {
+    let alone = arguments.windows(2).any(|pair| pair == ["--database", "sqlite"]);
+    let server = if alone { None } else { postgres::for_bench()? };
+    let environment: Vec<(&str, &str)> = server.iter().map(|(variable, server)| (*variable, server.url())).collect();
     let mut all = vec!["bench", "--features", "testing", "--bench", "runs", "--"];
     all.extend(arguments.iter().map(String::as_str));
-    cargo(&all, &[])
+    cargo(&all, &environment)
 }
