@@ -117,13 +117,11 @@ pub(super) struct Shipping {
 /// depend on being polled once it has the batch.
 type OnItsWay = Pin<Box<dyn Future<Output = Arrival> + Send>>;
 
-/// Batches that are on their way at once. With two, each is smaller and a commit costs as much: on SQLite that was
-/// 52,000 steps/s, where one after the other without a gap gives 60,000.
-const SHIPMENTS_MAX: usize = 1;
-
 impl Shipping {
-    pub(super) fn has_room(&self) -> bool {
-        self.on_their_way.len() < SHIPMENTS_MAX
+    /// Where the store works on one batch at a time, one is on its way at a time: with two, each is smaller and a commit
+    /// costs as much. On SQLite that was 52,000 steps/s, where one after the other without a gap gives 60,000.
+    pub(super) fn has_room(&self, at_once: usize) -> bool {
+        self.on_their_way.len() < at_once
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -194,7 +192,7 @@ impl Dispatcher {
         let frees = |command: &&Command| matches!(command, Command::Finish(of) if self.runs(of.step, of.attempt));
         let ends = commands.iter().filter(frees).count();
         // While others wait to be claimed, free slots are left to them.
-        let reserved = if self.want_claim { 0 } else { self.free() };
+        let reserved = if self.want_claim { 0 } else { self.free().min(self.wanted(&commands)) };
         let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
             worker: worker.id,
             free: reserved + ends,
@@ -207,6 +205,20 @@ impl Dispatcher {
         let store = self.parts.store.clone();
         let sent = async move { Arrival(shipment, store.transact(batch).await) };
         self.shipping.on_their_way.push((Instant::now(), Box::pin(sent)));
+    }
+
+    /// How many free slots a batch can fill, beside those that it frees. Where batches are on their way side by side, each
+    /// leaves the other ones' slots alone.
+    fn wanted(&self, commands: &[Command]) -> usize {
+        if self.at_once == 1 {
+            return usize::MAX;
+        }
+        let wanted = commands.iter().map(|command| match command {
+            Command::Submit(new) => new.pinned.graph().roots().len(),
+            Command::Finish(of) => self.running.get(&of.step).map_or(0, |running| running.opens.saturating_sub(1)),
+            _ => self.parts.options.slots,
+        });
+        wanted.fold(0, usize::saturating_add)
     }
 
     /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.

@@ -25,6 +25,9 @@ use crate::store::{Leased, StepInput, StoreError};
 
 /// The most commands of one commit.
 pub(super) const BATCH_MAX: usize = 256;
+/// The fewest commands of a batch that is sent while another one is on its way: a smaller one waits for more, as each commit
+/// has its price. On PostgreSQL, two batches side by side gave 1.3 times as many steps as one after the other.
+const BESIDE_MIN: usize = 32;
 /// How often the loop looks whether more has arrived before it ships a batch.
 const GATHER_TURNS: usize = 16;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
@@ -81,6 +84,8 @@ pub(super) struct Running {
     /// Its outcome is known and not yet recorded.
     pub(super) has_ended: bool,
     pub(super) lossy: bool,
+    /// How many steps wait for this one.
+    pub(super) opens: usize,
     token: CancellationToken,
     pub(super) abort: Option<AbortHandle>,
     pub(super) gives_up_at: Option<(Instant, Duration)>,
@@ -106,6 +111,8 @@ pub(super) struct Dispatcher {
     /// Outcomes that a failing store did not take yet.
     pub(super) held: Held,
     pub(super) shipping: Shipping,
+    /// How many batches the store works on at once.
+    pub(super) at_once: usize,
     pub(super) doubt: Doubt,
     pub(super) next_retry: Option<Instant>,
     pub(super) want_claim: bool,
@@ -130,6 +137,7 @@ impl Dispatcher {
         myself: mpsc::WeakSender<Message>,
         inbox: mpsc::Receiver<Message>,
     ) -> Self {
+        let at_once = parts.store.batches_at_once();
         Self {
             parts,
             waiting,
@@ -139,6 +147,7 @@ impl Dispatcher {
             running: BTreeMap::new(),
             held: Held::default(),
             shipping: Shipping::default(),
+            at_once,
             doubt: Doubt::default(),
             next_retry: None,
             want_claim: false,
@@ -175,26 +184,29 @@ impl Dispatcher {
                     {
                         batch.push(message);
                     }
-                    self.receive(std::mem::take(&mut batch)).await;
+                    if !self.doubt.raised {
+                        self.receive(std::mem::take(&mut batch)).await;
+                    }
                     let next = self.shipping.send().await;
                     self.arrived(arrival);
                     if let Some(next) = next {
                         self.arrived(next);
                     }
                 }
-                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.shipping.has_room() => {
+                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.has_room() && batch.len() < BATCH_MAX => {
                     if received == 0 {
                         break;
                     }
                     self.gather(&mut batch).await;
-                    let messages = std::mem::take(&mut batch);
-                    self.receive(messages).await;
                 }
                 () = self.held.wait() => self.commit(Vec::new()),
                 () = wait_for(retry), if retry.is_some() && self.claims() => self.due().await,
                 () = self.hints.changed() => self.hinted().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
+            }
+            if self.is_due(batch.len()) {
+                self.receive(std::mem::take(&mut batch)).await;
             }
             while let Some(arrival) = self.shipping.send().await {
                 self.arrived(arrival);
@@ -230,6 +242,18 @@ impl Dispatcher {
                 return;
             }
         }
+    }
+
+    /// Whether one more batch may be on its way; while a commit is in doubt, none.
+    fn has_room(&self) -> bool {
+        self.shipping.has_room(self.at_once) && !(self.doubt.raised && !self.shipping.is_empty())
+    }
+
+    /// Whether what was gathered is to be sent: at once where nothing is on its way, and beside another batch where it is
+    /// worth a commit of its own.
+    fn is_due(&self, gathered: usize) -> bool {
+        let enough = if self.shipping.is_empty() { 1 } else { BESIDE_MIN };
+        gathered >= enough && self.has_room()
     }
 
     /// Whether steps are claimed at all.
@@ -326,6 +350,7 @@ impl Dispatcher {
                 worker,
                 has_ended: false,
                 lossy: step.live.losses > 0,
+                opens: step.pinned.graph().children(step.live.number).len(),
                 token: CancellationToken::new(),
                 abort: None,
                 gives_up_at: None,

@@ -35,6 +35,11 @@ pub trait Store: Send + Sync + 'static {
     /// Decides the commands of a batch on the rows as they stand and writes the outcome: all of it or nothing.
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError>;
 
+    /// How many batches it works on at once: more than one where each commit has a connection of its own.
+    fn batches_at_once(&self) -> usize {
+        1
+    }
+
     /// Claims ready steps for a worker.
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError>;
 
@@ -90,8 +95,14 @@ pub trait Store: Send + Sync + 'static {
     /// How much there is.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
-    /// A number that changes whenever another process has written.
+    /// A number that changes whenever another process has written. Where [`tells_what_waits`](Self::tells_what_waits) says so,
+    /// it changes for as long as steps are ready or retries are due, too.
     async fn version(&self) -> Result<i64, StoreError>;
+
+    /// Whether [`version`](Self::version) is all that an idle worker needs to look at.
+    fn tells_what_waits(&self) -> bool {
+        false
+    }
 
     /// Grows whenever another process says that there is something to look at; `None` where none can say so. Hints may be lost, and
     /// may be wrong: who polls misses nothing.
