@@ -71,8 +71,8 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
     let (_store, database): (_, Database) = open().await;
     let mut connection = database.connect().await;
     fill(&mut connection, many()).await;
-    let uuids = "ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 256))";
-    let numbers = "ARRAY(SELECT 0 FROM generate_series(1, 256))";
+    let uuids = "array_fill(gen_random_uuid(), '{256}')";
+    let numbers = "array_fill(0, '{256}')";
     let steps = format!("(NULL, gen_random_uuid(), '{{1,2,3}}', {uuids}, {numbers})");
     let take = format!("({uuids}, {numbers}, gen_random_uuid(), NULL)");
     // A session of the store plans once, without a look at the values and at how small a table may just be.
