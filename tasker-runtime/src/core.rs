@@ -12,6 +12,7 @@
 
 mod batch;
 mod change;
+mod choice;
 mod command;
 mod continuation;
 mod decide;
@@ -24,7 +25,8 @@ mod tests;
 
 pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
 pub use change::Change;
-pub use command::{ActionStamp, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
+pub use choice::chosen;
+pub use command::{Act, ActionStamp, ByHand, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use invariant::{Dump, Violation, check};

@@ -40,7 +40,7 @@ pub use self::runtime::HandlerThreads;
 use self::stats::Counters;
 pub use self::stats::Stats;
 use self::wait::Waiting;
-use crate::core::{ActionStamp, Command, Pinned, Reply};
+use crate::core::{Act, ActionStamp, Command, Pinned, Reply};
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 use crate::store::Store;
 
@@ -241,7 +241,7 @@ impl Engine {
     /// # Errors
     /// There is no such task, it is over, or the store fails.
     pub async fn cancel(&self, task: TaskId, actor: &str, reason: &str) -> Result<Reply, Error> {
-        self.act(Command::Cancel { task, action: self.stamp(actor, reason) }).await
+        self.act(task, Act::Cancel, actor, reason).await
     }
 
     /// Tries failed steps of a task again: all of them, or one.
@@ -255,14 +255,16 @@ impl Engine {
         actor: &str,
         reason: &str,
     ) -> Result<Reply, Error> {
-        self.act(Command::Retry { task, step, action: self.stamp(actor, reason) }).await
+        self.act(task, Act::Retry(step), actor, reason).await
     }
 
-    fn stamp(&self, actor: &str, reason: &str) -> ActionStamp {
-        ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() }
-    }
-
-    async fn act(&self, command: Command) -> Result<Reply, Error> {
+    /// Does what an operator asks for, once: in one transaction with the record of who did it, and why.
+    ///
+    /// # Errors
+    /// There is no such task or step, their state does not allow it, or the store fails.
+    pub async fn act(&self, task: TaskId, act: Act, actor: &str, reason: &str) -> Result<Reply, Error> {
+        let action = ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() };
+        let command = Command::Act { task, act, action };
         self.ask(|answer| Message::Act { command: Box::new(command), answer }).await
     }
 

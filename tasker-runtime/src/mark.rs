@@ -27,6 +27,8 @@ marks! {
     UnknownActionSentAgain,
     /// A step failed because its workers died too often.
     LossesReached,
+    /// A step that failed for good was skipped over.
+    SkippedOver,
     /// A step that may not be tried again failed because its worker died.
     LossOfNotRetryable,
     /// A claim that its own worker does not know of was given back.

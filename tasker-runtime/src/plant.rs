@@ -23,6 +23,14 @@ bugs! {
     AttemptCountedAtFailure,
     /// A finished parent counts twice for a step that waits for several.
     FanInCountedTwice,
+    /// A step that was skipped is inserted again by another of its parents.
+    SkippedInsertedAgain,
+    /// A step that joins branches goes on waiting for one that was skipped.
+    SkippedNeverCounts,
+    /// What becomes ready in a paused task is not held back.
+    ContinuationIgnoresPause,
+    /// What is given back in a paused task is not held back.
+    ReleaseIgnoresHeld,
     /// What other processes wrote is never looked for.
     PollSkipped,
     /// A commit of unknown outcome is taken for one that failed.

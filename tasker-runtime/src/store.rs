@@ -10,6 +10,8 @@ mod contract;
 mod differential;
 mod error;
 mod memory;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod migration;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;

@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tasker_types::{
-    DependencyResult, DependencyResults, HandlerRef, StepNumber, StepTemplate, TaskForExecution, TaskId,
-    TaskSequenceStep, WorkflowStep,
+    DependencyResult, DependencyResults, StepNumber, StepTemplate, TaskForExecution, TaskId, TaskSequenceStep,
+    WorkflowStep,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -151,14 +151,7 @@ impl TestStep {
                 correlation_id: task.uuid().to_string(),
                 priority: 0,
             }),
-            step_definition: Arc::new(StepTemplate {
-                handler: HandlerRef { callable: self.name.clone(), initialization: Value::Null },
-                name: self.name,
-                description: None,
-                dependencies: Vec::new(),
-                retry: tasker_types::RetrySpec::default(),
-                timeout_ms: None,
-            }),
+            step_definition: Arc::new(StepTemplate::named(self.name)),
             dependency_results: DependencyResults::new(self.dependencies),
             scope: AttemptScope::new(Arc::new(self.state), self.cancellation).into_scope(),
         }

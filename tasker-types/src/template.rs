@@ -23,6 +23,7 @@ mod report;
 mod scalar;
 mod schema;
 mod step;
+mod step_type;
 mod value;
 mod yaml;
 
@@ -35,6 +36,7 @@ use crate::{Graph, RetrySpec, StepNumber};
 pub use finding::{Finding, Findings, Severity, Span};
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
+pub use step_type::StepType;
 
 /// A workflow: its steps, and which waits for which.
 ///
@@ -89,6 +91,9 @@ pub struct StepTemplate {
     pub name: String,
     /// What it does.
     pub description: Option<String>,
+    /// What kind of step it is.
+    #[serde(rename = "type", default, skip_serializing_if = "StepType::is_default")]
+    pub step_type: StepType,
     /// The handler that runs it.
     pub handler: HandlerRef,
     /// The steps that it waits for, as the file lists them.
@@ -97,6 +102,9 @@ pub struct StepTemplate {
     pub retry: RetrySpec,
     /// The longest time that an attempt may take, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// Whether its failure for good is skipped over: it becomes `skipped`, and what depends on it runs without its result.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skippable: bool,
 }
 
 /// The handler of a step, and what it is made with.
@@ -109,7 +117,46 @@ pub struct HandlerRef {
     pub initialization: Value,
 }
 
+impl StepTemplate {
+    /// A step that says nothing but its name: it has the handler of that name, and waits for no other.
+    ///
+    /// ```
+    /// use tasker_types::StepTemplate;
+    ///
+    /// let step = StepTemplate { timeout_ms: Some(500), ..StepTemplate::named("charge") };
+    /// assert_eq!(step.handler.callable, "charge");
+    /// ```
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self {
+            handler: HandlerRef { callable: name.clone(), initialization: Value::Object(serde_json::Map::new()) },
+            name,
+            description: None,
+            step_type: StepType::Standard,
+            dependencies: Vec::new(),
+            retry: RetrySpec::default(),
+            timeout_ms: None,
+            skippable: false,
+        }
+    }
+}
+
 impl Template {
+    /// A template of these steps, in the namespace `default`, that says nothing more than its name.
+    #[must_use]
+    pub fn named(name: impl Into<String>, steps: Vec<StepTemplate>) -> Self {
+        Self {
+            name: name.into(),
+            namespace: "default".to_owned(),
+            version: "0.1.0".to_owned(),
+            description: None,
+            metadata: Value::Object(serde_json::Map::new()),
+            required_fields: Vec::new(),
+            steps,
+        }
+    }
+
     /// The graph of the steps.
     ///
     /// # Panics

@@ -121,6 +121,9 @@ fn a_newer_schema_is_refused_and_nothing_is_written() {
     world.run(&["db", "migrate"]).ended(0);
     world.server().sql("INSERT INTO tasker.migrations (version, name, checksum) VALUES (99, 'later', '\\x00')");
     world.run(&["task", "list"]).refused(5, "D005", "version 99");
+    // What only adds is no obstacle.
+    world.server().sql("UPDATE tasker.migrations SET name = 'expand: later' WHERE version = 99");
+    world.run(&["task", "list"]).ended(0);
 }
 
 #[test]

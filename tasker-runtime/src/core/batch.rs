@@ -1,5 +1,6 @@
 //! A batch of commands: what it needs to read, and what it writes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
@@ -9,8 +10,8 @@ use super::continuation::{Continued, continue_successors};
 use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::{
-    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Pinned, Refusal, ResultRow,
-    Snapshot, StepRef, TaskRow,
+    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Outcome, Pinned, Refusal,
+    ResultRow, Snapshot, StepRef, TaskRow,
 };
 use crate::plant::{Bug, planted};
 
@@ -137,7 +138,17 @@ impl Command {
             Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
                 Needs::Steps(vec![step.number])
             }
-            Self::Cancel { .. } | Self::Retry { .. } => Needs::Everything,
+            Self::Act { .. } => Needs::Everything,
+        }
+    }
+
+    /// The steps after `number` that the command may change with it.
+    fn reaches<'p>(&self, pinned: &'p Pinned, number: StepNumber) -> Cow<'p, [StepNumber]> {
+        match self {
+            Self::Finish(Finish { outcome: Outcome::Decided { .. }, .. }) => pinned.graph().descendants(number).into(),
+            Self::Finish(_) => pinned.graph().children(number).into(),
+            Self::Lose { .. } if pinned.step(number).definition.skippable => pinned.graph().children(number).into(),
+            _ => Cow::default(),
         }
     }
 }
@@ -174,10 +185,7 @@ impl Batch {
                     let Some(pinned) = pinned(task) else { continue };
                     for number in numbers.into_iter().filter(|number| number.index() < pinned.steps.len()) {
                         steps.push(StepRef { task, number });
-                        if matches!(command, Command::Finish(_)) {
-                            steps
-                                .extend(pinned.graph().children(number).iter().map(|&number| StepRef { task, number }));
-                        }
+                        steps.extend(command.reaches(&pinned, number).iter().map(|&number| StepRef { task, number }));
                     }
                 }
             }

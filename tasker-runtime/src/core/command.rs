@@ -42,22 +42,79 @@ pub enum Command {
         /// The worker.
         worker: WorkerId,
     },
-    /// Stop a task.
-    Cancel {
+    /// An operator acts.
+    Act {
         /// The task.
         task: TaskId,
+        /// What is to be done.
+        act: Act,
         /// Who, and why.
         action: ActionStamp,
     },
-    /// Try failed steps again.
-    Retry {
-        /// The task.
-        task: TaskId,
-        /// One step, or all that failed.
-        step: Option<StepNumber>,
-        /// Who, and why.
-        action: ActionStamp,
+}
+
+/// What an operator can do to a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Stop it.
+    Cancel,
+    /// Try failed steps again: one of them, or all.
+    Retry(Option<StepNumber>),
+    /// Stop new claims of it; what runs goes on.
+    Pause,
+    /// Let it go on after a pause.
+    Resume,
+    /// Close it as it stands, after it failed.
+    Resolve,
+    /// End one of its steps that failed, is ready or waits for its retry.
+    End(StepNumber, ByHand),
+}
+
+/// How an operator ends a step. What depends on it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByHand {
+    /// As skipped: it has no result.
+    Skip,
+    /// As resolved: it has no result, but what it was for is done.
+    Resolve,
+    /// As completed, with this result.
+    Complete {
+        /// The value, as JSON.
+        result: Arc<str>,
+        /// Which of the steps after it go on, where it is a decision.
+        chosen: Option<Arc<[StepNumber]>>,
     },
+}
+
+impl Act {
+    /// The names of all kinds, as they are stored.
+    pub const KINDS: &[&'static str] =
+        &["cancel", "retry", "pause", "resume", "resolve_task", "skip", "resolve", "complete"];
+
+    /// The name of this kind.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Retry(_) => "retry",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Resolve => "resolve_task",
+            Self::End(_, ByHand::Skip) => "skip",
+            Self::End(_, ByHand::Resolve) => "resolve",
+            Self::End(_, ByHand::Complete { .. }) => "complete",
+        }
+    }
+
+    /// The step that it concerns, where it concerns one.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepNumber> {
+        match self {
+            Self::Retry(step) => *step,
+            Self::End(step, _) => Some(*step),
+            Self::Cancel | Self::Pause | Self::Resume | Self::Resolve => None,
+        }
+    }
 }
 
 /// A task to accept.
@@ -95,6 +152,15 @@ pub enum Outcome {
         result: Arc<str>,
         /// The rest, as JSON.
         detail: Option<Arc<str>>,
+    },
+    /// The handler of a decision returned which steps go on.
+    Decided {
+        /// The value, as JSON.
+        result: Arc<str>,
+        /// The rest, as JSON.
+        detail: Option<Arc<str>>,
+        /// The steps directly after the decision that go on; see [`chosen`](super::chosen).
+        chosen: Arc<[StepNumber]>,
     },
     /// The handler failed, panicked or took too long.
     Failed(Failure),
@@ -135,7 +201,7 @@ impl Command {
         match self {
             Self::Submit(new) => new.id,
             Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => step.task,
-            Self::Cancel { task, .. } | Self::Retry { task, .. } => *task,
+            Self::Act { task, .. } => *task,
         }
     }
 
@@ -143,7 +209,7 @@ impl Command {
     #[must_use]
     pub fn action(&self) -> Option<&ActionStamp> {
         match self {
-            Self::Cancel { action, .. } | Self::Retry { action, .. } => Some(action),
+            Self::Act { action, .. } => Some(action),
             Self::Submit(_) | Self::Finish(_) | Self::Lose { .. } | Self::Release { .. } => None,
         }
     }
@@ -183,7 +249,7 @@ pub enum Refusal {
     #[error("task {0} has no failed step to retry")]
     NothingToRetry(TaskId),
     /// The step is not in the state that the action needs.
-    #[error("step {number} of task {task} is {state}: only a failed step can be retried")]
+    #[error("step {number} of task {task} is {state}: only a step that {wanted}")]
     StepState {
         /// The task.
         task: TaskId,
@@ -191,6 +257,24 @@ pub enum Refusal {
         number: StepNumber,
         /// Its state.
         state: StepState,
+        /// What was asked, as in "only a step that ..".
+        wanted: &'static str,
+    },
+    /// Only a result can say which steps after a decision go on.
+    #[error("step {number} of task {task} is a decision: complete it with a result that names the steps that go on")]
+    Undecided {
+        /// The task.
+        task: TaskId,
+        /// The step.
+        number: StepNumber,
+    },
+    /// The template has no such step.
+    #[error("task {task} has no step {number}")]
+    NoStep {
+        /// The task.
+        task: TaskId,
+        /// The step.
+        number: StepNumber,
     },
     /// The action was taken before: it is not taken again.
     #[error("action {0} was taken before")]
@@ -213,6 +297,8 @@ impl Refusal {
             Self::StepState { .. } => "E106",
             Self::Repeated(_) => "E107",
             Self::Priority(_) => "E108",
+            Self::Undecided { .. } => "E109",
+            Self::NoStep { .. } => "E110",
         }
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn continue_successors(
 
 fn claim(snapshot: &mut Snapshot, at: StepRef, worker: WorkerId, now: Timestamp) -> Option<Claimed> {
     let task = snapshot.task(at.task)?;
-    if !matches!(task.state, TaskState::Pending | TaskState::Running) {
+    if !matches!(task.state, TaskState::Pending | TaskState::Running) && !planted(Bug::ContinuationIgnoresPause) {
         return None;
     }
     let (pinned, starts) = (task.pinned.clone(), task.state == TaskState::Pending);

@@ -3,6 +3,7 @@
 mod act;
 mod finish;
 mod submit;
+mod successors;
 
 use tasker_types::{StepState, TaskState, Timestamp, WorkerId};
 
@@ -22,8 +23,7 @@ pub(super) fn decide(snapshot: &Snapshot, command: &Command, now: Timestamp) -> 
         Command::Finish(finish) => finish::finish(snapshot, finish, now),
         Command::Lose { step, attempt, worker } => finish::lose(snapshot, *step, *attempt, *worker, now),
         Command::Release { step, attempt, worker } => finish::release(snapshot, *step, *attempt, *worker, now),
-        Command::Cancel { task, action } => act::cancel(snapshot, *task, action, now),
-        Command::Retry { task, step, action } => act::retry(snapshot, *task, *step, action, now),
+        Command::Act { task, act, action } => act::act(snapshot, *task, act, action, now),
     }
 }
 
@@ -45,7 +45,7 @@ fn held_claim(
 /// What becomes of the task when its counters move by these.
 ///
 /// With nothing left that is ready, running or waiting: `cancelling` ends as `cancelled`, any other as
-/// `completed` where no step is open and as `failed` where one is.
+/// `completed` where no step is open and as `failed` where one is. A failed task of which something can run again runs.
 fn settle(changes: &mut Vec<Change>, task: &TaskRow, open_steps: i32, runnable: i32, now: Timestamp) {
     changes.push(Change::Count { task: task.id, open_steps, runnable });
     if task.runnable.saturating_add_signed(runnable) == 0 {
@@ -54,6 +54,10 @@ fn settle(changes: &mut Vec<Change>, task: &TaskRow, open_steps: i32, runnable: 
             _ if task.open_steps.saturating_add_signed(open_steps) == 0 => TaskState::Completed,
             _ => TaskState::Failed,
         };
-        changes.push(Change::TaskState { task: task.id, state, at: now });
+        if state != task.state {
+            changes.push(Change::TaskState { task: task.id, state, at: now });
+        }
+    } else if task.state == TaskState::Failed {
+        changes.push(Change::TaskState { task: task.id, state: TaskState::Running, at: now });
     }
 }

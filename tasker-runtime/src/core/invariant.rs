@@ -6,7 +6,7 @@ use std::fmt;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 
 use super::row::{AttemptOutcome, Cause};
-use super::{ActionRow, AttemptRow, LiveStep, ResultRow, TaskRow};
+use super::{ActionRow, AttemptRow, LiveStep, ResultRow, TaskRow, chosen};
 
 /// All rows of some tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +44,11 @@ impl fmt::Display for Violation {
         }
         write!(f, ": {}", self.what)
     }
+}
+
+/// Whether a decision did not choose the step.
+fn unchosen(row: &ResultRow) -> bool {
+    row.outcome == StepState::Skipped && row.cause == Cause::Decision
 }
 
 struct OfTask<'d> {
@@ -140,6 +145,7 @@ impl OfTask<'_> {
             self.check_place(number);
             self.check_attempts(number);
             self.check_parents(number);
+            self.check_skipped(number);
         }
     }
 
@@ -191,6 +197,11 @@ impl OfTask<'_> {
             self.expect((row.state == StepState::Pending) == (row.unmet > 0), 10, at, || {
                 format!("it is {} with {} open parents", row.state, row.unmet)
             });
+            let waits = matches!(row.state, StepState::Ready | StepState::WaitingForRetry);
+            let (held, paused) = (row.held, self.task.state == TaskState::Paused);
+            self.expect(if waits { held == paused } else { !held }, 8, at, || {
+                format!("it is {}, held: {held}, and its task is {}", row.state, self.task.state)
+            });
             self.expect(!running || row.attempt > 0, 2, at, || "it runs without an attempt".into());
             self.expect(row.claimed_at.is_none_or(|time| time >= row.ready_at), 17, at, || {
                 "it was claimed before it was ready".into()
@@ -201,9 +212,6 @@ impl OfTask<'_> {
             let by_hand = row.cause == Cause::Operator;
             self.expect((row.outcome == StepState::Completed) == row.result.is_some() || by_hand, 12, at, || {
                 format!("it is {}, its result is {:?}", row.outcome, row.result)
-            });
-            self.expect(row.outcome != StepState::Skipped || row.cause != Cause::Handler, 13, at, || {
-                "it is skipped without a reason".into()
             });
             self.expect(row.claimed_at.is_none_or(|time| time <= row.finished_at), 11, at, || {
                 "it ended before it was claimed".into()
@@ -281,7 +289,8 @@ impl OfTask<'_> {
                 format!("it waits for {} parents, counted {unmet}", row.unmet)
             });
         } else if !self.results.contains_key(&number) {
-            let gone = matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled);
+            let gone =
+                matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled | TaskState::ResolvedManually);
             self.expect(gone || (met == 0 && !parents.is_empty()), 10, at, || {
                 format!("{met} parents are decided, and it has no live row")
             });
@@ -291,5 +300,60 @@ impl OfTask<'_> {
         self.expect(!ran || met == parents.len(), 3, at, || {
             format!("it ran when {met} of {} parents were decided", parents.len())
         });
+        let (satisfied, joins) = (self.satisfied(parents), pinned.step(number).joins());
+        let may_run = if joins { satisfied > 0 || parents.is_empty() } else { satisfied == parents.len() };
+        self.expect(!ran || may_run, 3, at, || {
+            format!("it ran when {satisfied} of {} parents were satisfied", parents.len())
+        });
+    }
+
+    /// How many of these steps satisfy what depends on them: all that are decided, but those that no decision chose.
+    fn satisfied(&self, steps: &[StepNumber]) -> usize {
+        let satisfies = |step: &&StepNumber| {
+            self.results.get(step).is_some_and(|row| row.outcome.decides_successors() && !unchosen(row))
+        };
+        steps.iter().filter(satisfies).count()
+    }
+
+    /// A step is skipped exactly if it has a reason to be.
+    fn check_skipped(&mut self, number: StepNumber) {
+        let at = Some(number);
+        let pinned = self.task.pinned.clone();
+        let parents = pinned.graph().parents(number);
+        let joins = pinned.step(number).joins();
+        let skipped_parents =
+            parents.iter().filter(|step| self.results.get(step).is_some_and(|row| unchosen(row))).count();
+        let left_out = !joins && parents.iter().any(|&parent| self.left_out(parent, number));
+        let must = if joins {
+            skipped_parents == parents.len() && !parents.is_empty()
+        } else {
+            skipped_parents > 0 || left_out
+        };
+        let is_skipped = self.results.get(&number).is_some_and(|row| unchosen(row));
+        // The last outcomes of a task that is being cancelled change nothing else.
+        let gone = matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled);
+        self.expect(must == is_skipped || (must && gone), 13, at, || {
+            format!("{skipped_parents} of its parents are skipped, {left_out} that a decision left it out, {is_skipped} that it is skipped")
+        });
+        let Some(row) = self.results.get(&number).copied().filter(|row| row.outcome == StepState::Skipped) else {
+            return;
+        };
+        let reason = match row.cause {
+            Cause::Decision | Cause::Operator => true,
+            Cause::Skippable => pinned.step(number).definition.skippable && row.attempt > 0,
+            Cause::Handler | Cause::Losses => false,
+        };
+        self.expect(reason, 13, at, || "it is skipped without a reason".into());
+    }
+
+    /// Whether the decision `parent` chose other steps.
+    fn left_out(&self, parent: StepNumber, child: StepNumber) -> bool {
+        let pinned = &self.task.pinned;
+        if !pinned.step(parent).decides() {
+            return false;
+        }
+        let Some(result) = self.results.get(&parent).and_then(|row| row.result.as_deref()) else { return false };
+        let read = serde_json::from_str(result).ok();
+        read.and_then(|value| chosen(pinned, parent, &value).ok()).is_none_or(|chosen| !chosen.contains(&child))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tasker_types::{Graph, RetryPolicy, StepNumber, Template};
+use tasker_types::{Graph, RetryPolicy, StepNumber, StepType, Template};
 
 /// The database's number of a pinned template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +63,20 @@ pub struct PinnedStep {
     pub queue: QueueId,
     /// The step as its template describes it.
     pub definition: Arc<tasker_types::StepTemplate>,
+}
+
+impl PinnedStep {
+    /// Whether its result says which of the steps after it go on.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        self.definition.step_type == StepType::Decision
+    }
+
+    /// Whether it joins branches: it runs when they are over and one of them ran.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        self.definition.step_type == StepType::DeferredConvergence
+    }
 }
 
 impl ResolvedTemplate {

@@ -1,8 +1,10 @@
 //! The rules, one sentence after the other.
 
 mod act;
+mod by_hand;
 mod complete;
 mod continuation;
+mod decision;
 mod failure;
 mod invariants;
 mod loss;

@@ -16,7 +16,8 @@ pub(super) struct Active(HashMap<TaskId, ActiveTask>);
 struct ActiveTask {
     /// The task itself, once it is known.
     task: Option<Arc<TaskForExecution>>,
-    results: BTreeMap<StepNumber, Arc<DependencyResult>>,
+    /// `None` where a step is over for good and has no result: it was skipped.
+    results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
     /// Steps of it that run here, or are about to.
     running: usize,
 }
@@ -45,7 +46,7 @@ impl Active {
     /// Keeps a result for the steps that come after.
     pub(super) fn completed(&mut self, id: TaskId, number: StepNumber, result: Arc<DependencyResult>) {
         if let Some(active) = self.0.get_mut(&id) {
-            active.results.insert(number, result);
+            active.results.insert(number, Some(result));
         }
     }
 
@@ -76,8 +77,10 @@ impl Active {
         number: StepNumber,
     ) -> Option<(Arc<TaskForExecution>, DependencyResults)> {
         let active = self.0.get(&id)?;
-        let result =
-            |number| active.results.get(&number).map(|result| (pinned.step(number).name.clone(), result.clone()));
+        let result = |number| {
+            let result = active.results.get(&number)?.clone()?;
+            Some((pinned.step(number).name.clone(), result))
+        };
         let results = pinned.graph().ancestors(number).into_iter().filter_map(result).collect();
         Some((active.task.clone()?, DependencyResults::from_unsorted(results)))
     }

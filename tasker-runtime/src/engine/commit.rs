@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::attempt::{Finished, unstorable};
 use super::dispatch::{Dispatcher, Message};
-use crate::core::{Batch, Capacity, Command, Finish, Refusal, Reply};
+use crate::core::{Act, Batch, Capacity, Command, Finish, Refusal, Reply};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 use crate::store::{Committed, StoreError};
@@ -118,10 +118,8 @@ pub(super) struct Shipping {
 type OnItsWay = Pin<Box<dyn Future<Output = Arrival> + Send>>;
 
 impl Shipping {
-    /// Where the store works on one batch at a time, one is on its way at a time: with two, each is smaller and a commit
-    /// costs as much. On SQLite that was 52,000 steps/s, where one after the other without a gap gives 60,000.
-    pub(super) fn has_room(&self, at_once: usize) -> bool {
-        self.on_their_way.len() < at_once
+    pub(super) fn count(&self) -> usize {
+        self.on_their_way.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -191,8 +189,9 @@ impl Dispatcher {
         // The step of an outcome that is offered again may run here once more by now: its slot is not free.
         let frees = |command: &&Command| matches!(command, Command::Finish(of) if self.runs(of.step, of.attempt));
         let ends = commands.iter().filter(frees).count();
+        let starts: usize = commands.iter().map(|command| self.starts(command)).sum();
         // While others wait to be claimed, free slots are left to them.
-        let reserved = if self.want_claim { 0 } else { self.free().min(self.wanted(&commands)) };
+        let reserved = if self.want_claim { 0 } else { self.free().min(starts.saturating_sub(ends)) };
         let capacity = self.worker.as_ref().filter(|_| self.claims()).map(|worker| Capacity {
             worker: worker.id,
             free: reserved + ends,
@@ -207,18 +206,13 @@ impl Dispatcher {
         self.shipping.on_their_way.push((Instant::now(), Box::pin(sent)));
     }
 
-    /// How many free slots a batch can fill, beside those that it frees. Where batches are on their way side by side, each
-    /// leaves the other ones' slots alone.
-    fn wanted(&self, commands: &[Command]) -> usize {
-        if self.at_once == 1 {
-            return usize::MAX;
-        }
-        let wanted = commands.iter().map(|command| match command {
+    /// As many steps as the command may make ready.
+    fn starts(&self, command: &Command) -> usize {
+        match command {
             Command::Submit(new) => new.pinned.graph().roots().len(),
-            Command::Finish(of) => self.running.get(&of.step).map_or(0, |running| running.opens.saturating_sub(1)),
-            _ => self.parts.options.slots,
-        });
-        wanted.fold(0, usize::saturating_add)
+            Command::Finish(finish) => self.running.get(&finish.step).map_or(1, |running| running.successors),
+            _ => 0,
+        }
     }
 
     /// One culprit must not fail its neighbours: a batch that is refused for good is halved down to it.
@@ -228,7 +222,7 @@ impl Dispatcher {
         match outcome {
             Ok(committed) => {
                 self.held.delay = Duration::ZERO;
-                self.counters.batch(shipment.commands.len(), committed.claimed.len());
+                self.counters.batch(shipment.commands.len(), &committed);
                 self.deliver(shipment, committed);
             }
             // Where it is not known whether the batch was written, outcomes are offered again: what was recorded is then
@@ -286,7 +280,7 @@ impl Dispatcher {
                 }
                 (Source::Caller(answer) | Source::Doubter(answer), command) => {
                     let done = matches!(reply, Ok(_) | Err(Refusal::Repeated(_)));
-                    if matches!(command, Command::Cancel { .. }) && done {
+                    if matches!(command, Command::Act { act: Act::Cancel, .. }) && done {
                         self.cancel_running(command.task());
                     }
                     let _ = answer.send(reply.map_err(Error::from));

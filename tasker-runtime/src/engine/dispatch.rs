@@ -25,9 +25,6 @@ use crate::store::{Leased, StepInput, StoreError};
 
 /// The most commands of one commit.
 pub(super) const BATCH_MAX: usize = 256;
-/// The fewest commands of a batch that is sent while another one is on its way: a smaller one waits for more, as each commit
-/// has its price. On PostgreSQL, two batches side by side gave 1.3 times as many steps as one after the other.
-const BESIDE_MIN: usize = 32;
 /// How often the loop looks whether more has arrived before it ships a batch.
 const GATHER_TURNS: usize = 16;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
@@ -84,8 +81,8 @@ pub(super) struct Running {
     /// Its outcome is known and not yet recorded.
     pub(super) has_ended: bool,
     pub(super) lossy: bool,
-    /// How many steps wait for this one.
-    pub(super) opens: usize,
+    /// How many steps wait for it.
+    pub(super) successors: usize,
     token: CancellationToken,
     pub(super) abort: Option<AbortHandle>,
     pub(super) gives_up_at: Option<(Instant, Duration)>,
@@ -111,8 +108,6 @@ pub(super) struct Dispatcher {
     /// Outcomes that a failing store did not take yet.
     pub(super) held: Held,
     pub(super) shipping: Shipping,
-    /// How many batches the store works on at once.
-    pub(super) at_once: usize,
     pub(super) doubt: Doubt,
     pub(super) next_retry: Option<Instant>,
     pub(super) want_claim: bool,
@@ -137,7 +132,6 @@ impl Dispatcher {
         myself: mpsc::WeakSender<Message>,
         inbox: mpsc::Receiver<Message>,
     ) -> Self {
-        let at_once = parts.store.batches_at_once();
         Self {
             parts,
             waiting,
@@ -147,7 +141,6 @@ impl Dispatcher {
             running: BTreeMap::new(),
             held: Held::default(),
             shipping: Shipping::default(),
-            at_once,
             doubt: Doubt::default(),
             next_retry: None,
             want_claim: false,
@@ -244,15 +237,16 @@ impl Dispatcher {
         }
     }
 
-    /// Whether one more batch may be on its way; while a commit is in doubt, none.
+    /// Whether another batch may be sent. While a commit is in doubt, one at a time: it is settled between two.
     fn has_room(&self) -> bool {
-        self.shipping.has_room(self.at_once) && !(self.doubt.raised && !self.shipping.is_empty())
+        let most = if self.doubt.raised { 1 } else { self.parts.store.batches_at_once() };
+        self.shipping.count() < most
     }
 
     /// Whether what was gathered is to be sent: at once where nothing is on its way, and beside another batch where it is
     /// worth a commit of its own.
     fn is_due(&self, gathered: usize) -> bool {
-        let enough = if self.shipping.is_empty() { 1 } else { BESIDE_MIN };
+        let enough = if self.shipping.is_empty() { 1 } else { self.parts.store.smallest_beside() };
         gathered >= enough && self.has_room()
     }
 
@@ -350,7 +344,7 @@ impl Dispatcher {
                 worker,
                 has_ended: false,
                 lossy: step.live.losses > 0,
-                opens: step.pinned.graph().children(step.live.number).len(),
+                successors: step.pinned.graph().children(step.live.number).len(),
                 token: CancellationToken::new(),
                 abort: None,
                 gives_up_at: None,
@@ -443,6 +437,7 @@ impl Dispatcher {
             attempt,
             worker,
             data,
+            decides: step.decides().then(|| claimed.pinned.clone()),
             handler,
             layers: self.parts.layers.clone(),
             token: running.token.clone(),

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::store::Committed;
+
 /// What the engine has done since it started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -24,10 +26,10 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn batch(&self, commands: usize, continued: usize) {
-        self.transactions.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn batch(&self, commands: usize, committed: &Committed) {
+        self.transactions.fetch_add(u64::from(!committed.joined), Ordering::Relaxed);
         self.commands.fetch_add(commands as u64, Ordering::Relaxed);
-        self.continued.fetch_add(continued as u64, Ordering::Relaxed);
+        self.continued.fetch_add(committed.claimed.len() as u64, Ordering::Relaxed);
     }
 
     pub(super) fn claim(&self, claimed: usize) {

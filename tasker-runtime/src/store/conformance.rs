@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
 
 pub mod claim;
+pub mod decision;
 pub mod dropped;
 pub mod due;
 pub mod fairness;
@@ -20,6 +21,7 @@ pub use world::{World, assert_legal};
 /// The text of each module of the suite: what is missing in the macro's list is found.
 pub const SOURCES: &[(&str, &str)] = &[
     ("claim", include_str!("conformance/claim.rs")),
+    ("decision", include_str!("conformance/decision.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
     ("due", include_str!("conformance/due.rs")),
     ("fairness", include_str!("conformance/fairness.rs")),
@@ -54,6 +56,11 @@ macro_rules! store_conformance {
                 the_attempt_grows_with_each_claim,
                 steps_with_losses_are_claimed_one_at_a_time,
                 a_step_with_losses_is_not_claimed_unasked,
+            }
+            decision {
+                a_decision_skips_what_it_does_not_choose,
+                a_wide_decision_skips_all_of_the_rest,
+                a_step_that_was_skipped_is_over_without_a_result,
             }
             dropped {
                 a_dropped_submit_happened_or_did_not,
@@ -148,6 +155,8 @@ macro_rules! store_conformance {
                 a_continuation_is_a_claim,
                 a_continuation_does_not_pass_what_has_a_higher_priority,
                 a_batch_tells_when_the_first_of_its_retries_is_due,
+                a_paused_task_waits_until_it_goes_on,
+                steps_are_ended_by_hand,
             }
         }
     };

@@ -35,8 +35,14 @@ pub trait Store: Send + Sync + 'static {
     /// Decides the commands of a batch on the rows as they stand and writes the outcome: all of it or nothing.
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError>;
 
-    /// How many batches it works on at once: more than one where each commit has a connection of its own.
+    /// How many batches it takes at once. More than one where it writes those that wait in one transaction, or where it has
+    /// several connections to write on.
     fn batches_at_once(&self) -> usize {
+        1
+    }
+
+    /// The fewest commands that are worth a batch of their own while another one is on its way; fewer wait for more.
+    fn smallest_beside(&self) -> usize {
         1
     }
 
@@ -135,6 +141,8 @@ pub struct Committed {
     pub ready: usize,
     /// How long until the first of the steps that now wait for a retry will be ready.
     pub next_retry: Option<Duration>,
+    /// It shared the transaction of the batch before it.
+    pub joined: bool,
 }
 
 impl Committed {
@@ -143,7 +151,7 @@ impl Committed {
     pub fn of(writes: Writes, now: Timestamp) -> Self {
         let next_retry = writes.next_retry().map(|at| at.since(now));
         let Writes { replies, claimed, considered, finished, ready, .. } = writes;
-        Self { replies, claimed, considered, finished, ready, next_retry }
+        Self { replies, claimed, considered, finished, ready, next_retry, joined: false }
     }
 }
 
@@ -291,6 +299,6 @@ pub struct StepInput {
     pub task: TaskId,
     /// The task as a handler sees it, where it was asked for and exists.
     pub context: Option<Arc<TaskForExecution>>,
-    /// The results that were asked for and exist.
-    pub results: BTreeMap<StepNumber, Arc<DependencyResult>>,
+    /// Of the steps that were asked for, those that are over for good, with their results: `None` where one was skipped.
+    pub results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tasker_types::{StepNumber, TaskState};
+use tasker_types::{StepNumber, StepType, TaskState};
 
-use crate::core::{Batch, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
+use crate::core::{Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
 use crate::store::conformance::sample::{
-    at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
-    submit_with_priority, task, template, worker,
+    act, at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
+    submit_with_priority, task, template, with_types, worker,
 };
 use crate::store::{
     ClaimRequest, InputRequest, LeaseAct, LeaseRequest, MemoryStore, Page, Store, StoreError, TaskFilter, Whose,
@@ -46,6 +46,12 @@ pub(super) enum Ask {
         task: u32,
         action: u32,
     },
+    Act {
+        task: u32,
+        step: u32,
+        what: u8,
+        action: u32,
+    },
     Retry {
         task: u32,
         step: Option<u32>,
@@ -60,6 +66,8 @@ fn asks() -> impl Strategy<Value = Ask> {
         8 => (any::<usize>(), any::<u8>(), prop_oneof![9 => Just(0u32), 1 => 1..3u32], 0..4u32, any::<u64>())
             .prop_map(|(claim, how, attempt, worker, seed)| Ask::End { claim, how, attempt, worker, seed }),
         1 => (0..13u32, 0..6u32).prop_map(|(task, action)| Ask::Cancel { task, action }),
+        2 => (0..13u32, 0..6u32, any::<u8>(), 0..60u32)
+            .prop_map(|(task, step, what, action)| Ask::Act { task, step, what, action }),
         2 => (0..13u32, prop::option::of(0..6u32), 0..40u32)
             .prop_map(|(task, step, action)| Ask::Retry { task, step, action }),
     ]
@@ -75,7 +83,7 @@ fn calls() -> impl Strategy<Value = Call> {
         3 => (0..4_000u64).prop_map(|millis| Call::Due { millis }),
         3 => (0..4u32, prop_oneof![Just(LeaseAct::Begin), Just(LeaseAct::Renew), Just(LeaseAct::End)], 0..9u64)
             .prop_map(|(worker, act, seconds)| Call::Lease { worker, act, seconds }),
-        1 => (0..4usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
+        1 => (0..5usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
         1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
         2 => (0..13u32, 0..6u32, prop::collection::vec(0..TaskState::ALL.len(), 0..3), "[0-9a-fxF+]{0,3}")
             .prop_map(|(task, limit, states, prefix)| Call::Read { task, limit, states, prefix }),
@@ -224,11 +232,27 @@ impl Both {
                     2 => Outcome::Failed(crate::core::Failure { retryable: false, seed, ..failure() }),
                     3 => Outcome::Failed(crate::core::Failure { timed_out: true, seed, ..failure() }),
                     4 => Outcome::Cancelled,
+                    _ if claim.pinned.step(step.number).decides() => {
+                        let children = claim.pinned.graph().children(step.number).iter().enumerate();
+                        let chosen = children.filter(|(bit, _)| seed >> bit & 1 == 1).map(|(_, &child)| child);
+                        Outcome::Decided { result: format!("[{seed}]").into(), detail: None, chosen: chosen.collect() }
+                    }
                     _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
                 };
                 Command::Finish(Finish { step, attempt, worker, outcome })
             }
             Ask::Cancel { task: number, action } => cancel(task(number), action),
+            Ask::Act { task: number, step, what, action } => {
+                let step = StepNumber(step);
+                let wanted = match what % 6 {
+                    0 => Act::Pause,
+                    1 | 2 => Act::Resume,
+                    3 => Act::Resolve,
+                    4 => Act::End(step, ByHand::Skip),
+                    _ => Act::End(step, ByHand::Complete { result: format!("[{what}]").into(), chosen: None }),
+                };
+                act(task(number), wanted, action)
+            }
             Ask::Retry { task: number, step: None, action } => retry(task(number), action),
             Ask::Retry { task: number, step: Some(step), action } => retry_step(task(number), step, action),
         })
@@ -240,6 +264,13 @@ fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
         0 => chain(3),
         1 => fan(3),
         2 => roots(2),
+        3 => {
+            let parents: &[&[u32]] = &[&[], &[0], &[0], &[2], &[1, 3]];
+            let types = [(0, StepType::Decision), (4, StepType::DeferredConvergence)];
+            let mut fork = with_types(template("fork", parents), &types);
+            fork.template.steps[3].skippable = true;
+            fork
+        }
         _ => template("diamonds", &[&[], &[0], &[0], &[1, 2], &[], &[3, 4]]),
     };
     resolved.template.description = Some(description.to_string());

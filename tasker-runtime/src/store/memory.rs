@@ -183,8 +183,9 @@ impl Store for MemoryStore {
             }
             for number in results {
                 let row = state.results.get(&StepRef { task, number });
-                if let Some(text) = row.and_then(|row| row.result.as_deref()) {
-                    given.results.insert(number, Arc::new(DependencyResult { result: read::json(text)? }));
+                if let Some(row) = row.filter(|row| row.outcome.decides_successors()) {
+                    let result = row.result.as_deref().map(read::json).transpose()?;
+                    given.results.insert(number, result.map(|result| Arc::new(DependencyResult { result })));
                 }
             }
         }

@@ -23,7 +23,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
@@ -36,7 +36,7 @@ pub use self::lock::WorkerLock;
 use self::readers::Readers;
 use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
-use self::writer::{Job, Writer};
+use self::writer::{BATCHES_AT_ONCE, Job, Writer};
 pub use super::Durability;
 use super::{
     ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
@@ -141,13 +141,26 @@ fn open_writer(path: &Path, options: &SqliteOptions) -> Result<Connection, Store
         }
         Ok(connection)
     };
-    let connection = connect().map_err(|error| named(path, error))?;
+    let connection = patiently(options.busy_timeout, connect).map_err(|error| named(path, error))?;
     migrate(&connection).map_err(|error| named(path, error))?;
     if forget_statistics(&connection)? {
         drop(connection);
-        return connect().map_err(|error| named(path, error));
+        return patiently(options.busy_timeout, connect).map_err(|error| named(path, error));
     }
     Ok(connection)
+}
+
+/// Tries again while another process is in the way. SQLite itself does not wait where two connections make the same new
+/// file a WAL file at once: each would wait for the other.
+fn patiently<T>(limit: Duration, mut open: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    let deadline = Instant::now() + limit;
+    loop {
+        match open() {
+            Err(StoreError::Unavailable(_)) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            outcome => return outcome,
+        }
+    }
 }
 
 /// What every connection is set to.
@@ -175,6 +188,10 @@ fn named(path: &Path, error: StoreError) -> StoreError {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn batches_at_once(&self) -> usize {
+        BATCHES_AT_ONCE
+    }
+
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         self.writer.ask(|answer| Job::Transact(Box::new(batch), answer)).await
     }

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tasker_runtime::core::Refusal;
+use tasker_runtime::core::{self, ByHand, PinnedStep, Refusal};
 use tasker_runtime::engine::{Engine, Error};
 use tasker_runtime::store::StoreError;
-use tasker_types::{TaskId, TaskRequest, TaskState};
+use tasker_types::{StepNumber, TaskId, TaskRequest, TaskState};
 
 use crate::life::Life;
 use crate::process::Process;
 use crate::sim::Sim;
 use crate::store::short;
 use crate::watch::task_of;
-use crate::world::{Act, Task, What};
+use crate::world::{Act, Hand, Task, What};
 
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -84,16 +84,16 @@ pub(crate) async fn act(sim: Arc<Sim>, process: Arc<Process>, act: Act) {
     let Some(id) = sim.state().journal.accepted(act.task) else { return };
     let actor = format!("act {}", act.n);
     let patience = Duration::from_secs(60);
-    let kind = match act.what {
+    let wanted = match act.what {
         What::Wait => return wait(&sim, &process, id).await,
-        What::Cancel => "cancel",
-        What::Retry(_) => "retry",
+        What::Cancel => core::Act::Cancel,
+        What::Retry(step) => core::Act::Retry(step.map(StepNumber)),
+        What::Pause => core::Act::Pause,
+        What::Resume => core::Act::Resume,
+        What::End(step, hand) => core::Act::End(StepNumber(step), by_hand(&sim, id, step, hand)),
     };
-    let answer = ask(&sim, &process, patience, async |engine| match act.what {
-        What::Retry(step) => engine.retry(id, step.map(tasker_types::StepNumber), &actor, "").await,
-        _ => engine.cancel(id, &actor, "").await,
-    })
-    .await;
+    let kind = wanted.kind();
+    let answer = ask(&sim, &process, patience, async |engine| engine.act(id, wanted, &actor, "").await).await;
     let done = sim.state().rows.actions.iter().any(|row| row.actor == actor);
     match answer {
         // The second is what remains to be said where it is not known whether the first was heard.
@@ -107,6 +107,26 @@ pub(crate) async fn act(sim: Arc<Sim>, process: Arc<Process>, act: Act) {
             sim.expect(gone || !done, "refused and done", || format!("{actor}: {kind} of t{}", short(id)));
         }
         Answer::None => {}
+    }
+}
+
+/// How a step is ended: a decision that is completed chooses all its branches.
+fn by_hand(sim: &Sim, id: TaskId, step: u32, hand: Hand) -> ByHand {
+    let pinned = task_of(&sim.state().rows, id).map(|row| row.pinned.clone());
+    let branches =
+        pinned.filter(|pinned| pinned.steps.get(step as usize).is_some_and(PinnedStep::decides)).map(|pinned| {
+            let children = pinned.graph().children(StepNumber(step));
+            let names: Vec<&str> = children.iter().map(|&child| &*pinned.step(child).name).collect();
+            (json!({ "activated_steps": names }), children.into())
+        });
+    match hand {
+        Hand::Skip => ByHand::Skip,
+        Hand::Resolve => ByHand::Resolve,
+        Hand::Complete => {
+            let (result, chosen) =
+                branches.map_or((json!({ "by": "hand" }), None), |(value, chosen)| (value, Some(chosen)));
+            ByHand::Complete { result: result.to_string().into(), chosen }
+        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use tasker_runtime::core::StepRef;
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig};
-use tasker_types::{StepError, StepExecutionResult, TaskId, TaskSequenceStep};
+use tasker_types::{StepError, StepExecutionResult, StepNumber, StepType, TaskId, TaskSequenceStep};
 
 use crate::journal::End;
 use crate::life::{Being, Life};
@@ -77,7 +77,16 @@ impl RustStepHandler for Work {
                 if course == Course::Poison {
                     value[POISON] = json!(true);
                 }
-                let end = if course == Course::Poison { End::Poison } else { End::Value(value.to_string()) };
+                let mut is_unreadable = false;
+                if step.step_definition.step_type == StepType::Decision {
+                    value["activated_steps"] = branches(sim, rng, step, number);
+                    is_unreadable = sim.world.trouble > 0 && attempt == 1 && rng.chance(50);
+                    if is_unreadable {
+                        value["activated_steps"] = json!(["none_of_them"]);
+                    }
+                }
+                let end =
+                    if course == Course::Poison || is_unreadable { End::Poison } else { End::Value(value.to_string()) };
                 (end, Ok(StepExecutionResult::success(uuid, value, None)))
             }
             Course::Error => (End::Error, Ok(StepError::retryable("it broke").into_result(uuid))),
@@ -101,6 +110,14 @@ impl RustStepHandler for Work {
         begun.end(end);
         result
     }
+}
+
+/// What a decision chooses of the steps after it.
+fn branches(sim: &Sim, rng: &mut Rng, step: &TaskSequenceStep, number: StepNumber) -> Value {
+    let template: usize = step.task.name[1..].parse().unwrap();
+    let steps = sim.world.templates[template].iter().enumerate();
+    let after = steps.filter(|(_, step)| step.parents.contains(&number.0)).map(|(child, _)| format!("s{child}"));
+    after.filter(|_| rng.chance(600)).collect()
 }
 
 fn draw(sim: &Sim, rng: &mut Rng, attempt: u32) -> (Course, u64) {

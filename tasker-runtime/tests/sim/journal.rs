@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Dump, ResultRow, StepRef};
+use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Dump, ResultRow, StepRef, TaskRow};
 use tasker_types::{StepNumber, StepState, TaskId, TaskSequenceStep, WorkerId};
 
 use crate::life::{Being, Life};
@@ -61,14 +61,22 @@ impl Journal {
         let Some(task) = rows.tasks.iter().find(|row| row.id == at.task) else {
             return Err(Failure::new("started without a task", name));
         };
+        let certain = before(task, rows, at.number);
         for number in task.pinned.graph().ancestors(at.number) {
-            let recorded = result_of(rows, at.task, number).and_then(|row| row.result.as_deref());
+            let row = result_of(rows, at.task, number);
+            let recorded = row.and_then(|row| row.result.as_deref());
             let given = step.dependency_results.get(&task.pinned.step(number).name).map(|given| &given.result);
             let same = match (recorded, given) {
                 (Some(recorded), Some(given)) => {
                     serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given)
                 }
-                _ => false,
+                (None, None) => {
+                    !certain.contains(&number)
+                        || row
+                            .is_some_and(|row| matches!(row.outcome, StepState::Skipped | StepState::ResolvedManually))
+                }
+                (_, None) => !certain.contains(&number),
+                (None, Some(_)) => false,
             };
             if !same {
                 let what = format!("{name}: step {number} is recorded as {recorded:?}, given is {given:?}");
@@ -94,6 +102,11 @@ impl Journal {
             }
             None => Ok(()),
         }
+    }
+
+    /// As what the task was submitted.
+    pub(crate) fn request_of(&self, task: TaskId) -> Option<u64> {
+        self.accepted.iter().find_map(|(&n, &id)| (id == task).then_some(n))
     }
 
     pub(crate) fn accepted(&self, n: u64) -> Option<TaskId> {
@@ -130,7 +143,12 @@ impl Journal {
             (StepState::Failed, Cause::Handler) => {
                 matches!(end, Some(None | Some(End::Error | End::Permanent | End::Poison | End::Cancelled)))
             }
-            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) => true,
+            (StepState::Cancelled, _) | (StepState::Failed, Cause::Losses) | (_, Cause::Operator) => true,
+            // What it returned can be lost with its worker.
+            (StepState::Skipped, Cause::Skippable) => {
+                let is_lost = row.detail.as_deref().is_some_and(|detail| detail.contains("worker_lost"));
+                is_lost || !matches!(end, Some(Some(End::Value(_))))
+            }
             _ => false,
         };
         let what = || {
@@ -139,6 +157,20 @@ impl Journal {
         };
         if real { Ok(()) } else { Err(Failure::new("outcome of nobody", what())) }
     }
+}
+
+/// The steps that were over for certain when this one began: its parents, and those of each step before it that ran. Of a
+/// step that was skipped, others before it may go on.
+fn before(task: &TaskRow, rows: &Dump, number: StepNumber) -> BTreeSet<StepNumber> {
+    let graph = task.pinned.graph();
+    let mut certain: BTreeSet<StepNumber> = graph.parents(number).iter().copied().collect();
+    let mut open: Vec<StepNumber> = certain.iter().copied().collect();
+    while let Some(step) = open.pop() {
+        if result_of(rows, task.id, step).is_some_and(|row| row.attempt > 0) {
+            open.extend(graph.parents(step).iter().copied().filter(|&parent| certain.insert(parent)));
+        }
+    }
+    certain
 }
 
 pub(crate) fn result_of(rows: &Dump, task: TaskId, number: StepNumber) -> Option<&ResultRow> {

@@ -1,19 +1,19 @@
 //! One run: from the seed of a world to the end of all its tasks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_runtime::core::LiveStep;
 use tasker_runtime::store::Store as _;
-use tasker_types::{StepState, TaskState, Timestamp};
+use tasker_types::{StepState, TaskId, TaskState, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::client;
 use crate::process::Process;
 use crate::sim::{Failure, Sim};
 use crate::store::short;
-use crate::world::{Task, World};
+use crate::world::{Act, Task, What, World};
 
 /// Once faults have ended, every task ends within this time.
 const END_MAX: Duration = Duration::from_secs(1_200);
@@ -69,16 +69,18 @@ async fn whole(sim: &Arc<Sim>) {
     tokio::time::sleep(Duration::from_millis(sim.world.calm_ms)).await;
     sim.calm_down();
     let calm = sim.elapsed();
-    come_to_an_end(sim, calm, &mut clients).await;
+    come_to_an_end(sim, calm, &processes, &mut clients).await;
     // A worker that is well takes on what comes now.
     let last = Task { n: 1_000, at_ms: 0, template: 0, priority: 0, by: 0, patience_ms: 60_000 };
     clients.spawn(client::submit(sim.clone(), processes[0].clone(), last));
-    come_to_an_end(sim, calm, &mut clients).await;
+    come_to_an_end(sim, calm, &processes, &mut clients).await;
 }
 
 /// Waits until all clients have their answers and all tasks are over.
-async fn come_to_an_end(sim: &Sim, calm: Duration, clients: &mut JoinSet<()>) {
+async fn come_to_an_end(sim: &Arc<Sim>, calm: Duration, processes: &[Arc<Process>], clients: &mut JoinSet<()>) {
+    let mut resumed: BTreeMap<TaskId, Duration> = BTreeMap::new();
     loop {
+        resume_paused(sim, &mut resumed, processes, clients);
         while let Some(joined) = clients.try_join_next() {
             joined.unwrap();
         }
@@ -97,6 +99,31 @@ async fn come_to_an_end(sim: &Sim, calm: Duration, clients: &mut JoinSet<()>) {
     }
 }
 
+/// No task stays paused for ever: somebody lets it go on.
+fn resume_paused(
+    sim: &Arc<Sim>,
+    resumed: &mut BTreeMap<TaskId, Duration>,
+    processes: &[Arc<Process>],
+    clients: &mut JoinSet<()>,
+) {
+    const AGAIN: Duration = Duration::from_secs(1);
+    let now = sim.elapsed();
+    let paused: Vec<(TaskId, u64)> = {
+        let state = sim.state();
+        let rows = state.rows.tasks.iter().filter(|row| row.state == TaskState::Paused);
+        rows.filter_map(|row| Some((row.id, state.journal.request_of(row.id)?))).collect()
+    };
+    for (id, task) in paused {
+        if resumed.get(&id).is_some_and(|asked| *asked + AGAIN > now) {
+            continue;
+        }
+        let n = 10_000 + u64::try_from(now.as_millis()).unwrap() * 100 + task;
+        resumed.insert(id, now);
+        let act = Act { n, at_ms: 0, task, by: 0, what: What::Resume };
+        clients.spawn(client::act(sim.clone(), processes[0].clone(), act));
+    }
+}
+
 /// A step that nobody does anything about, though somebody could.
 fn overdue(sim: &Sim, calm: Duration) -> Option<String> {
     let (state, now) = (sim.state(), sim.clock.now());
@@ -108,6 +135,7 @@ fn overdue(sim: &Sim, calm: Duration) -> Option<String> {
     let late = |row: &&LiveStep| {
         let long = |since: Timestamp| now.since(since).min(quiet) > WAIT_MAX;
         match (row.state, row.claimed_at) {
+            _ if row.held => false,
             (StepState::Ready, _) => idle && !(lossy && row.losses > 0) && long(row.ready_at),
             (StepState::WaitingForRetry, _) => long(row.ready_at),
             (StepState::Running, Some(at)) => long(at),

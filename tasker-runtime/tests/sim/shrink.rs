@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tasker_types::StepType;
+
 use crate::run::{Outcome, run};
 use crate::world::{Step, Weather, World};
 
@@ -59,6 +61,9 @@ fn smaller(world: &World, hit: &BTreeSet<u64>) -> Vec<World> {
     for at in 0..world.acts.len() {
         with(&|world| _ = world.acts.remove(at));
     }
+    if world.batches > 1 {
+        with(&|world| world.batches = 1);
+    }
     if world.clients > 0 {
         with(&|world| world.clients = 0);
     }
@@ -68,6 +73,15 @@ fn smaller(world: &World, hit: &BTreeSet<u64>) -> Vec<World> {
     for (at, steps) in world.templates.iter().enumerate() {
         for gone in (0..steps.len()).rev().filter(|_| steps.len() > 1) {
             with(&|world| without_step(&mut world.templates[at], gone));
+        }
+    }
+    let is_plain = |step: &Step| step.step_type == StepType::Standard && !step.skippable;
+    for (at, steps) in world.templates.iter().enumerate() {
+        for plain in (0..steps.len()).filter(|&number| !is_plain(&steps[number])) {
+            with(&|world| {
+                let step = &mut world.templates[at][plain];
+                (step.step_type, step.skippable) = (StepType::Standard, false);
+            });
         }
     }
     if !hit.is_empty() && world.weather.delayed > 0 {

@@ -99,6 +99,10 @@ impl Way {
 
 #[async_trait]
 impl Store for Way {
+    fn batches_at_once(&self) -> usize {
+        self.sim.world.batches
+    }
+
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let mut name = String::from("transact");
         for command in batch.commands.iter() {
@@ -246,7 +250,7 @@ impl Store for Way {
 
 fn is_poison(command: &Command) -> bool {
     let Command::Finish(finish) = command else { return false };
-    matches!(&finish.outcome, Outcome::Completed { result, .. } if result.contains(POISON))
+    matches!(&finish.outcome, Outcome::Completed { result, .. } | Outcome::Decided { result, .. } if result.contains(POISON))
 }
 
 /// A task by the number of its identity.
@@ -261,6 +265,7 @@ fn told(command: &Command) -> String {
         Command::Finish(finish) => {
             let outcome = match &finish.outcome {
                 Outcome::Completed { .. } => "completed",
+                Outcome::Decided { .. } => "decided",
                 Outcome::Failed(failure) if failure.timed_out => "timed out",
                 Outcome::Failed(_) => "failed",
                 Outcome::Cancelled => "cancelled",
@@ -269,8 +274,7 @@ fn told(command: &Command) -> String {
         }
         Command::Lose { step, attempt, .. } => format!("lose {}", of(step, attempt)),
         Command::Release { step, attempt, .. } => format!("release {}", of(step, attempt)),
-        Command::Cancel { task, .. } => format!("cancel t{}", short(*task)),
-        Command::Retry { task, step, .. } => format!("retry t{} {step:?}", short(*task)),
+        Command::Act { task, act, .. } => format!("{} t{} {:?}", act.kind(), short(*task), act.step()),
     }
 }
 

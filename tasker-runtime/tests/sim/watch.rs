@@ -92,7 +92,8 @@ impl Change<'_> {
                 to.outcome == AttemptOutcome::Reopened
                     && (to.task, to.number, to.attempt) == (row.task, row.number, row.attempt)
             };
-            let by_operator = actions.iter().any(|action| action.task == row.task && action.kind == "retry");
+            let reopens = ["retry", "skip", "resolve", "complete"];
+            let by_operator = actions.iter().any(|action| action.task == row.task && reopens.contains(&action.kind));
             expect(stays || (by_operator && new.iter().any(reopened)), "result gone", || {
                 format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
             })?;
@@ -179,7 +180,10 @@ impl Change<'_> {
         let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
         expect(row.claimed_by.is_some_and(|worker| self.has_lease(worker)), "started without a lease", name)?;
         let first = |row: &&LiveStep| {
-            row.state == StepState::Ready && row.losses == 0 && self.told.is_some_and(|told| row.ready_at <= told)
+            row.state == StepState::Ready
+                && !row.held
+                && row.losses == 0
+                && self.told.is_some_and(|told| row.ready_at <= told)
         };
         let top = self.before.live.iter().filter(first).map(|row| row.priority).max();
         expect(top.is_none_or(|top| top <= row.priority), "continued past a higher priority", name)?;
@@ -188,7 +192,13 @@ impl Change<'_> {
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         let Some(task) = task else { return Ok(()) };
         for &parent in task.pinned.graph().parents(row.number) {
-            let met = result_of(self.after, row.task, parent).is_some_and(|row| row.outcome == StepState::Completed);
+            let joins = task.pinned.step(row.number).joins();
+            let met = result_of(self.after, row.task, parent).is_some_and(|row| match row.outcome {
+                StepState::Completed => true,
+                StepState::Skipped => joins || row.cause != Cause::Decision,
+                StepState::ResolvedManually => true,
+                _ => false,
+            });
             expect(met, "started before its dependencies", || format!("{}: parent {parent}", name()))?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
 use tasker_runtime::engine::WakeUp;
-use tasker_types::{Backoff, HandlerRef, RetryPolicy, RetrySpec, StepNumber, StepTemplate, Template};
+use tasker_types::{Backoff, HandlerRef, RetryPolicy, StepNumber, StepTemplate, StepType, Template};
 
 use crate::rng::Rng;
 
@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) workers: usize,
     pub(crate) clients: usize,
     pub(crate) slots: usize,
+    /// Batches that are on their way to the store at once.
+    pub(crate) batches: usize,
     pub(crate) poll_ms: u64,
     pub(crate) wake_up: WakeUp,
     /// How long leases last; for ever where there is one worker at a time.
@@ -44,6 +46,8 @@ pub(crate) struct World {
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) parents: Vec<u32>,
+    pub(crate) step_type: StepType,
+    pub(crate) skippable: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout_ms: u64,
 }
@@ -74,7 +78,18 @@ pub(crate) struct Act {
 pub(crate) enum What {
     Cancel,
     Retry(Option<u32>),
+    Pause,
+    Resume,
+    /// A step is ended by hand: skipped, resolved or completed.
+    End(u32, Hand),
     Wait,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hand {
+    Skip,
+    Resolve,
+    Complete,
 }
 
 /// What befalls a process.
@@ -116,7 +131,7 @@ impl World {
         let most = rng.pick(&[2, 4, 8, 16]);
         let tasks: Vec<Task> =
             (0..rng.between(1, most)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
-        let acts = (0..rng.below(8)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
+        let acts = (0..rng.below(12)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
         let mut blows: Vec<Blow> = (0..rng.pick(&[0, 0, 1, 3, 6])).map(|_| blow(rng, processes, calm_ms)).collect();
         blows.sort_by_key(|blow| blow.at_ms);
         Self {
@@ -128,6 +143,7 @@ impl World {
             workers,
             clients,
             slots: rng.pick(&[1, 1, 2, 3, 8, 64]),
+            batches: rng.pick(&[1, 1, 2, 4]),
             poll_ms: rng.pick(&[100, 300, 1_000]),
             wake_up: rng.pick(&[WakeUp::Hybrid, WakeUp::EventDrivenOnly, WakeUp::PollingOnly]),
             lease_ms,
@@ -154,7 +170,19 @@ impl World {
 fn template(rng: &mut Rng) -> Vec<Step> {
     let length = rng.pick(&[1, 2, 3, 4, 5, 8, 12]);
     let shape = rng.below(4);
-    (0..length).map(|number| step(rng, number, length, shape)).collect()
+    let mut steps: Vec<Step> = (0..length).map(|number| step(rng, number, length, shape)).collect();
+    let routes = rng.pick(&[0, 0, 300, 600]);
+    for number in 0..steps.len() {
+        let leads_on = steps.iter().any(|step| step.parents.iter().any(|&parent| parent as usize == number));
+        let step = &mut steps[number];
+        step.step_type = match rng.below(1_000) {
+            drawn if drawn < routes && leads_on => StepType::Decision,
+            drawn if drawn > 1_000 - routes && !step.parents.is_empty() => StepType::DeferredConvergence,
+            _ => StepType::Standard,
+        };
+        step.skippable = step.step_type != StepType::Decision && rng.chance(150);
+    }
+    steps
 }
 
 fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
@@ -184,7 +212,8 @@ fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
         backoff_base_ms: rng.pick(&[0, 10, 100, 1_000]),
         max_backoff_ms: rng.pick(&[50, 1_000, 5_000]),
     };
-    Step { parents, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
+    let (step_type, skippable) = (StepType::Standard, false);
+    Step { parents, step_type, skippable, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
 }
 
 fn task(rng: &mut Rng, n: u64, templates: &[Vec<Step>], processes: usize, calm_ms: u64) -> Task {
@@ -205,10 +234,14 @@ fn act(rng: &mut Rng, n: u64, tasks: &[Task], processes: usize, calm_ms: u64) ->
     let task = tasks[rng.index(tasks.len())];
     let late = rng.below(calm_ms);
     let after = rng.pick(&[0, 1, 5, 50, 500, late]);
-    let what = match rng.below(8) {
-        0..3 => What::Cancel,
-        3..5 => What::Retry(None),
-        5..7 => What::Retry(Some(u32::try_from(rng.below(4)).unwrap())),
+    let step = u32::try_from(rng.below(4)).unwrap();
+    let what = match rng.below(15) {
+        0..4 => What::Cancel,
+        4..6 => What::Retry(None),
+        6..8 => What::Retry(Some(step)),
+        8..10 => What::Pause,
+        10 => What::Resume,
+        11..14 => What::End(step, rng.pick(&[Hand::Skip, Hand::Resolve, Hand::Complete])),
         _ => What::Wait,
     };
     Act { n, at_ms: task.at_ms + after, task: task.n, by: rng.index(processes), what }
@@ -226,23 +259,14 @@ fn blow(rng: &mut Rng, processes: usize, calm_ms: u64) -> Blow {
 
 fn resolved(number: usize, steps: &[Step]) -> ResolvedTemplate {
     let definition = |(number, step): (usize, &Step)| StepTemplate {
-        name: format!("s{number}"),
-        description: None,
         handler: HandlerRef { callable: HANDLER.to_owned(), initialization: json!({}) },
         dependencies: step.parents.iter().copied().map(StepNumber).collect(),
-        retry: RetrySpec::default(),
-        timeout_ms: None,
+        step_type: step.step_type,
+        skippable: step.skippable,
+        ..StepTemplate::named(format!("s{number}"))
     };
     ResolvedTemplate {
-        template: Template {
-            name: format!("w{number}"),
-            namespace: "default".to_owned(),
-            version: "1.0.0".to_owned(),
-            description: None,
-            metadata: json!({}),
-            required_fields: Vec::new(),
-            steps: steps.iter().enumerate().map(definition).collect(),
-        },
+        template: Template::named(format!("w{number}"), steps.iter().enumerate().map(definition).collect()),
         steps: steps
             .iter()
             .map(|step| ResolvedStep { handler: HANDLER.to_owned(), retry: step.retry, timeout_ms: step.timeout_ms })

@@ -92,9 +92,17 @@ codes! {
     NOT_JSON "T021" Error "a value that JSON cannot hold"
         "Free values (`metadata`, `initialization`) are stored as JSON: no infinity, no `.nan`, no whole number beyond 64 bits, and no \
          NUL character in text, which PostgreSQL cannot store. Write such a number as text."
+    DECISION_WITHOUT_BRANCHES "T022" Error "a decision without branches"
+        "A decision chooses which of the steps that depend on it go on. Where none does, there is nothing to choose from: let each branch's \
+         first step depend on it, or make it a `standard` step."
+    CONVERGENCE_WITHOUT_BRANCHES "T023" Error "a convergence without branches"
+        "A `deferred_convergence` runs when the branches that it joins are over. Let it depend on the last step of each branch."
+    SKIPPABLE_DECISION "T024" Error "a decision that is skippable"
+        "`skippable` lets what depends on a step run without its result. Without a decision's result nobody knows which branches to run, so a \
+         decision cannot be skippable. Let its handler choose a branch where it cannot decide."
     STEP_TYPE_NOT_BUILT "T040" Error "steps of this type are not built yet"
-        "`decision`, `deferred_convergence`, `batchable` and `batch_worker` are planned. This version runs `standard` steps only, and \
-         refuses the others instead of running them wrongly."
+        "`batchable` and `batch_worker` are planned. This version runs `standard`, `decision` and `deferred_convergence` steps, and refuses \
+         the others instead of running them wrongly."
     INPUT_SCHEMA_NOT_BUILT "T041" Error "`input_schema` is not built yet"
         "Checking a task's context against a JSON Schema is planned. Until then, let the first step's handler check it."
     RESULT_SCHEMA_NOT_BUILT "T042" Error "`result_schema` is not built yet"
@@ -107,8 +115,6 @@ codes! {
         "Settings for each environment are planned. Until then, keep one file for each environment."
     INPUTS_NOT_BUILT "T046" Error "`inputs` is not built yet"
         "A mapping of a step's inputs is planned. Until then, handlers read the task's context and their dependencies' results themselves."
-    SKIPPABLE_NOT_BUILT "T047" Error "`skippable` is not built yet"
-        "Skipping a step that failed for good is planned. In this version such a step fails its task."
     EVENTS_NOT_BUILT "T048" Error "`publishes_events` is not built yet"
         "Domain events of a step are planned. In this version nothing would publish them."
     COLON_KEYS "T060" Warning "keys with a leading colon"

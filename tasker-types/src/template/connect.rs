@@ -8,7 +8,7 @@ use super::report::Report;
 use super::scalar::quoted;
 use super::step::{Draft, Mention};
 use crate::suggest::nearest;
-use crate::{Graph, StepNumber};
+use crate::{Graph, StepNumber, StepType};
 
 /// After this many findings no more suggestions are looked for: each looks at every step's name.
 const MOST_SUGGESTIONS: usize = 20;
@@ -31,6 +31,7 @@ pub(super) fn connect(drafts: &mut [Draft<'_>], report: &mut Report) {
     }
     let resolved: Vec<_> = drafts.iter().map(|draft| resolve(draft, &numbers, report)).collect();
     check_cycles(drafts, &resolved, report);
+    check_types(drafts, &resolved, report);
     for (draft, dependencies) in drafts.iter_mut().zip(resolved) {
         draft.step.dependencies = dependencies.into_iter().map(|(number, _)| number).collect();
     }
@@ -113,6 +114,27 @@ fn check_cycles(drafts: &[Draft<'_>], resolved: &[Vec<(StepNumber, Mention<'_>)>
                     of.retain(|parent| !told.contains(parent) || !told.contains(&number));
                 }
             }
+        }
+    }
+}
+
+/// A decision needs branches to choose from, and a convergence something to join.
+fn check_types(drafts: &[Draft<'_>], resolved: &[Vec<(StepNumber, Mention<'_>)>], report: &mut Report) {
+    let waited_for: BTreeSet<StepNumber> = resolved.iter().flatten().map(|&(number, _)| number).collect();
+    for (number, draft) in (0..).map(StepNumber).zip(drafts) {
+        let at = draft.type_at.unwrap_or(draft.name_at);
+        match draft.step.step_type {
+            StepType::Decision if !waited_for.contains(&number) => {
+                let message = format!("{} is a decision, but no step depends on it", draft.label);
+                let added = report.add(&codes::DECISION_WITHOUT_BRANCHES, at, message);
+                added.label("nothing to choose from").help("let each branch's first step depend on it");
+            }
+            StepType::DeferredConvergence if draft.dependencies.is_empty() => {
+                let message = format!("{} is a convergence, but depends on no step", draft.label);
+                let added = report.add(&codes::CONVERGENCE_WITHOUT_BRANCHES, at, message);
+                added.label("nothing to join").help("let it depend on the last step of each branch");
+            }
+            _ => {}
         }
     }
 }

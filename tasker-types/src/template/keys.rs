@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::StepType;
 use super::codes::{self, Code};
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS};
 use crate::Backoff;
@@ -119,8 +120,8 @@ pub(super) const STEP: Block = Block {
         key(
             "type",
             Need::Optional,
-            "The kind of step; the other kinds are planned.",
-            || json!({ "enum": ["standard"], "default": "standard" }),
+            "The kind of step: `standard`, a `decision` whose result names the steps that go on, or a `deferred_convergence` that joins branches.",
+            || json!({ "enum": StepType::ALL, "default": "standard" }),
         ),
         key(
             "handler",
@@ -155,8 +156,8 @@ pub(super) const STEP: Block = Block {
         key(
             "skippable",
             Need::Optional,
-            "Planned: a step whose final failure is skipped over.",
-            || json!({ "enum": [false] }),
+            "Whether a failure for good is skipped over: what depends on the step runs without its result.",
+            || json!({ "type": "boolean", "default": false }),
         ),
         key(
             "result_schema",

@@ -8,7 +8,7 @@ use super::names::{check_handler, check_step, is_rust_path};
 use super::node::{At, Entry, Kind, Node};
 use super::scalar::{Scalar, describe, quoted, resolve};
 use super::value::to_json;
-use super::{HandlerRef, StepTemplate};
+use super::{StepTemplate, StepType};
 use crate::suggest::nearest;
 use crate::{Backoff, RetrySpec};
 
@@ -23,6 +23,8 @@ pub(super) struct Draft<'n> {
     pub(super) named: bool,
     /// Where its handler is named, if it is.
     pub(super) handler_at: Option<At>,
+    /// Where its type is named, if it is.
+    pub(super) type_at: Option<At>,
     pub(super) dependencies: Vec<Mention<'n>>,
 }
 
@@ -33,28 +35,20 @@ pub(super) struct Mention<'n> {
     pub(super) at: At,
 }
 
-const STEP_TYPES: &[&str] = &["standard", "decision", "deferred_convergence", "batchable", "batch_worker"];
+/// Types of steps whose feature is not built yet.
+const PLANNED_TYPES: &[&str] = &["batchable", "batch_worker"];
 
 /// The step that `node` describes; `position` counts from 1.
 pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Reading) -> Draft<'n> {
     let peeked = peek_name(node);
     let label = peeked.map_or_else(|| format!("step {position}"), |name| format!("step {}", quoted(name)));
     let mut draft = Draft {
-        step: StepTemplate {
-            name: peeked.unwrap_or_default().to_owned(),
-            description: None,
-            handler: HandlerRef {
-                callable: peeked.unwrap_or_default().to_owned(),
-                initialization: serde_json::json!({}),
-            },
-            dependencies: Vec::new(),
-            retry: RetrySpec::default(),
-            timeout_ms: None,
-        },
+        step: StepTemplate::named(peeked.unwrap_or_default()),
         label: label.clone(),
         name_at: node.anchor(),
         named: false,
         handler_at: None,
+        type_at: None,
         dependencies: Vec::new(),
     };
     let Some(fields) = Fields::of(node, &STEP, label, "", reading) else {
@@ -72,6 +66,8 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
     }
     draft.step.description = fields.text("description", reading).map(|(text, _)| text.to_owned());
     refuse_what_is_not_built(&fields, reading);
+    draft.step.step_type = step_type(&fields, &mut draft, reading).unwrap_or_default();
+    draft.step.skippable = skippable(&fields, draft.step.step_type, reading);
     handler(&fields, &mut draft, reading);
     draft.dependencies = dependencies(&fields, reading);
     draft.step.retry = retry(&fields, &draft.label, reading);
@@ -91,35 +87,44 @@ fn peek_name<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     }
 }
 
-fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
-    if let Some((kind, at)) = fields.text("type", reading).filter(|&(kind, _)| kind != "standard") {
-        if STEP_TYPES.contains(&kind) {
-            let message = format!("{} is `{kind}`, which is not built yet", fields.name_of("type"));
-            reading
-                .report
-                .add(&codes::STEP_TYPE_NOT_BUILT, at, message)
-                .label("not built yet")
-                .help("this version runs `standard` steps only");
-        } else {
-            let message = format!("{} is {}, which is no type of step", fields.name_of("type"), quoted(kind));
-            let types = STEP_TYPES.iter().copied();
-            reading
-                .report
-                .add(&codes::UNKNOWN_VALUE, at, message)
-                .help("types are standard, decision, deferred_convergence, batchable, batch_worker")
-                .suggest(nearest(kind, types));
-        }
+fn step_type(fields: &Fields<'_, '_>, draft: &mut Draft<'_>, reading: &mut Reading) -> Option<StepType> {
+    let (name, at) = fields.text("type", reading)?;
+    draft.type_at = Some(at);
+    if let Some(known) = StepType::from_name(name) {
+        return Some(known);
     }
-    if fields.boolean("skippable", reading) == Some(true)
-        && let Some(entry) = fields.get("skippable")
-    {
-        let message = format!("{} is `true`, which is not built yet", fields.name_of("skippable"));
+    if PLANNED_TYPES.contains(&name) {
+        let message = format!("{} is `{name}`, which is not built yet", fields.name_of("type"));
+        let added = reading.report.add(&codes::STEP_TYPE_NOT_BUILT, at, message);
+        added.label("not built yet").help("this version runs standard, decision and deferred_convergence steps");
+    } else {
+        let message = format!("{} is {}, which is no type of step", fields.name_of("type"), quoted(name));
+        let types = StepType::ALL.iter().map(|kind| kind.as_str()).chain(PLANNED_TYPES.iter().copied());
         reading
             .report
-            .add(&codes::SKIPPABLE_NOT_BUILT, entry.value.at, message)
-            .label("not built yet")
-            .help("in this version a step that fails for good fails its task");
+            .add(&codes::UNKNOWN_VALUE, at, message)
+            .help("types are standard, decision, deferred_convergence, batchable, batch_worker")
+            .suggest(nearest(name, types));
     }
+    None
+}
+
+fn skippable(fields: &Fields<'_, '_>, step_type: StepType, reading: &mut Reading) -> bool {
+    let skippable = fields.boolean("skippable", reading) == Some(true);
+    if skippable
+        && step_type == StepType::Decision
+        && let Some(entry) = fields.get("skippable")
+    {
+        let message = format!("{} is `true`, but the step is a decision", fields.name_of("skippable"));
+        let added = reading.report.add(&codes::SKIPPABLE_DECISION, entry.value.at, message);
+        added
+            .label("a decision that failed chose nothing")
+            .help("let its handler choose a branch where it cannot decide");
+    }
+    skippable
+}
+
+fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
     if let Some(entry) = fields.get("publishes_events")
         && fields.list("publishes_events", reading).is_some_and(|events| !events.is_empty())
     {

@@ -148,9 +148,9 @@ fn the_content_hash_follows_what_the_template_says() {
 fn a_stored_template_with_unknown_keys_or_steps_is_refused() {
     let json = serde_json::to_value(accept("name: t\nsteps: [name: a]\n").template).unwrap();
     let mut newer = json.clone();
-    newer["steps"][0]["skippable"] = true.into();
+    newer["steps"][0]["of_a_later_version"] = true.into();
     let error = serde_json::from_value::<Template>(newer).unwrap_err();
-    assert!(error.to_string().contains("skippable"), "{error}");
+    assert!(error.to_string().contains("of_a_later_version"), "{error}");
     let mut broken = json;
     broken["steps"][0]["dependencies"] = json!([7]);
     let error = serde_json::from_value::<Template>(broken).unwrap_err();

@@ -104,32 +104,32 @@ fn templates() -> impl Strategy<Value = Template> {
         prop::collection::vec(any::<u32>(), 0..4),
         retry,
         prop::option::of(1_u64..=2_592_000_000),
+        any::<bool>(),
     );
     (prop::collection::vec(step, 1..12), text, free_value()).prop_map(|(steps, description, metadata)| {
         let names = step_names(steps.len());
         let steps = names.into_iter().zip(steps).enumerate().map(|(at, (name, step))| {
-            let (description, callable, initialization, seeds, retry, timeout_ms) = step;
+            let (description, callable, initialization, seeds, retry, timeout_ms, skippable) = step;
             let mut dependencies: Vec<_> =
                 seeds.iter().filter_map(|seed| seed.checked_rem(u32::try_from(at).unwrap())).map(StepNumber).collect();
             dependencies.sort_unstable();
             dependencies.dedup();
             StepTemplate {
-                name,
                 description,
+                skippable,
                 handler: HandlerRef { callable, initialization },
                 dependencies,
                 retry,
                 timeout_ms,
+                ..StepTemplate::named(name)
             }
         });
         Template {
-            name: "any_template".to_owned(),
             namespace: "any".to_owned(),
             version: "1.2.3".to_owned(),
             description,
             metadata,
-            required_fields: Vec::new(),
-            steps: steps.collect(),
+            ..Template::named("any_template", steps.collect())
         }
     })
 }
@@ -170,6 +170,9 @@ fn written(template: &Template) -> serde_json::Value {
         if let Some(millis) = step.timeout_ms {
             let seconds = format!("{}.{:03}", millis / 1_000, millis % 1_000);
             written["timeout_seconds"] = serde_json::from_str(&seconds).unwrap();
+        }
+        if step.skippable {
+            written["skippable"] = true.into();
         }
         written
     });

@@ -277,11 +277,30 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
                 "T015 5:31 these steps wait for each other: c -> d -> c | each arrow reads \"depends on\"; remove one of them",
             ],
         ),
-        // What is not built.
+        // Kinds of steps.
         (
             step("type: decision"),
+            vec!["T022 4:11 step `a` is a decision, but no step depends on it | let each branch's first step depend on it"],
+        ),
+        (
+            step("type: deferred_convergence"),
+            vec!["T023 4:11 step `a` is a convergence, but depends on no step | let it depend on the last step of each branch"],
+        ),
+        (
+            "name: t\nsteps:\n  - name: a\n    type: decision\n    skippable: true\n  - name: b\n    dependencies: [a]\n".into(),
             vec![
-                "T040 4:11 `type` of step `a` is `decision`, which is not built yet | this version runs `standard` steps only",
+                "T024 5:16 `skippable` of step `a` is `true`, but the step is a decision | let its handler choose a branch where it cannot decide",
+            ],
+        ),
+        (
+            step("type: decison"),
+            vec!["T010 4:11 `type` of step `a` is `decison`, which is no type of step | did you mean `decision`?"],
+        ),
+        // What is not built.
+        (
+            step("type: batchable"),
+            vec![
+                "T040 4:11 `type` of step `a` is `batchable`, which is not built yet | this version runs standard, decision and deferred_convergence steps",
             ],
         ),
         (
@@ -317,12 +336,6 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
         (
             step("inputs: { a: b.c }"),
             vec!["T046 4:5 `inputs` of step `a` is not built yet | remove it; this version would have to ignore it"],
-        ),
-        (
-            step("skippable: true"),
-            vec![
-                "T047 4:16 `skippable` of step `a` is `true`, which is not built yet | in this version a step that fails for good fails its task",
-            ],
         ),
         (
             step("publishes_events: [{ name: x }]"),

@@ -47,11 +47,16 @@ pages! {
     "E105" "no step of the task has failed"
         "`task retry` tries failed steps again, and this task has none."
     "E106" "the step is not in the state that this needs"
-        "Only a failed step can be retried. `task show` tells the state of each."
+        "Only a failed step can be retried, and only a step that failed, is ready or waits for its retry can be ended by hand. `task show` \
+         tells the state of each."
     "E107" "this was done before"
         "The same action was sent twice, and carried out once."
     "E108" "a priority that cannot be"
         "A priority is from -100 to 100; the higher one is run first."
+    "E109" "a decision has to name what goes on"
+        "Only a result can say which of the steps after a decision go on. Complete it with one: `{ \"activated_steps\": [\"..\"] }`."
+    "E110" "the task has no such step"
+        "`task show` lists the steps of a task."
     "E201" "there is no such template"
         "No template of this name is in this namespace. The templates of a program are stored when `run` or `dev` starts; `template list` \
          shows them all, and `check` says which ones cannot be used."

@@ -3,22 +3,55 @@
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 
 use super::super::row::Cause;
-use super::super::{ActionRow, ActionStamp, Change, LiveStep, Refusal, Snapshot, TaskRow};
+use super::super::{Act, ActionRow, ActionStamp, ByHand, Change, LiveStep, Refusal, ResultRow, Snapshot, TaskRow};
 use super::finish::result_row;
+use super::settle;
+use super::successors::{choose, satisfy};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 
-pub(super) fn cancel(
+/// What an operator's action changes; that it was taken is part of it.
+pub(super) fn act(
     snapshot: &Snapshot,
     id: TaskId,
+    act: &Act,
     stamp: &ActionStamp,
     now: Timestamp,
 ) -> Result<Vec<Change>, Refusal> {
     let task = snapshot.task(id).ok_or(Refusal::NoTask(id))?;
-    if task.state == TaskState::Cancelling || !task.state.may_become(TaskState::Cancelled) {
-        return Err(Refusal::TaskState { task: id, state: task.state, wanted: "cancelled" });
+    if let Some(number) = act.step().filter(|number| number.index() >= task.pinned.steps.len()) {
+        return Err(Refusal::NoStep { task: id, number });
     }
-    let mut changes = vec![action(id, None, "cancel", stamp, now)];
+    let mut changes = match act {
+        Act::Cancel => cancel(snapshot, task, now)?,
+        Act::Retry(step) => retry(snapshot, task, *step, now)?,
+        Act::Pause => pause(snapshot, task, now)?,
+        Act::Resume => resume(snapshot, task, now)?,
+        Act::Resolve => resolve(snapshot, task, now)?,
+        Act::End(step, by_hand) => end(snapshot, task, *step, by_hand, now)?,
+    };
+    changes.push(Change::Action(ActionRow {
+        id: stamp.id,
+        task: id,
+        number: act.step(),
+        kind: act.kind(),
+        actor: stamp.actor.clone(),
+        reason: stamp.reason.clone(),
+        at: now,
+    }));
+    Ok(changes)
+}
+
+fn refused(task: &TaskRow, wanted: &'static str) -> Refusal {
+    Refusal::TaskState { task: task.id, state: task.state, wanted }
+}
+
+fn cancel(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    let id = task.id;
+    if task.state == TaskState::Cancelling || !task.state.may_become(TaskState::Cancelled) {
+        return Err(refused(task, "cancelled"));
+    }
+    let mut changes = Vec::new();
     let (mut stopped, mut running) = (0, 0);
     for row in snapshot.live_of(id) {
         match row.state {
@@ -42,21 +75,20 @@ pub(super) fn cancel(
     Ok(changes)
 }
 
-pub(super) fn retry(
+fn retry(
     snapshot: &Snapshot,
-    id: TaskId,
+    task: &TaskRow,
     step: Option<StepNumber>,
-    stamp: &ActionStamp,
     now: Timestamp,
 ) -> Result<Vec<Change>, Refusal> {
-    let task = snapshot.task(id).ok_or(Refusal::NoTask(id))?;
+    let id = task.id;
     if !matches!(task.state, TaskState::Failed | TaskState::Running | TaskState::Paused) {
-        return Err(Refusal::TaskState { task: id, state: task.state, wanted: "retried" });
+        return Err(refused(task, "retried"));
     }
     if let Some(number) = step {
         let state = state_of(snapshot, id, number);
         if state != StepState::Failed {
-            return Err(Refusal::StepState { task: id, number, state });
+            return Err(Refusal::StepState { task: id, number, state, wanted: "failed can be retried" });
         }
     }
     let failed: Vec<(StepNumber, u32)> = snapshot
@@ -70,7 +102,7 @@ pub(super) fn retry(
     if task.state == TaskState::Running {
         mark(Mark::RetryWhileRunning);
     }
-    let mut changes = vec![action(id, step, "retry", stamp, now)];
+    let mut changes = Vec::new();
     let count = i32::try_from(failed.len()).unwrap_or(i32::MAX);
     for (number, attempt) in failed {
         changes.push(Change::Reopen { task: id, number });
@@ -93,14 +125,85 @@ fn reopened(task: &TaskRow, number: StepNumber, attempt: u32, now: Timestamp) ->
     LiveStep { attempt, held: task.state == TaskState::Paused, ..ready }
 }
 
-fn action(task: TaskId, number: Option<StepNumber>, kind: &'static str, stamp: &ActionStamp, at: Timestamp) -> Change {
-    Change::Action(ActionRow {
-        id: stamp.id,
-        task,
-        number,
-        kind,
-        actor: stamp.actor.clone(),
-        reason: stamp.reason.clone(),
-        at,
-    })
+fn pause(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    if !matches!(task.state, TaskState::Pending | TaskState::Running) {
+        return Err(refused(task, "paused"));
+    }
+    let waits = |row: &&LiveStep| matches!(row.state, StepState::Ready | StepState::WaitingForRetry);
+    let hold = |row: &LiveStep| Change::Live(LiveStep { held: true, ..row.clone() });
+    let mut changes: Vec<Change> = snapshot.live_of(task.id).filter(waits).map(hold).collect();
+    changes.push(Change::TaskState { task: task.id, state: TaskState::Paused, at: now });
+    Ok(changes)
+}
+
+fn resume(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    if task.state != TaskState::Paused {
+        return Err(refused(task, "resumed"));
+    }
+    let let_go = |row: &LiveStep| Change::Live(LiveStep { held: false, ..row.clone() });
+    let mut changes: Vec<Change> = snapshot.live_of(task.id).filter(|row| row.held).map(let_go).collect();
+    let state = if task.started_at.is_some() { TaskState::Running } else { TaskState::Pending };
+    changes.push(Change::TaskState { task: task.id, state, at: now });
+    Ok(changes)
+}
+
+fn resolve(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+    if task.state != TaskState::Failed {
+        return Err(refused(task, "resolved by hand"));
+    }
+    // What waited for the failed step will never run.
+    let mut changes: Vec<Change> =
+        snapshot.live_of(task.id).map(|row| Change::Gone { task: row.task, number: row.number }).collect();
+    changes.push(Change::TaskState { task: task.id, state: TaskState::ResolvedManually, at: now });
+    Ok(changes)
+}
+
+fn end(
+    snapshot: &Snapshot,
+    task: &TaskRow,
+    number: StepNumber,
+    by_hand: &ByHand,
+    now: Timestamp,
+) -> Result<Vec<Change>, Refusal> {
+    use TaskState::{Failed, Paused, Pending, Running};
+    if !matches!(task.state, Pending | Running | Paused | Failed) {
+        return Err(refused(task, "changed"));
+    }
+    let (outcome, result, chosen) = match by_hand {
+        ByHand::Skip => (StepState::Skipped, None, None),
+        ByHand::Resolve => (StepState::ResolvedManually, None, None),
+        ByHand::Complete { result, chosen } => (StepState::Completed, Some(result.clone()), chosen.as_deref()),
+    };
+    if task.pinned.step(number).decides() && chosen.is_none() {
+        return Err(Refusal::Undecided { task: task.id, number });
+    }
+    let over = snapshot.over_of(task.id).find(|(found, _)| *found == number).map(|(_, over)| over);
+    let live = snapshot.live(task.id, number);
+    let (gone, runnable, row) = match (over, live) {
+        (Some(over), _) if over.outcome == StepState::Failed => {
+            (Change::Reopen { task: task.id, number }, 0, reopened(task, number, over.attempt, now))
+        }
+        (None, Some(row)) if matches!(row.state, StepState::Ready | StepState::WaitingForRetry) => {
+            (Change::Gone { task: task.id, number }, -1, row.clone())
+        }
+        _ => {
+            let state = state_of(snapshot, task.id, number);
+            let wanted = "failed, is ready or waits for its retry can be ended by hand";
+            return Err(Refusal::StepState { task: task.id, number, state, wanted });
+        }
+    };
+    let mut changes = vec![gone];
+    // A step that waits for its retry will not have been ready.
+    let ready_at = Some(row.ready_at.min(now));
+    changes.push(Change::Result(ResultRow {
+        ready_at,
+        result,
+        ..result_row(&row, outcome, Cause::Operator, None, now)
+    }));
+    let spread = match chosen {
+        Some(chosen) => choose(snapshot, task, number, chosen, now, &mut changes),
+        None => satisfy(snapshot, task, number, now, &mut changes),
+    };
+    settle(&mut changes, task, -1 - spread.skipped, runnable + spread.ready, now);
+    Ok(changes)
 }

@@ -10,6 +10,7 @@ use super::super::row::{AttemptOutcome, Cause};
 use super::super::{
     AttemptRow, Change, Detail, Failure, Finish, LiveStep, Outcome, Refusal, ResultRow, Snapshot, StepRef, TaskRow,
 };
+use super::successors::{Spread, choose, satisfy};
 use super::{held_claim, settle};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
@@ -17,19 +18,30 @@ use crate::plant::{Bug, planted};
 pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, finish.step, finish.attempt, finish.worker)?;
     Ok(match &finish.outcome {
-        Outcome::Completed { result, detail } => complete(snapshot, task, row, result, detail.clone(), now),
-        Outcome::Failed(failure) => fail(task, row, failure, now),
+        // Whoever tells an outcome reads what was decided out of it.
+        Outcome::Completed { .. } if task.pinned.step(row.number).decides() => {
+            let detail = failed("the outcome of a decision does not say which steps go on");
+            fail_for_good(snapshot, task, row, Cause::Handler, detail, now)
+        }
+        Outcome::Completed { result, detail } => complete(snapshot, task, row, (result, detail.clone()), None, now),
+        Outcome::Decided { result, detail, chosen } => {
+            complete(snapshot, task, row, (result, detail.clone()), Some(chosen), now)
+        }
+        Outcome::Failed(failure) => fail(snapshot, task, row, failure, now),
         Outcome::Cancelled if task.state == TaskState::Cancelling => {
             end(task, row, StepState::Cancelled, Cause::Operator, None, now)
         }
         // Not tried again, for it might say so for ever; failed, for only a failed step can be retried.
         Outcome::Cancelled => {
-            let message = "the handler stopped as if its task had been cancelled".to_owned();
-            let detail =
-                Detail { message: Some(message), error_type: Some(HANDLER_ERROR.to_owned()), ..Detail::default() };
-            end(task, row, StepState::Failed, Cause::Handler, detail.to_json(), now)
+            let detail = failed("the handler stopped as if its task had been cancelled");
+            fail_for_good(snapshot, task, row, Cause::Handler, detail, now)
         }
     })
+}
+
+fn failed(message: &str) -> Option<Arc<str>> {
+    let (message, error_type) = (Some(message.to_owned()), Some(HANDLER_ERROR.to_owned()));
+    Detail { message, error_type, ..Detail::default() }.to_json()
 }
 
 /// As many as the end of a step makes that one other waits for.
@@ -39,56 +51,33 @@ fn complete(
     snapshot: &Snapshot,
     task: &TaskRow,
     row: &LiveStep,
-    result: &Arc<str>,
-    detail: Option<Arc<str>>,
+    (result, detail): (&Arc<str>, Option<Arc<str>>),
+    chosen: Option<&[StepNumber]>,
     now: Timestamp,
 ) -> Vec<Change> {
     let mut over = result_row(row, StepState::Completed, Cause::Handler, detail, now);
     over.result = Some(result.clone());
     let mut changes = Vec::with_capacity(CHANGES);
     changes.extend([Change::Gone { task: row.task, number: row.number }, Change::Result(over)]);
-    let mut runnable = -1;
-    if task.state == TaskState::Cancelling {
-        mark(Mark::CompletedWhileCancelling);
-    } else {
-        for &child in task.pinned.graph().children(row.number) {
-            if snapshot.is_over(row.task, child) {
-                continue;
-            }
-            let next = satisfied(snapshot, task, child, now);
-            runnable += i32::from(next.state == StepState::Ready);
-            changes.push(Change::Live(next));
+    let spread = match chosen {
+        _ if task.state == TaskState::Cancelling => {
+            mark(Mark::CompletedWhileCancelling);
+            Spread::default()
         }
-    }
-    settle(&mut changes, task, -1, runnable, now);
+        Some(chosen) => choose(snapshot, task, row.number, chosen, now, &mut changes),
+        None => satisfy(snapshot, task, row.number, now, &mut changes),
+    };
+    settle(&mut changes, task, -1 - spread.skipped, spread.ready - 1, now);
     changes
 }
 
-/// The child's row once one more of its parents is satisfied.
-fn satisfied(snapshot: &Snapshot, task: &TaskRow, child: StepNumber, now: Timestamp) -> LiveStep {
-    let mut row = snapshot.live(task.id, child).cloned().unwrap_or_else(|| LiveStep {
-        state: StepState::Pending,
-        unmet: task.pinned.parent_count(child),
-        met: false,
-        held: task.state == TaskState::Paused,
-        ..LiveStep::ready(task.id, &task.pinned, child, task.priority, now)
-    });
-    row.unmet = row.unmet.saturating_sub(1 + u32::from(planted(Bug::FanInCountedTwice)));
-    row.met = true;
-    if row.unmet == 0 {
-        row.state = StepState::Ready;
-        row.ready_at = now;
-    }
-    row
-}
-
-fn fail(task: &TaskRow, row: &LiveStep, failure: &Failure, now: Timestamp) -> Vec<Change> {
+fn fail(snapshot: &Snapshot, task: &TaskRow, row: &LiveStep, failure: &Failure, now: Timestamp) -> Vec<Change> {
     let policy = task.pinned.step(row.number).retry;
     let failures = row.failures + 1;
     let again =
         failure.retryable && policy.retryable && failures < policy.max_attempts && task.state != TaskState::Cancelling;
     if !again {
-        return end(task, row, StepState::Failed, Cause::Handler, Some(failure.detail.clone()), now);
+        return fail_for_good(snapshot, task, row, Cause::Handler, Some(failure.detail.clone()), now);
     }
     let asked = failure.retry_after.unwrap_or(Duration::ZERO).min(Duration::from_millis(policy.max_backoff_ms));
     let delay = policy.delay(failures, failure.seed).max(asked);
@@ -128,7 +117,7 @@ pub(super) fn lose(
             retryable: Some(false),
             ..Detail::default()
         };
-        return Ok(end(task, row, StepState::Failed, Cause::Losses, detail.to_json(), now));
+        return Ok(fail_for_good(snapshot, task, row, Cause::Losses, detail.to_json(), now));
     }
     let live = LiveStep { state: StepState::Ready, losses, ready_at: now, ..unclaimed(task, row) };
     Ok(vec![Change::Attempt(attempt_row(row, AttemptOutcome::Lost, now)), Change::Live(live)])
@@ -150,6 +139,28 @@ pub(super) fn release(
     Ok(vec![Change::Attempt(attempt_row(row, AttemptOutcome::Released, now)), Change::Live(live)])
 }
 
+/// The step failed for good: it is skipped over where its template says so.
+fn fail_for_good(
+    snapshot: &Snapshot,
+    task: &TaskRow,
+    row: &LiveStep,
+    cause: Cause,
+    detail: Option<Arc<str>>,
+    now: Timestamp,
+) -> Vec<Change> {
+    if !task.pinned.step(row.number).definition.skippable || task.state == TaskState::Cancelling {
+        return end(task, row, StepState::Failed, cause, detail, now);
+    }
+    mark(Mark::SkippedOver);
+    let mut changes = vec![
+        Change::Gone { task: row.task, number: row.number },
+        Change::Result(result_row(row, StepState::Skipped, Cause::Skippable, detail, now)),
+    ];
+    let spread = satisfy(snapshot, task, row.number, now, &mut changes);
+    settle(&mut changes, task, -1, spread.ready - 1, now);
+    changes
+}
+
 /// The step is over without a result; what depends on it stays pending.
 fn end(
     task: &TaskRow,
@@ -168,7 +179,8 @@ fn end(
 }
 
 fn unclaimed(task: &TaskRow, row: &LiveStep) -> LiveStep {
-    LiveStep { claimed_by: None, claimed_at: None, held: task.state == TaskState::Paused, ..row.clone() }
+    let held = task.state == TaskState::Paused && !planted(Bug::ReleaseIgnoresHeld);
+    LiveStep { claimed_by: None, claimed_at: None, held, ..row.clone() }
 }
 
 pub(super) fn result_row(

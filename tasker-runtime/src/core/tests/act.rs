@@ -269,7 +269,8 @@ async fn only_a_failed_step_is_retried() {
     let claims = w.claim(worker(1), 100).await;
     w.one(complete(&claims[0])).await.unwrap();
     for (number, state) in [(0, StepState::Completed), (1, StepState::Running), (2, StepState::Pending)] {
-        let refused = Err(Refusal::StepState { task: id, number: StepNumber(number), state });
+        let refused =
+            Err(Refusal::StepState { task: id, number: StepNumber(number), state, wanted: "failed can be retried" });
         assert_eq!(w.one(retry_step(id, number, 1)).await, refused);
     }
     assert_eq!(w.one(retry(id, 1)).await, Err(Refusal::NothingToRetry(id)));

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+use serde_json::json;
+use tasker_types::{StepNumber, StepState, StepType, TaskId, TaskState};
 
 use crate::core::{
-    AttemptOutcome, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate, StepRef,
+    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate,
+    ResultRow, StepRef,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    cancel, complete, failure, finish, lose, release, retry, retry_step, submit_with_priority, task, template, worker,
+    act, cancel, complete, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task,
+    template, worker,
 };
 use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
 
@@ -54,6 +57,12 @@ enum Event {
         step: Option<usize>,
         with: Option<(usize, End)>,
     },
+    Act {
+        task: usize,
+        step: usize,
+        what: What,
+        with: Option<(usize, End)>,
+    },
     /// An outcome that was told before is told again.
     Again {
         claim: usize,
@@ -61,9 +70,26 @@ enum Event {
 }
 
 #[derive(Debug, Clone, Copy)]
+enum What {
+    Pause,
+    Resume,
+    Resolve,
+    SkipStep,
+    ResolveStep,
+    CompleteStep,
+}
+
+#[derive(Debug, Clone, Copy)]
 enum End {
-    Complete,
-    Fail { retryable: bool, timed_out: bool, seed: u64 },
+    /// A decision chooses those of its branches whose bits are set.
+    Complete {
+        chosen: u32,
+    },
+    Fail {
+        retryable: bool,
+        timed_out: bool,
+        seed: u64,
+    },
     Cancelled,
     Release,
     Lose,
@@ -71,7 +97,7 @@ enum End {
 
 fn ends() -> impl Strategy<Value = End> {
     prop_oneof![
-        6 => Just(End::Complete),
+        6 => any::<u32>().prop_map(|chosen| End::Complete { chosen }),
         3 => (prop::bool::weighted(0.8), any::<bool>(), any::<u64>())
             .prop_map(|(retryable, timed_out, seed)| End::Fail { retryable, timed_out, seed }),
         1 => Just(End::Cancelled),
@@ -94,13 +120,28 @@ fn events() -> impl Strategy<Value = Event> {
         1 => (any::<usize>(), ended()).prop_map(|(task, with)| Event::Cancel { task, with }),
         2 => (any::<usize>(), prop::option::of(any::<usize>()), ended())
             .prop_map(|(task, step, with)| Event::Retry { task, step, with }),
+        3 => (any::<usize>(), any::<usize>(), whats(), ended())
+            .prop_map(|(task, step, what, with)| Event::Act { task, step, what, with }),
         1 => any::<usize>().prop_map(|claim| Event::Again { claim }),
     ]
 }
 
+fn whats() -> impl Strategy<Value = What> {
+    use What::{CompleteStep, Pause, Resolve, ResolveStep, Resume, SkipStep};
+    prop::sample::select(vec![Pause, Pause, Resume, Resume, Resolve, SkipStep, ResolveStep, CompleteStep])
+}
+
 /// Up to 12 steps; each waits for some of those before it.
 pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
-    let step = (prop::collection::vec(any::<prop::sample::Index>(), 0..4), 0..4u32, 1..4u32, any::<bool>());
+    let step_type = prop::sample::select(StepType::ALL);
+    let step = (
+        prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        0..4u32,
+        1..4u32,
+        any::<bool>(),
+        step_type,
+        prop::bool::weighted(0.2),
+    );
     prop::collection::vec(step, 1..=12).prop_map(|steps| {
         let mut parents: Vec<Vec<u32>> = Vec::new();
         for (number, (chosen, ..)) in steps.iter().enumerate() {
@@ -114,10 +155,16 @@ pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
             parents.push(of);
         }
         let mut resolved = template("random", &parents.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        for (step, (_, max_attempts, max_losses, retryable)) in resolved.steps.iter_mut().zip(&steps) {
+        for (step, (_, max_attempts, max_losses, retryable, ..)) in resolved.steps.iter_mut().zip(&steps) {
             step.retry.max_attempts = *max_attempts;
             step.retry.max_losses = *max_losses;
             step.retry.retryable = *retryable || *max_attempts > 1;
+        }
+        for (step, (.., step_type, skippable)) in resolved.template.steps.iter_mut().zip(&steps) {
+            // A convergence joins something.
+            let joins_nothing = *step_type == StepType::DeferredConvergence && step.dependencies.is_empty();
+            step.step_type = if joins_nothing { StepType::Standard } else { *step_type };
+            step.skippable = *skippable && step.step_type != StepType::Decision;
         }
         resolved
     })
@@ -197,6 +244,23 @@ impl Run<'_> {
                 commands.push((command, None));
                 self.transact(commands, 2).await;
             }
+            Event::Act { task, step, what, with } => {
+                let Some(id) = self.some_task(task) else { return };
+                self.next_action += 1;
+                let pinned = self.w.task(id).pinned.clone();
+                let step = StepNumber(u32::try_from(step % pinned.steps.len()).unwrap());
+                let wanted = match what {
+                    What::Pause => Act::Pause,
+                    What::Resume => Act::Resume,
+                    What::Resolve => Act::Resolve,
+                    What::SkipStep => Act::End(step, ByHand::Skip),
+                    What::ResolveStep => Act::End(step, ByHand::Resolve),
+                    What::CompleteStep => Act::End(step, completed(&pinned, step)),
+                };
+                let mut commands: Vec<_> = with.and_then(|(which, end)| self.end(which, end)).into_iter().collect();
+                commands.push((act(id, wanted, self.next_action), None));
+                self.transact(commands, 2).await;
+            }
             Event::Again { claim } => {
                 if self.journal.ended.is_empty() {
                     return;
@@ -219,7 +283,13 @@ impl Run<'_> {
         let at = which % self.journal.held.len();
         let claim = self.journal.held.swap_remove(at);
         let command = match end {
-            End::Complete => complete(&claim),
+            End::Complete { chosen } if claim.pinned.step(claim.live.number).decides() => {
+                let children = claim.pinned.graph().children(claim.live.number).iter().enumerate();
+                let chosen: Vec<_> =
+                    children.filter(|(bit, _)| chosen >> (bit % 32) & 1 == 1).map(|(_, &child)| child).collect();
+                decide(&claim, &chosen)
+            }
+            End::Complete { .. } => complete(&claim),
             End::Fail { retryable, timed_out, seed } => {
                 finish(&claim, Outcome::Failed(Failure { retryable, timed_out, seed, ..failure() }))
             }
@@ -244,13 +314,13 @@ impl Run<'_> {
             assert!(reply.is_ok(), "{reply:?}: {claim:?}");
             let step = StepRef { task: claim.task, number: claim.live.number };
             let told = match end {
-                End::Complete => "completed",
+                End::Complete { .. } => "completed",
                 End::Fail { .. } | End::Cancelled => "failed",
                 End::Release => "released",
                 End::Lose => "lost",
             };
             assert_eq!(self.journal.acknowledged.insert((step, claim.live.attempt), told), None, "it ended twice");
-            if matches!(end, End::Complete) {
+            if matches!(end, End::Complete { .. }) {
                 let before = self.journal.results.insert((claim.task, claim.live.number), claim.live.attempt);
                 assert_eq!(before, None, "a step completed twice");
             }
@@ -259,11 +329,16 @@ impl Run<'_> {
         self.journal.held.extend(committed.claimed);
     }
 
-    /// After the faults: whatever is ready is run, and completes.
+    /// After the faults: what is paused goes on, and whatever is ready is run, and completes.
     async fn come_to_an_end(&mut self) {
+        let paused = self.w.rows.tasks.iter().filter(|row| row.state == TaskState::Paused);
+        for id in paused.map(|row| row.id).collect::<Vec<_>>() {
+            self.next_action += 1;
+            self.transact(vec![(act(id, Act::Resume, self.next_action), None)], 0).await;
+        }
         for _ in 0..200 {
             for _ in 0..self.journal.held.len() {
-                let ended = self.end(0, End::Complete).into_iter().collect();
+                let ended = self.end(0, End::Complete { chosen: u32::MAX }).into_iter().collect();
                 self.transact(ended, 1).await;
             }
             self.w.pass(60_000);
@@ -286,15 +361,19 @@ impl Run<'_> {
             .rows
             .results
             .iter()
-            .filter(|row| row.outcome == StepState::Completed)
+            .filter(|row| row.outcome == StepState::Completed && row.cause != Cause::Operator)
             .map(|row| ((row.task, row.number), row.attempt))
             .collect();
         assert_eq!(completed, self.journal.results);
         for row in &self.w.rows.results {
             let told = self.journal.acknowledged.get(&(StepRef { task: row.task, number: row.number }, row.attempt));
             match (row.outcome, row.cause) {
+                (_, Cause::Operator) => {}
                 (StepState::Completed, _) => assert_eq!(told, Some(&"completed")),
                 (StepState::Failed, Cause::Losses) => assert_eq!(told, Some(&"lost")),
+                (StepState::Skipped, Cause::Skippable) => {
+                    assert!(matches!(told, Some(&("failed" | "lost"))), "{told:?}");
+                }
                 (StepState::Failed, _) => assert_eq!(told, Some(&"failed")),
                 _ => assert_ne!(told, Some(&"completed")),
             }
@@ -309,7 +388,8 @@ impl Run<'_> {
                 .find(|row| row.task == step.task && row.number == step.number && row.attempt == *attempt);
             let recorded = usize::from(result.is_some()) + usize::from(tried.is_some());
             let released = tried.is_some_and(|row| row.outcome == AttemptOutcome::Released);
-            let waited = tried.is_some() && result.is_some_and(|row| row.outcome == StepState::Cancelled);
+            let by_operator = |row: &ResultRow| row.outcome == StepState::Cancelled || row.cause == Cause::Operator;
+            let waited = tried.is_some() && result.is_some_and(by_operator);
             assert!(recorded == 1 || (recorded == 2 && (released || waited)), "{step:?} {attempt} {told}");
             if let Some(tried) = tried {
                 let same = match tried.outcome {
@@ -323,9 +403,21 @@ impl Run<'_> {
         }
         for row in self.w.rows.tasks.iter().filter(|row| row.state == TaskState::Completed) {
             let done = self.journal.results.keys().filter(|(task, _)| *task == row.id).count();
-            assert_eq!(done, row.pinned.steps.len());
+            let skipped = |over: &&ResultRow| {
+                over.task == row.id && (over.outcome == StepState::Skipped || over.cause == Cause::Operator)
+            };
+            assert_eq!(done + self.w.rows.results.iter().filter(skipped).count(), row.pinned.steps.len());
         }
     }
+}
+
+/// A step that is completed by hand; a decision chooses all its branches.
+fn completed(pinned: &Pinned, step: StepNumber) -> ByHand {
+    let branches = pinned.step(step).decides().then(|| pinned.graph().children(step));
+    let names: Option<Vec<&str>> =
+        branches.map(|branches| branches.iter().map(|&branch| &*pinned.step(branch).name).collect());
+    let result = names.map_or_else(|| "1".to_owned(), |names| json!({ "activated_steps": names }).to_string());
+    ByHand::Complete { result: result.into(), chosen: branches.map(Into::into) }
 }
 
 proptest! {

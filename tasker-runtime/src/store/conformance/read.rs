@@ -4,11 +4,11 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 
 use super::World;
 use super::sample::{
-    cancel, chain, complete, fail, fail_for_good, lose, release, retry, roots, submit, submit_with_priority, task,
-    template, worker,
+    cancel, chain, complete, fail, fail_for_good, lose, queues, release, retry, roots, submit, submit_with_priority,
+    task, template, worker,
 };
 use crate::core::{AttemptOutcome, Dump};
-use crate::store::{Counts, InputRequest, Page, Store, TaskFilter};
+use crate::store::{ClaimRequest, Counts, InputRequest, Page, Store, TaskFilter};
 
 const FIRST: Page = Page { before: None, limit: 100 };
 
@@ -256,7 +256,7 @@ pub async fn inputs_are_the_context_and_the_results_that_exist(store: &dyn Store
     assert_eq!((context.context["order"].as_i64(), context.priority), (Some(7), 3));
     assert_eq!(context.correlation_id, format!("correlation of {}", task(1)));
     assert_eq!(given.results.keys().copied().collect::<Vec<_>>(), [StepNumber(0)]);
-    assert_eq!(given.results[&StepNumber(0)].result["attempt"], 1);
+    assert_eq!(given.results[&StepNumber(0)].as_ref().unwrap().result["attempt"], 1);
     let given = store.inputs(vec![InputRequest { context: false, ..wanted }]).await.unwrap().remove(0);
     assert!(given.context.is_none() && given.results.len() == 1);
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tasker_types::{Backoff, HandlerRef, RetryPolicy, RetrySpec, StepNumber, StepTemplate, TaskId, Template};
+use tasker_types::{Backoff, RetryPolicy, StepNumber, StepTemplate, StepType, TaskId, Template};
 use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep, ResolvedTemplate,
-    StepRef, TaskInput,
+    self, Act, ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep,
+    ResolvedTemplate, StepRef, TaskInput,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -25,28 +25,21 @@ pub fn template(name: &str, parents: &[&[u32]]) -> ResolvedTemplate {
     };
     ResolvedTemplate {
         steps: steps.iter().map(run).collect(),
-        template: Template {
-            name: name.to_owned(),
-            namespace: "default".to_owned(),
-            version: "1.0.0".to_owned(),
-            description: None,
-            metadata: json!({}),
-            required_fields: Vec::new(),
-            steps,
-        },
+        template: Template { version: "1.0.0".to_owned(), ..Template::named(name, steps) },
     }
 }
 
-fn step(number: usize, parents: &[u32]) -> StepTemplate {
-    let name = format!("step_{number}");
-    StepTemplate {
-        handler: HandlerRef { callable: name.clone(), initialization: json!({}) },
-        name,
-        description: None,
-        dependencies: parents.iter().copied().map(StepNumber).collect(),
-        retry: RetrySpec::default(),
-        timeout_ms: None,
+/// The template with these kinds of steps.
+pub fn with_types(mut template: ResolvedTemplate, types: &[(usize, StepType)]) -> ResolvedTemplate {
+    for &(number, step_type) in types {
+        template.template.steps[number].step_type = step_type;
     }
+    template
+}
+
+fn step(number: usize, parents: &[u32]) -> StepTemplate {
+    let dependencies = parents.iter().copied().map(StepNumber).collect();
+    StepTemplate { dependencies, ..StepTemplate::named(format!("step_{number}")) }
 }
 
 /// Steps that follow one another.
@@ -125,10 +118,21 @@ pub fn finish(claim: &Claimed, outcome: Outcome) -> Command {
     Command::Finish(Finish { step, attempt: claim.live.attempt, worker: holder(claim), outcome })
 }
 
-/// The claim ends with a result that tells its attempt.
+/// The claim ends with a result that tells its attempt; a decision chooses all its branches.
 pub fn complete(claim: &Claimed) -> Command {
+    if claim.pinned.step(claim.live.number).decides() {
+        return decide(claim, claim.pinned.graph().children(claim.live.number));
+    }
     let result = format!(r#"{{"step":{},"attempt":{}}}"#, claim.live.number, claim.live.attempt).into();
     finish(claim, Outcome::Completed { result, detail: None })
+}
+
+/// The claim of a decision ends: it chose these steps.
+pub fn decide(claim: &Claimed, chosen: &[StepNumber]) -> Command {
+    let names: Vec<&str> = chosen.iter().map(|&number| &*claim.pinned.step(number).name).collect();
+    let result = json!({ "activated_steps": names });
+    let chosen = core::chosen(&claim.pinned, claim.live.number, &result).expect("they come after it");
+    finish(claim, Outcome::Decided { result: result.to_string().into(), detail: None, chosen })
 }
 
 /// A failure that may be tried again.
@@ -170,19 +174,24 @@ pub fn stamp(number: u32) -> ActionStamp {
     ActionStamp { id, actor: "ada".to_owned(), reason: "it was asked for".to_owned() }
 }
 
+/// An operator does this to the task.
+pub fn act(task: TaskId, act: Act, action: u32) -> Command {
+    Command::Act { task, act, action: stamp(action) }
+}
+
 /// An operator cancels the task.
 pub fn cancel(task: TaskId, action: u32) -> Command {
-    Command::Cancel { task, action: stamp(action) }
+    act(task, Act::Cancel, action)
 }
 
 /// An operator has all failed steps of the task tried again.
 pub fn retry(task: TaskId, action: u32) -> Command {
-    Command::Retry { task, step: None, action: stamp(action) }
+    act(task, Act::Retry(None), action)
 }
 
 /// An operator has one failed step of the task tried again.
 pub fn retry_step(task: TaskId, number: u32, action: u32) -> Command {
-    Command::Retry { task, step: Some(StepNumber(number)), action: stamp(action) }
+    act(task, Act::Retry(Some(StepNumber(number))), action)
 }
 
 /// A lease for as long as any test lasts.

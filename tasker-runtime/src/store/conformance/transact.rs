@@ -4,10 +4,10 @@ use tasker_types::{RetryPolicy, StepNumber, StepState, TaskState};
 
 use super::World;
 use super::sample::{
-    cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, roots, step_of, submit,
+    act, cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, roots, step_of, submit,
     submit_with_priority, task, template, worker,
 };
-use crate::core::{AttemptOutcome, Batch, Command, Pinned, QueueId, Refusal, TemplateId};
+use crate::core::{Act, AttemptOutcome, Batch, ByHand, Command, Pinned, QueueId, Refusal, TemplateId};
 use crate::store::{Store, StoreError};
 
 pub async fn an_empty_batch_changes_nothing(store: &dyn Store) {
@@ -224,4 +224,38 @@ pub async fn a_batch_tells_when_the_first_of_its_retries_is_due(store: &dyn Stor
     assert!(first < w.live(task(1), 0).unwrap().ready_at);
     assert_eq!(committed.next_retry, Some(first.since(w.now)));
     assert_eq!(w.transact(vec![complete(&claims[2])]).await.next_retry, None, "the others are not of this batch");
+}
+
+pub async fn a_paused_task_waits_until_it_goes_on(store: &dyn Store) {
+    let mut w = World::new(store);
+    let id = w.start(1, chain(2)).await;
+    w.one(act(id, Act::Pause, 1)).await.unwrap();
+    assert!(w.claim(worker(1), 1).await.is_empty());
+    assert_eq!(w.task_state(id), TaskState::Paused);
+    w.one(act(id, Act::Resume, 2)).await.unwrap();
+    let claim = w.claim_one(worker(1)).await;
+    w.transact(vec![act(id, Act::Pause, 3), fail(&claim)]).await;
+    w.pass(1_000_000);
+    w.due().await;
+    assert_eq!((w.states(id)[0], w.task_state(id)), (StepState::WaitingForRetry, TaskState::Paused));
+}
+
+pub async fn steps_are_ended_by_hand(store: &dyn Store) {
+    let mut w = World::new(store);
+    let id = w.start(1, chain(4)).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(fail_for_good(&claim)).await.unwrap();
+    let by_hand = [ByHand::Skip, ByHand::Resolve, ByHand::Complete { result: "[7]".into(), chosen: None }];
+    for (number, by_hand) in (0..).zip(by_hand) {
+        w.pass(10);
+        w.one(act(id, Act::End(StepNumber(number), by_hand), number)).await.unwrap();
+    }
+    assert_eq!(w.states(id), [StepState::Skipped, StepState::ResolvedManually, StepState::Completed, StepState::Ready]);
+    assert_eq!(w.result(id, 2).unwrap().result.as_deref(), Some("[7]"));
+    let told: Vec<_> = w.rows.actions.iter().map(|row| (row.kind, row.number.map(|number| number.0))).collect();
+    assert_eq!(told, [("skip", Some(0)), ("resolve", Some(1)), ("complete", Some(2))]);
+    let claim = w.claim_one(worker(1)).await;
+    w.one(fail_for_good(&claim)).await.unwrap();
+    w.one(act(id, Act::Resolve, 9)).await.unwrap();
+    assert_eq!(w.task_state(id), TaskState::ResolvedManually);
 }

@@ -11,7 +11,7 @@ use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
+use crate::core::{Act, ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
 use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
@@ -38,7 +38,7 @@ const ATTEMPTS: &str = "SELECT a.task, a.number, a.attempt, a.outcome, a.worker,
 const ACTIONS: &str = "SELECT id, task, number, kind, actor, reason, at FROM tasker.actions WHERE task = ANY($1) \
                        ORDER BY task, at, id";
 const VALUES: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
-                      JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.result IS NOT NULL";
+                      JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.outcome IN (4, 7, 8)";
 const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coalesce(open.tasks, 0) \
                          FROM tasker.templates AS t LEFT JOIN (SELECT template, count(*) AS tasks FROM tasker.tasks \
                          WHERE state IN (0, 1, 2, 5) GROUP BY template) AS open ON open.template = t.id ORDER BY t.generation";
@@ -208,8 +208,8 @@ pub(super) async fn inputs(
             let columns = &mut Columns::of(&row);
             let step = columns.step()?;
             if let Some(found) = inputs.get_mut(&step.task) {
-                let result = DependencyResult { result: json(columns.get::<&str>()?)? };
-                found.results.insert(step.number, result.into());
+                let result = columns.get::<Option<&str>>()?.map(json).transpose()?;
+                found.results.insert(step.number, result.map(|result| DependencyResult { result }.into()));
             }
         }
     }
@@ -302,6 +302,6 @@ fn action(row: &PgRow) -> Result<ActionRow, StoreError> {
     let (id, task): (Uuid, _) = (columns.get()?, columns.task()?);
     let number = columns.get::<Option<i32>>()?.and_then(|number| u32::try_from(number).ok()).map(StepNumber);
     let kind: &str = columns.get()?;
-    let kind = ["cancel", "retry"].into_iter().find(|known| *known == kind).unwrap_or("other");
+    let kind = Act::KINDS.iter().find(|known| **known == kind).unwrap_or(&"other");
     Ok(ActionRow { id, task, number, kind, actor: columns.get()?, reason: columns.get()?, at: columns.time()? })
 }

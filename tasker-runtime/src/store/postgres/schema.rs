@@ -5,7 +5,7 @@ use sqlx::Row as _;
 
 use super::error::translate;
 use super::session::Session;
-use crate::store::StoreError;
+use crate::store::{StoreError, migration};
 
 /// The migrations, oldest first: version, name, text.
 const MIGRATIONS: &[(i64, &str, &str)] =
@@ -68,18 +68,17 @@ fn checksum(text: &str) -> Vec<u8> {
     Sha256::digest(text.as_bytes()).to_vec()
 }
 
-/// Whether the database has every migration that this binary knows, and no other.
+/// Whether the database has every migration that this binary knows, and none that it cannot work with.
 async fn is_current(session: &mut Session) -> Result<bool, StoreError> {
     let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
-    let found = schema_version(session).await?;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
-    }
-    if found > 0 {
-        for row in session.fetch(sqlx::query("SELECT version, checksum FROM tasker.migrations")).await? {
+    let mut found: Vec<(i64, String)> = Vec::new();
+    if schema_version(session).await? > 0 {
+        for row in session.fetch(sqlx::query("SELECT version, name, checksum FROM tasker.migrations")).await? {
             let (version, sum): (i64, Vec<u8>) =
-                (row.try_get(0).map_err(translate)?, row.try_get(1).map_err(translate)?);
-            if !MIGRATIONS.iter().any(|&(known, _, text)| known == version && checksum(text) == sum) {
+                (row.try_get(0).map_err(translate)?, row.try_get(2).map_err(translate)?);
+            found.push((version, row.try_get(1).map_err(translate)?));
+            let is_same = MIGRATIONS.iter().any(|&(known, _, text)| known == version && checksum(text) == sum);
+            if version <= known && !is_same {
                 return Err(StoreError::Open(format!(
                     "migration {version} of the schema `tasker` is not the one of this program: use the program that \
                      made it, or another database"
@@ -87,7 +86,7 @@ async fn is_current(session: &mut Session) -> Result<bool, StoreError> {
             }
         }
     }
-    Ok(found == known)
+    migration::is_current(&found, known)
 }
 
 /// The newest migration that the database has; 0 where it has none.

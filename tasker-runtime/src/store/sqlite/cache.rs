@@ -142,7 +142,7 @@ impl Cache {
     }
 
     /// Takes in what was just committed. Tasks of which nothing runs here any more are let go.
-    pub(super) fn committed(&mut self, writes: &Writes) {
+    pub(super) fn written(&mut self, writes: &Writes) {
         for (row, _) in &writes.new_tasks {
             if row.pinned.steps.len() <= STEPS_MAX {
                 self.keep(row.clone(), Vec::new(), Vec::new());

@@ -10,7 +10,7 @@ use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
-use crate::core::{ActionRow, Dump, StepRef};
+use crate::core::{Act, ActionRow, Dump, StepRef};
 use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
@@ -144,14 +144,15 @@ pub(super) fn inputs(
         .iter()
         .flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number }))
         .collect();
-    let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number = ? AND result IS NOT NULL";
+    let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number = ? AND outcome IN (4, 7, 8)";
     let results = select(connection, sql, &steps, rows::bind_step, |columns| {
         let (task, number): (TaskId, StepNumber) = (columns.task()?, columns.number()?);
-        Ok((task, number, DependencyResult { result: json(columns.str()?)? }))
+        let result = columns.maybe_str()?.map(json).transpose()?;
+        Ok((task, number, result.map(|result| DependencyResult { result }.into())))
     })?;
     for (task, number, result) in results {
         if let Some(found) = inputs.get_mut(&task) {
-            found.results.insert(number, result.into());
+            found.results.insert(number, result);
         }
     }
     Ok(inputs.into_values().collect())
@@ -251,6 +252,6 @@ fn actions_of(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<ActionRow
 fn action(columns: &mut Columns<'_>) -> Result<ActionRow, StoreError> {
     let (id, task, number) = (columns.uuid()?, columns.task()?, columns.get::<Option<u32>>()?.map(StepNumber));
     let kind = columns.str()?;
-    let kind = ["cancel", "retry"].into_iter().find(|known| *known == kind).unwrap_or("other");
+    let kind = Act::KINDS.iter().find(|known| **known == kind).unwrap_or(&"other");
     Ok(ActionRow { id, task, number, kind, actor: columns.get()?, reason: columns.get()?, at: columns.time()? })
 }

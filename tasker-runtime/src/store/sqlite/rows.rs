@@ -47,6 +47,14 @@ impl<'r> Columns<'r> {
         value.as_str().map_err(|error| StoreError::Corrupt(format!("a text: {error}")))
     }
 
+    /// The same, where there is any.
+    pub(super) fn maybe_str(&mut self) -> Result<Option<&'r str>, StoreError> {
+        let at = self.next;
+        self.next += 1;
+        let value = self.row.get_ref(at).map_err(translate)?;
+        value.as_str_or_null().map_err(|error| StoreError::Corrupt(format!("a text: {error}")))
+    }
+
     fn count(&mut self) -> Result<u32, StoreError> {
         let value: i64 = self.get()?;
         u32::try_from(value).map_err(|_| StoreError::Corrupt(format!("a count is {value}")))

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha384};
 use super::rows::value;
 use super::sql::{execute_one, first, nothing, select_all};
 use super::writer::{begin, commit};
-use crate::store::StoreError;
+use crate::store::{StoreError, migration};
 
 /// The migrations, oldest first: version, name, text.
 const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tasks", include_str!("../../../../migrations/sqlite/0001_tasks.sql"))];
@@ -54,14 +54,20 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
     commit(connection)
 }
 
-/// Whether the file has every migration that this binary knows.
+/// Whether the file has every migration that this binary knows, and none that it cannot work with.
 fn is_current(connection: &Connection) -> Result<bool, StoreError> {
     let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
-    let found = schema_version(connection)?;
-    if found > known {
-        return Err(StoreError::Newer { found, known });
+    if !has_migrations(connection)? {
+        return Ok(false);
     }
-    Ok(found == known)
+    let found = "SELECT version, description FROM tasker_migrations";
+    let found = select_all(connection, found, nothing, |columns| Ok((columns.get()?, columns.get()?)))?;
+    migration::is_current(&found, known)
+}
+
+fn has_migrations(connection: &Connection) -> Result<bool, StoreError> {
+    let table = "SELECT 1 FROM sqlite_schema WHERE name = 'tasker_migrations'";
+    Ok(first(connection, table, nothing, |_| Ok(()))?.is_some())
 }
 
 /// Deletes what ANALYZE found, and tells whether there was any: a connection that is open still believes it.
@@ -83,8 +89,7 @@ pub(super) fn forget_statistics(connection: &Connection) -> Result<bool, StoreEr
 
 /// The newest migration that the file has; 0 for an empty file.
 pub(super) fn schema_version(connection: &Connection) -> Result<i64, StoreError> {
-    let table = "SELECT 1 FROM sqlite_schema WHERE name = 'tasker_migrations'";
-    if first(connection, table, nothing, |_| Ok(()))?.is_none() {
+    if !has_migrations(connection)? {
         return Ok(0);
     }
     let newest = "SELECT coalesce(max(version), 0) FROM tasker_migrations";

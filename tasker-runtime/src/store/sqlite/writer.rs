@@ -19,6 +19,8 @@ use crate::store::{ClaimRequest, Claims, Committed, Due, LeaseRequest, Leased, S
 
 /// Calls that may wait for the writer; further callers wait for a place.
 const QUEUE_LENGTH: usize = 64;
+/// Batches of one transaction at most.
+pub(super) const BATCHES_AT_ONCE: usize = 8;
 
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -60,16 +62,15 @@ impl Writer {
 
 fn run(connection: Connection, templates: &Templates, mut jobs: mpsc::Receiver<Job>) {
     let mut cache = Cache::default();
-    while let Some(job) = jobs.blocking_recv() {
+    let mut next = None;
+    while let Some(job) = next.take().or_else(|| jobs.blocking_recv()) {
         let c = &connection;
         // A caller who went away does not want the answer: what was done stays done.
         match job {
             Job::Transact(batch, answer) => {
-                let outcome = transact::transact(c, templates, &mut cache, &batch);
-                if outcome.is_err() {
-                    cache.clear();
-                }
-                _ = answer.send(whole(outcome, c));
+                let mut together = Together { batches: vec![*batch], answers: vec![answer] };
+                next = together.take_more(&mut jobs);
+                together.commit(c, templates, &mut cache);
             }
             Job::Claim(request, answer) => {
                 let outcome = claim::claim(c, templates, &request);
@@ -106,6 +107,49 @@ fn run(connection: Connection, templates: &Templates, mut jobs: mpsc::Receiver<J
                 _ = answer.send(connection.close().map_err(|(_, error)| translate(error)));
                 return;
             }
+        }
+    }
+}
+
+/// Batches that waited for the writer: they are one transaction.
+struct Together {
+    batches: Vec<Batch>,
+    answers: Vec<Answer<Committed>>,
+}
+
+impl Together {
+    /// Takes the batches that wait already, up to the first job of another kind, which comes next.
+    fn take_more(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        while self.batches.len() < BATCHES_AT_ONCE {
+            match jobs.try_recv().ok()? {
+                Job::Transact(batch, answer) => {
+                    self.batches.push(*batch);
+                    self.answers.push(answer);
+                }
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
+    fn commit(self, connection: &Connection, templates: &Templates, cache: &mut Cache) {
+        let mut write = |batches: &[Batch]| {
+            let outcome = transact::transact(connection, templates, cache, batches);
+            if outcome.is_err() {
+                cache.clear();
+            }
+            whole(outcome, connection)
+        };
+        match write(&self.batches) {
+            Ok(all) => self.answers.into_iter().zip(all).for_each(|(answer, committed)| _ = answer.send(Ok(committed))),
+            // One of them is to blame: the others are written without it.
+            Err(error) if self.batches.len() > 1 && !error.is_passing() && !matches!(error, StoreError::Unknown(_)) => {
+                for (batch, answer) in self.batches.iter().zip(self.answers) {
+                    let alone = write(std::slice::from_ref(batch));
+                    _ = answer.send(alone.map(|mut one| one.pop().unwrap_or_default()));
+                }
+            }
+            Err(error) => self.answers.into_iter().for_each(|answer| _ = answer.send(Err(error.clone()))),
         }
     }
 }

@@ -73,7 +73,10 @@ async fn a_newer_schema_is_refused() {
                  FROM tasker_migrations";
     run(&mut folder.connect(), newer);
     let refused = SqliteStore::open_with(folder.database(), OPTIONS).await;
-    assert!(matches!(refused, Err(StoreError::Newer { found: 999, known: 1 })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::Newer { found: 999, .. })), "{refused:?}");
+    // What only adds is no obstacle.
+    run(&mut folder.connect(), "UPDATE tasker_migrations SET description = 'expand: later' WHERE version = 999");
+    SqliteStore::open_with(folder.database(), OPTIONS).await.unwrap();
 }
 
 #[tokio::test]

@@ -86,12 +86,15 @@ async fn two_processes_see_each_others_work() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_processes_may_open_a_new_file_at_once() {
-    let folder = Folder::new();
-    let opened: Vec<_> =
-        (0..8).map(|_| tokio::spawn(SqliteStore::open(folder.database(), Durability::Relaxed))).collect();
-    for store in opened {
-        let store = store.await.unwrap().unwrap();
-        assert_eq!(store.counts().await.unwrap().open_tasks, 0);
+    // Each time they meet at another moment.
+    for _ in 0..25 {
+        let folder = Folder::new();
+        let opened: Vec<_> =
+            (0..8).map(|_| tokio::spawn(SqliteStore::open(folder.database(), Durability::Relaxed))).collect();
+        for store in opened {
+            let store = store.await.unwrap().unwrap();
+            assert_eq!(store.counts().await.unwrap().open_tasks, 0);
+        }
     }
 }
 
