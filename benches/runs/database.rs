@@ -100,6 +100,19 @@ impl Database {
         Opened::at(self.kind, &self.address).await
     }
 
+    /// The URL of the same database over the server's Unix socket; `None` where there is none that this user reaches.
+    pub(crate) async fn over_socket(&self) -> anyhow::Result<Option<String>> {
+        if self.kind != Kind::Postgres {
+            return Ok(None);
+        }
+        let connection = &mut connect(&self.address).await?;
+        let folders: String = one(connection, "SHOW unix_socket_directories").await?.try_get(0)?;
+        let folder = folders.split(',').next().unwrap_or_default().trim();
+        let url = format!("{}?host={folder}", self.address);
+        let is_there = folder.starts_with('/') && connect(&url).await.is_ok();
+        Ok(is_there.then_some(url))
+    }
+
     /// What the server has counted for this database so far; `None` where there is no server.
     pub(crate) async fn counted(&self) -> anyhow::Result<Option<Counted>> {
         if self.kind != Kind::Postgres {

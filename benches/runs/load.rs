@@ -5,7 +5,7 @@ use std::time::Instant;
 use tasker_runtime::engine::Options;
 use tasker_types::TaskState;
 
-use crate::database::{Bench, Kind};
+use crate::database::{Bench, Database, Kind, Opened, Running};
 use crate::machine::{median, percentile};
 use crate::report::{Row, row};
 use crate::workload::{chain, fan_out, keep_in_flight, nothing, request};
@@ -40,7 +40,9 @@ pub(crate) async fn chains(kind: Kind, tasks: usize) -> anyhow::Result<Vec<Row>>
 }
 
 pub(crate) async fn idle_latency(kind: Kind, tasks: usize, fdatasync_us: f64) -> anyhow::Result<Vec<Row>> {
-    let bench = Bench::start(kind, &[chain(4)], nothing(), Options::default()).await?;
+    let database = Database::create(kind).await?;
+    let socket = database.over_socket().await?;
+    let bench = Bench::on(database, &[chain(4)], nothing(), Options::default()).await?;
     let mut times = Vec::new();
     let before = bench.engine.stats();
     for _ in 0..tasks {
@@ -49,16 +51,34 @@ pub(crate) async fn idle_latency(kind: Kind, tasks: usize, fdatasync_us: f64) ->
         times.push(began.elapsed());
     }
     let after = bench.engine.stats();
+    let mut over_socket = Vec::new();
+    if let Some(socket) = socket {
+        let opened = Opened::at(kind, &socket).await?;
+        let running = Running::start(opened, &[], nothing(), Options::default()).await?;
+        // One worker at a time: the other one's would take its share.
+        bench.engine.stop().await;
+        for _ in 0..tasks {
+            let began = Instant::now();
+            running.engine.run(request("chain_4")).await?;
+            over_socket.push(began.elapsed());
+        }
+        running.stop().await?;
+    }
     bench.stop().await?;
     let commits = (after.transactions - before.transactions) as f64 / tasks as f64;
     let (p50, p99) = (median(&mut times), percentile(&mut times, 99));
     let target = kind.of("5 F + 1 ms", "5 F + 2 ms");
-    Ok(vec![
+    let mut rows = vec![
         row(2, "one 4-step task, idle: p50", p50.as_secs_f64() * 1e3, "ms", target),
         row(2, "one 4-step task, idle: p50 less 5 F", p50.as_secs_f64() * 1e3 - fdatasync_us * 5e-3, "ms", ""),
         row(2, "one 4-step task, idle: p99", p99.as_secs_f64() * 1e3, "ms", ""),
         row(2, "one 4-step task, idle: commits", commits, "commits", "at most 5"),
-    ])
+    ];
+    if !over_socket.is_empty() {
+        let p50 = median(&mut over_socket).as_secs_f64() * 1e3;
+        rows.push(row(2, "the same over the server's Unix socket: p50", p50, "ms", target));
+    }
+    Ok(rows)
 }
 
 pub(crate) async fn fan_outs(kind: Kind, widths: &[usize]) -> anyhow::Result<Vec<Row>> {
@@ -95,7 +115,7 @@ pub(crate) async fn transactions(kind: Kind, tasks: usize) -> anyhow::Result<Vec
 
 /// What a step costs the server, by its own counts.
 pub(crate) async fn written(kind: Kind, tasks: usize) -> anyhow::Result<Vec<Row>> {
-    let database = crate::database::Database::create(kind).await?;
+    let database = Database::create(kind).await?;
     database.count_statements().await?;
     let options = Options { slots: IN_FLIGHT, ..Options::default() };
     let bench = Bench::on(database, &[chain(4)], nothing(), options).await?;
