@@ -62,25 +62,30 @@ async fn chain(
     for number in 0..=4i32 {
         run_text(connection, "BEGIN").await?;
         if number == 0 {
-            execute(connection, each(TASKS)).await?;
-            execute(connection, each(INPUTS).bind(contexts)).await?;
+            execute(connection, ids, each(TASKS)).await?;
+            execute(connection, ids, each(INPUTS).bind(contexts)).await?;
         } else {
             let (state, ended) = if number == 4 { (3i16, Some(9i64)) } else { (1, None) };
             let update = each(UPDATE).bind(state).bind(4 - number).bind(i32::from(number < 4)).bind(ended);
-            execute(connection, update).await?;
-            execute(connection, each(GONE).bind(number - 1)).await?;
-            execute(connection, each(OVER).bind(number - 1).bind(worker).bind(results)).await?;
+            execute(connection, ids, update).await?;
+            execute(connection, ids, each(GONE).bind(number - 1)).await?;
+            execute(connection, ids, each(OVER).bind(number - 1).bind(worker).bind(results)).await?;
         }
         if number < 4 {
-            execute(connection, each(LIVE).bind(number).bind(worker)).await?;
+            execute(connection, ids, each(LIVE).bind(number).bind(worker)).await?;
         }
         run_text(connection, "COMMIT").await?;
     }
     Ok(())
 }
 
-async fn execute(connection: &mut PgConnection, query: Query<'_, Postgres, PgArguments>) -> anyhow::Result<()> {
+/// Every statement writes one row a task.
+async fn execute(
+    connection: &mut PgConnection,
+    ids: &[Uuid],
+    query: Query<'_, Postgres, PgArguments>,
+) -> anyhow::Result<()> {
     let written = query.execute(connection).await?.rows_affected();
-    anyhow::ensure!(written == BATCH as u64, "a statement wrote {written} rows");
+    anyhow::ensure!(written == ids.len() as u64, "a statement wrote {written} rows");
     Ok(())
 }
