@@ -1,12 +1,15 @@
-//! What a developer runs: `cargo xtask lint | test | sim | bless | bench`. It needs nothing installed beside Rust itself, and
-//! PostgreSQL for the tests of that store.
+//! What a developer runs: `cargo xtask lint | test | sim | faults | bless | bench`. It needs nothing installed beside Rust
+//! itself, and PostgreSQL, pgbouncer and libfaketime for the tests of that store.
 
 mod budget;
 mod build_cost;
+mod faults;
+mod install;
 mod postgres;
 mod previous;
 mod run;
 mod tidy;
+mod tools;
 
 use anyhow::{Result, bail, ensure};
 
@@ -16,6 +19,8 @@ const HELP: &str = "\
 cargo xtask lint            fmt, clippy, docs, tidy, budgets
 cargo xtask test            every test, on both databases
 cargo xtask sim [..]        the engine in simulated worlds: [--seeds N] [--from SEED]
+cargo xtask faults [..]     workers and servers killed, stopped, cut off: [--full] [--seed N] [--kills N] [--zombies N]
+                            [--commits N] [--server-kills N] [--restarts N] [--networks N] [TEST ..]
 cargo xtask postgres -- ..  a command beside a PostgreSQL server of its own, which TASKER_TEST_POSTGRES names
 cargo xtask bless           write down anew what the compile-fail tests print
 cargo xtask bench [..]      measure whole runs: [--database sqlite|postgres|both] [--quick] [--rounds N] [--json]
@@ -31,6 +36,7 @@ fn main() -> Result<()> {
         "lint" => lint(),
         "test" => test(),
         "sim" => sim(&rest),
+        "faults" => faults::run(&rest),
         "postgres" => postgres::with_server(&rest),
         "bless" => bless(),
         "bench" if rest == ["build"] => build_cost::measure(),
@@ -56,6 +62,7 @@ fn lint() -> Result<()> {
 
 fn test() -> Result<()> {
     section("PostgreSQL")?;
+    tools::provide()?;
     let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
     let has_server = server.is_some() || std::env::var_os(postgres::VARIABLE).is_some();
     let skipped = std::env::temp_dir().join(format!("tasker-not-run-{}", std::process::id()));
@@ -74,6 +81,9 @@ fn test() -> Result<()> {
         section("not run")?;
         run::say(&format!("{count} tests of PostgreSQL were not run; to have it: {}", postgres::install_command()))?;
         ensure!(std::env::var_os("CI").is_none(), "nothing may be left out where CI is set");
+    } else if count > 0 {
+        section("not run")?;
+        run::say(&format!("{count} tests were not run; each of them says why"))?;
     }
     Ok(())
 }

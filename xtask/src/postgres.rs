@@ -11,14 +11,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::install::{self, install, is_root};
 use crate::run::say;
 
 /// Where the tests find a server whose user may make databases.
 pub(crate) const VARIABLE: &str = "TASKER_TEST_POSTGRES";
 /// Where benches find theirs.
 const BENCH_VARIABLE: &str = "TASKER_BENCH_POSTGRES";
-/// The command that installs the programs of a server.
-const INSTALL: &[&str] = &["apt-get", "install", "--yes", "--no-install-recommends", "postgresql"];
+/// The package that has the programs of a server.
+const PACKAGE: &str = "postgresql";
 /// The user who runs a server that root starts: PostgreSQL refuses to be root.
 const SERVER_USER: &str = "postgres";
 /// What every server is told.
@@ -141,7 +142,7 @@ pub(crate) fn for_bench() -> Result<Option<(&'static str, Server)>> {
 fn find_or_start_for(is_for: Use) -> Result<Option<Server>> {
     let programs = match find_programs() {
         Some(programs) => programs,
-        None => match install()? {
+        None => match if install(PACKAGE)? { find_programs() } else { None } {
             Some(programs) => programs,
             None => return Ok(None),
         },
@@ -173,7 +174,7 @@ pub(crate) fn with_server(command: &[String]) -> Result<()> {
 
 /// What a person types to have the programs of a server.
 pub(crate) fn install_command() -> String {
-    format!("sudo {}", INSTALL.join(" "))
+    install::command(PACKAGE)
 }
 
 /// The newest of the servers that are installed.
@@ -205,21 +206,6 @@ fn find_programs() -> Option<PathBuf> {
 fn has_library(programs: &Path, name: &str) -> bool {
     let file = format!("{name}.so");
     ["../lib", "../lib/postgresql"].iter().any(|folder| programs.join(folder).join(&file).is_file())
-}
-
-/// Installs the programs of a server where this needs nobody's password.
-fn install() -> Result<Option<PathBuf>> {
-    let mut command = if is_root()? {
-        Command::new("env")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "env"]);
-        sudo
-    };
-    command.arg("DEBIAN_FRONTEND=noninteractive").args(INSTALL).stdin(Stdio::null());
-    say(&format!("there is no PostgreSQL; trying: {}", INSTALL.join(" ")))?;
-    let installed = command.status().is_ok_and(|status| status.success());
-    Ok(if installed { find_programs() } else { None })
 }
 
 /// Who runs the programs of the server.
@@ -258,10 +244,6 @@ impl User {
         command.current_dir("/");
         command
     }
-}
-
-fn is_root() -> Result<bool> {
-    Ok(Command::new("id").arg("-u").output()?.stdout.trim_ascii() == b"0")
 }
 
 /// A process in a group of its own, which Ctrl-C does not reach.

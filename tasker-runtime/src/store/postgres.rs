@@ -48,6 +48,10 @@ const COMMITTERS: usize = 2;
 /// that of one after the other.
 const BESIDE_MIN: usize = 32;
 const READERS: usize = 2;
+/// How often a lease can be tried to be renewed while it lasts; and how long each try takes, at least and at most.
+const LEASE_TRIES: u32 = 4;
+const LEASE_PATIENCE_MIN: Duration = Duration::from_secs(1);
+const LEASE_PATIENCE_MAX: Duration = Duration::from_secs(10);
 /// How often the store looks for what other processes wrote: at most, and where they can be heard. An idle worker asks
 /// this, and whether its lease still holds: less than one statement a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -62,7 +66,7 @@ pub struct PostgresStore {
     upkeep: Lanes,
     readers: Lanes,
     /// Made by the first call that concerns a lease.
-    leases: OnceLock<Lanes>,
+    leases: Mutex<Option<Lanes>>,
     templates: Arc<Templates>,
     notifier: Notifier,
     hearing: OnceLock<Option<(watch::Receiver<Hints>, AbortHandle)>>,
@@ -90,7 +94,7 @@ impl PostgresStore {
             committers: Lanes::start(&address, COMMITTERS),
             upkeep: Lanes::start(&address, 1),
             readers: Lanes::start(&address, READERS),
-            leases: OnceLock::new(),
+            leases: Mutex::default(),
             templates: Arc::new(Templates::default()),
             notifier: Notifier::new(&address),
             address,
@@ -126,15 +130,28 @@ impl PostgresStore {
         self.committers.close().await?;
         self.upkeep.close().await?;
         self.readers.close().await?;
-        if let Some(leases) = self.leases.get() {
-            // It may have gone with the heartbeat that it belonged to.
-            let _ = leases.close().await;
+        if let Some(leases) = self.known_leases() {
+            leases.close().await?;
         }
         Ok(())
     }
 
     fn looks(&self) -> MutexGuard<'_, Looks> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_leases(&self) -> Option<Lanes> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn leases(&self) -> Result<Lanes, StoreError> {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*leases {
+            return Ok(known.clone());
+        }
+        let lanes = Lanes::apart(&self.address)
+            .map_err(|error| StoreError::Open(format!("the thread for leases cannot be started: {error}")))?;
+        Ok(leases.insert(lanes).clone())
     }
 
     /// What the server and the schema say of themselves.
@@ -215,13 +232,18 @@ impl Store for PostgresStore {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        // On the runtime of whoever renews: nothing else that this process does can keep it waiting.
-        let lanes = self.leases.get_or_init(|| Lanes::start(&self.address, 1));
         let request = Arc::new(request);
-        lanes
+        self.leases()?
             .run(move |session| {
                 let request = request.clone();
-                Box::pin(async move { workers::lease(session, &request).await })
+                Box::pin(async move {
+                    // A connection of which nothing is heard any more must not use up the time that the lease lasts:
+                    // the next try has another one.
+                    let patience = (request.lease / LEASE_TRIES).clamp(LEASE_PATIENCE_MIN, LEASE_PATIENCE_MAX);
+                    tokio::time::timeout(patience, workers::lease(session, &request)).await.unwrap_or_else(|_| {
+                        Err(StoreError::Unknown(format!("the server did not answer within {patience:?}")))
+                    })
+                })
             })
             .await
     }
@@ -365,7 +387,7 @@ impl Store for PostgresStore {
     async fn settled(&self) -> Result<(), StoreError> {
         self.committers.settled().await?;
         self.upkeep.settled().await?;
-        if let Some(leases) = self.leases.get() {
+        if let Some(leases) = self.known_leases() {
             leases.settled().await?;
         }
         self.readers.settled().await
