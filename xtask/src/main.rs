@@ -23,7 +23,9 @@ cargo xtask faults [..]     workers and servers killed, stopped, cut off: [--ful
                             [--commits N] [--server-kills N] [--restarts N] [--networks N] [TEST ..]
 cargo xtask postgres -- ..  a command beside a PostgreSQL server of its own, which TASKER_TEST_POSTGRES names
 cargo xtask bless           write down anew what the compile-fail tests print
-cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
+cargo xtask bench [..]      measure whole runs: [--database sqlite|postgres|both] [--quick] [--rounds N] [--json]
+                            [--svg FILE] [ROW ..]
+cargo xtask bench plans     the plans of PostgreSQL's statements beside a million rows of each kind
 cargo xtask bench build     measure what `#[step_handler]` costs to build";
 
 fn main() -> Result<()> {
@@ -38,6 +40,7 @@ fn main() -> Result<()> {
         "postgres" => postgres::with_server(&rest),
         "bless" => bless(),
         "bench" if rest == ["build"] => build_cost::measure(),
+        "bench" if rest == ["plans"] => plans(),
         "bench" => bench(&rest),
         "" | "help" | "--help" | "-h" => run::say(HELP),
         other => bail!("there is no `{other}`\n\n{HELP}"),
@@ -125,8 +128,23 @@ fn bless() -> Result<()> {
     cargo(&["test", "--package", "tasker-ui-tests", "--test", "ui"], &[("TRYBUILD", "overwrite")])
 }
 
+/// How many rows of each kind there are where plans are looked at.
+const PLAN_ROWS: &str = "TASKER_TEST_PLAN_ROWS";
+
+fn plans() -> Result<()> {
+    let Some(server) = postgres::find_or_start()? else {
+        bail!("there is no PostgreSQL: {}", postgres::install_command())
+    };
+    let test = "test --package tasker-runtime --all-features --locked --lib store::postgres::tests::plan";
+    let arguments: Vec<&str> = test.split(' ').collect();
+    cargo(&arguments, &[(postgres::VARIABLE, server.url()), (PLAN_ROWS, "1000000")])
+}
+
 fn bench(arguments: &[String]) -> Result<()> {
+    let alone = arguments.windows(2).any(|pair| pair == ["--database", "sqlite"]);
+    let server = if alone { None } else { postgres::for_bench()? };
+    let environment: Vec<(&str, &str)> = server.iter().map(|(variable, server)| (*variable, server.url())).collect();
     let mut all = vec!["bench", "--features", "testing", "--bench", "runs", "--"];
     all.extend(arguments.iter().map(String::as_str));
-    cargo(&all, &[])
+    cargo(&all, &environment)
 }

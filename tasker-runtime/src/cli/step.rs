@@ -8,13 +8,14 @@ use tasker_types::suggest::nearest;
 use tasker_types::{StepNumber, Timestamp};
 
 use super::args::{Format, Step};
-use super::document::{ErrorDocument, StepDocument, error_in, error_of};
+use super::document::{ErrorDocument, StepDocument, error_in, error_of, step_of};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
 use super::progress::{bound_of, error_text, mark_of_step};
 use super::screen::{BOLD, DIM, json_text};
 use super::session::{Missing, open_store};
+use super::skip::Skip;
 use super::table::{Cell, Table};
 use super::task::moment;
 use super::{Context, Outcome, ids};
@@ -51,7 +52,7 @@ pub(crate) async fn run(context: Context, verb: Step) -> Outcome {
     let id = ids::find(&*store, &task).await?;
     let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
     let found = number(&view, &step)?;
-    let Some(step) = view.steps.get(found.index()) else { return Ok(Exit::Other) };
+    let Some(step) = step_of(&view, found) else { return Ok(Exit::Other) };
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, step, Clock::System.now())?)?,
         Format::Id => context.screen.data(id.step_uuid(step.number))?,
@@ -78,7 +79,7 @@ fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
         task_uuid: view.row.id.uuid(),
         step_uuid: view.row.id.step_uuid(step.number),
         handler: &view.row.pinned.step(step.number).handler,
-        step: StepDocument::of(step),
+        step: StepDocument::of(view, step),
         metadata: step.detail.as_ref().and_then(|detail| detail.get("metadata").cloned()),
         history: step.attempts.iter().map(attempt).collect(),
     }
@@ -106,9 +107,12 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
         }
     };
     fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
+    fact("because", &Skip::of(view, step).map(|skip| skip.to_string()).unwrap_or_default());
     fact("handler", &pinned.handler);
     let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
-    fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    if step.attempt > 0 {
+        fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    }
     fact("timeout", &human::duration(pinned.timeout));
     fact("ready", &step.ready_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());
