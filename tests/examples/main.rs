@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod application_state;
+mod csv_batch;
 mod hand_written;
 mod order_fulfillment;
 mod programs;
