@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tasker_types::{StepState, TaskState, Timestamp};
+use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
-use crate::core::{ActionRow, Detail, TaskRow};
-use crate::store::{StepView, TaskView};
+use crate::core::{ActionRow, Detail};
+use crate::store::{ListedTask, StepView, TaskView};
 
 /// A task with its steps.
 #[derive(Debug, Serialize)]
@@ -69,7 +69,7 @@ pub(crate) struct ListedDocument<'v> {
     version: &'v str,
     status: TaskState,
     priority: i16,
-    total_steps: usize,
+    total_steps: u32,
     open_steps: u32,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -104,7 +104,12 @@ impl<'v> ActionDocument<'v> {
 
 /// The name of the step that an action concerns.
 pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
-    view.steps.get(action.number?.index()).map(|step| step.name.as_str())
+    step_of(view, action.number?).map(|step| step.name.as_str())
+}
+
+/// The step of this number. Workers of batches stand in the place of the step that they are made after.
+pub(crate) fn step_of(view: &TaskView, number: StepNumber) -> Option<&StepView> {
+    view.steps.binary_search_by_key(&number, |step| step.number).ok().and_then(|at| view.steps.get(at))
 }
 
 impl<'v> StepDocument<'v> {
@@ -123,7 +128,8 @@ impl<'v> StepDocument<'v> {
 }
 
 impl<'v> ListedDocument<'v> {
-    pub(crate) fn of(row: &'v TaskRow) -> Self {
+    pub(crate) fn of(listed: &'v ListedTask) -> Self {
+        let row = &listed.row;
         let template = &row.pinned.template;
         Self {
             task_uuid: row.id.uuid(),
@@ -132,7 +138,7 @@ impl<'v> ListedDocument<'v> {
             version: &template.version,
             status: row.state,
             priority: row.priority,
-            total_steps: row.pinned.steps.len(),
+            total_steps: listed.total_steps,
             open_steps: row.open_steps,
             created_at: row.created_at,
             started_at: row.started_at,
@@ -141,13 +147,15 @@ impl<'v> ListedDocument<'v> {
     }
 }
 
-/// The result of the only last step; of several last steps, an object of their results by their names.
+/// The result of the only last step; of several last steps, or of workers of batches, an object of their results by their names.
 pub(crate) fn final_result(view: &TaskView) -> Value {
     let result = |step: &StepView| step.result.clone().unwrap_or_default();
-    let leaves = view.row.pinned.graph().leaves();
-    let last: Vec<&StepView> = leaves.iter().filter_map(|number| view.steps.get(number.index())).collect();
+    let pinned = &view.row.pinned;
+    let leaves = pinned.graph().leaves();
+    let is_last = |step: &&StepView| leaves.binary_search(&pinned.template_step(step.number)).is_ok();
+    let last: Vec<&StepView> = view.steps.iter().filter(is_last).collect();
     match last.as_slice() {
-        [only] => result(only),
+        [only] if pinned.worker_index(only.number).is_none() => result(only),
         several => several.iter().map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into(),
     }
 }

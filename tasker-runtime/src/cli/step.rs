@@ -8,7 +8,7 @@ use tasker_types::suggest::nearest;
 use tasker_types::{StepNumber, Timestamp};
 
 use super::args::{Format, Step};
-use super::document::{ErrorDocument, StepDocument, error_in, error_of};
+use super::document::{ErrorDocument, StepDocument, error_in, error_of, step_of};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
@@ -51,7 +51,7 @@ pub(crate) async fn run(context: Context, verb: Step) -> Outcome {
     let id = ids::find(&*store, &task).await?;
     let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
     let found = number(&view, &step)?;
-    let Some(step) = view.steps.get(found.index()) else { return Ok(Exit::Other) };
+    let Some(step) = step_of(&view, found) else { return Ok(Exit::Other) };
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, step, Clock::System.now())?)?,
         Format::Id => context.screen.data(id.step_uuid(step.number))?,
@@ -62,7 +62,8 @@ pub(crate) async fn run(context: Context, verb: Step) -> Outcome {
 
 /// The step of this name.
 pub(crate) fn number(view: &TaskView, name: &str) -> Result<StepNumber, Problem> {
-    if let Some(number) = view.row.pinned.number(name) {
+    // A name can be that of a worker of a batch that was not made, or of the step that workers were made after.
+    if let Some(number) = view.row.pinned.number(name).filter(|&number| step_of(view, number).is_some()) {
         return Ok(number);
     }
     let names = || view.steps.iter().map(|step| step.name.as_str());
