@@ -77,6 +77,11 @@ impl World {
         self.prepared(batches(), arguments)
     }
 
+    /// The example with a typed decision, run to its end.
+    pub(crate) fn approval(&self, arguments: &[&str]) -> Ran {
+        finish(self.prepared(approval(), arguments))
+    }
+
     /// The stock binary, about to be run here.
     pub(crate) fn stock_command(&self, arguments: &[&str]) -> Command {
         self.prepared(Path::new(env!("CARGO_BIN_EXE_tasker")), arguments)
@@ -285,6 +290,15 @@ fn batches() -> &'static Path {
     BATCHES.get_or_init(|| {
         let files = ["main.rs", "guide.rs", "handlers.rs", "products.rs", "templates/csv_batch.yaml"];
         program("csv_batch", &files.map(|file| Path::new("examples/csv_batch").join(file)))
+    })
+}
+
+/// The program of the example with a typed decision.
+fn approval() -> &'static Path {
+    static APPROVAL: OnceLock<PathBuf> = OnceLock::new();
+    APPROVAL.get_or_init(|| {
+        let files = ["main.rs", "handlers.rs", "templates/approval.yaml"];
+        program("approval", &files.map(|file| Path::new("examples/approval").join(file)))
     })
 }
 

@@ -188,11 +188,15 @@ fn workers_are_shown_by_name_and_many_of_them_in_a_few_lines() {
         let listed = &list.as_array().map_or(&list, |all| &all[0]);
         assert_eq!((&listed["total_steps"], &listed["open_steps"]), (&json!(workers + 3), &json!(0)), "{list}");
     }
-    let step = ["step", "show", "@last", "process_batch_002", "-o", "json"];
+    let many = shown(&database)["task_uuid"].as_str().expect("it has an id").to_owned();
+    let empty = input(folder.path(), 0).to_string();
+    let ran = programs::run("csv_batch", &["run", "csv_batch", "-i", &empty, "--wait", "-o", "json"], &database);
+    assert_eq!(printed(&ran)["steps"][2]["skipped"], json!({ "reason": "no_batches", "by": "analyze_products" }));
+    let step = ["step", "show", &many, "process_batch_002", "-o", "json"];
     let step = printed(&programs::run("csv_batch", &step, &database));
     assert_eq!((&step["name"], &step["result"]["batch_id"]), (&json!("process_batch_002"), &json!("002")));
     for name in ["process_batch_151", "process_batch"] {
-        let refused = programs::run("csv_batch", &["step", "show", "@last", name], &database);
+        let refused = programs::run("csv_batch", &["step", "show", &many, name], &database);
         let text = String::from_utf8(refused.stderr).expect("it is text");
         assert!(text.contains(&format!("has no step `{name}`")), "{text}");
     }

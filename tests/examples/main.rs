@@ -3,9 +3,11 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod application_state;
+mod approval;
 mod csv_batch;
 mod hand_written;
 mod order_fulfillment;
+mod order_routing;
 mod programs;
 mod sequences;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 11] = [
     "linear",
     "diamond",
     "tree",
@@ -18,6 +18,8 @@ const EXAMPLES: [&str; 9] = [
     "csv_batch",
     "hand_written",
     "order_fulfillment",
+    "order_routing",
+    "approval",
 ];
 
 /// The folder of the built examples. Cargo builds them with all targets, and not for `--test examples` alone.
@@ -115,6 +117,8 @@ fn every_example_prints_its_result() {
         }),
         json!("customer 123 orders for 59.98"),
         order,
+        json!({ "high_value_review": "an order of 1500 was reviewed", "priority_fulfillment": "sent by express" }),
+        json!({ "amount": 7200, "approved_by": ["the manager", "finance"] }),
     ];
     for (example, result) in EXAMPLES.into_iter().zip(results) {
         let (_folder, database) = database();

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
+use super::skip::Skip;
 use crate::core::{ActionRow, Detail};
 use crate::store::{ListedTask, StepView, TaskView};
 
@@ -20,6 +21,9 @@ pub(crate) struct TaskDocument<'v> {
     total_steps: usize,
     completed_steps: usize,
     failed_steps: usize,
+    /// There only where a step was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_steps: Option<usize>,
     steps: Vec<StepDocument<'v>>,
     /// There only where somebody intervened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -46,6 +50,9 @@ pub(crate) struct StepDocument<'v> {
     result: Option<&'v Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
+    /// Why it was skipped, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<Skip<'v>>,
     ready_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
@@ -90,7 +97,8 @@ impl<'v> TaskDocument<'v> {
             total_steps: view.steps.len(),
             completed_steps: in_state(StepState::Completed),
             failed_steps: in_state(StepState::Failed),
-            steps: view.steps.iter().map(StepDocument::of).collect(),
+            skipped_steps: Some(in_state(StepState::Skipped)).filter(|&number| number > 0),
+            steps: view.steps.iter().map(|step| StepDocument::of(view, step)).collect(),
             actions: view.actions.iter().map(|action| ActionDocument::of(view, action)).collect(),
         }
     }
@@ -113,13 +121,14 @@ pub(crate) fn step_of(view: &TaskView, number: StepNumber) -> Option<&StepView> 
 }
 
 impl<'v> StepDocument<'v> {
-    pub(crate) fn of(step: &'v StepView) -> Self {
+    pub(crate) fn of(view: &'v TaskView, step: &'v StepView) -> Self {
         Self {
             name: &step.name,
             current_state: step.state,
             attempts: step.attempt,
             result: step.result.as_ref(),
             error: error_of(step),
+            skipped: Skip::of(view, step),
             ready_at: step.ready_at,
             started_at: step.claimed_at,
             finished_at: step.finished_at,
@@ -147,7 +156,8 @@ impl<'v> ListedDocument<'v> {
     }
 }
 
-/// The result of the only last step; of several last steps, or of workers of batches, an object of their results by their names.
+/// The result of the only last step; of several last steps, or of workers of batches, an object of their results by their names,
+/// without those that were skipped. Which of the two it is follows from the template alone.
 pub(crate) fn final_result(view: &TaskView) -> Value {
     let result = |step: &StepView| step.result.clone().unwrap_or_default();
     let pinned = &view.row.pinned;
@@ -155,12 +165,15 @@ pub(crate) fn final_result(view: &TaskView) -> Value {
     let is_last = |step: &&StepView| leaves.binary_search(&pinned.template_step(step.number)).is_ok();
     let last: Vec<&StepView> = view.steps.iter().filter(is_last).collect();
     match last.as_slice() {
-        [only] if pinned.worker_index(only.number).is_none() => result(only),
-        several => several.iter().map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into(),
+        [only] if !pinned.step(only.number).is_batch_worker() => result(only),
+        several => {
+            let ran = several.iter().filter(|step| step.state != StepState::Skipped);
+            ran.map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into()
+        }
     }
 }
 
-/// Why a step failed; of a step that goes on, why its last attempt did.
+/// Why a step failed, or was skipped over; of a step that goes on, why its last attempt did.
 pub(crate) fn error_of(step: &StepView) -> Option<ErrorDocument> {
     if step.state == StepState::Completed {
         return None;

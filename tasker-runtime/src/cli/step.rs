@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::progress::{bound_of, error_text, mark_of_step};
 use super::screen::{BOLD, DIM, json_text};
 use super::session::{Missing, open_store};
+use super::skip::Skip;
 use super::table::{Cell, Table};
 use super::task::moment;
 use super::{Context, Outcome, ids};
@@ -79,7 +80,7 @@ fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
         task_uuid: view.row.id.uuid(),
         step_uuid: view.row.id.step_uuid(step.number),
         handler: &view.row.pinned.step(step.number).handler,
-        step: StepDocument::of(step),
+        step: StepDocument::of(view, step),
         metadata: step.detail.as_ref().and_then(|detail| detail.get("metadata").cloned()),
         history: step.attempts.iter().map(attempt).collect(),
     }
@@ -107,9 +108,12 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
         }
     };
     fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
+    fact("because", &Skip::of(view, step).map(|skip| skip.to_string()).unwrap_or_default());
     fact("handler", &pinned.handler);
     let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
-    fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    if step.attempt > 0 {
+        fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    }
     fact("timeout", &human::duration(pinned.timeout));
     fact("ready", &step.ready_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());

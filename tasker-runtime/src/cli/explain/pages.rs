@@ -78,6 +78,15 @@ pages! {
     "E208" "a result that is not there when its reader runs"
         "A handler takes the result of a step with #[dependency], and in this template that step does not come before the handler's own, or \
          is not there under this name. Any step before will do, however far. A handler that can do without takes an `Option`."
+    "E209" "a route to a step that does not come after its decision"
+        "A variant of the enum that a decision's handler routes to names a step that this template does not have, or that does not come after \
+         the decision. Choosing it would fail the decision with the code BAD_DECISION. Correct the name in #[route(..)], or let the step \
+         depend on the decision or on a step after it."
+    "E210" "a branch that is never chosen"
+        "A step depends on a decision, but no variant of the enum that its handler routes to names it or a step behind it: it is skipped \
+         in every task. Name it in a variant, or let it depend on another step."
+    "E211" "a route that decides nothing"
+        "A handler returns a `Route`, but the step is not of `type: decision`: what it names is not looked at, and all steps after it go on."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"

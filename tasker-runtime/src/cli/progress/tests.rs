@@ -35,7 +35,7 @@ fn plain(line: &str) -> String {
 }
 
 fn end(step: &StepView, most: u32) -> String {
-    plain(&end_line(step, most, 3))
+    plain(&end_line(step, None, most, 3))
 }
 
 fn attempts(step: &StepView, most: u32) -> Vec<String> {
@@ -92,4 +92,27 @@ fn a_number_that_lost_attempts_are_in_has_no_bound() {
 fn a_step_that_may_not_be_tried_again_has_one_attempt() {
     assert_eq!(most_failures(&RetryPolicy { retryable: false, ..RetryPolicy::default() }), 1);
     assert_eq!(most_failures(&RetryPolicy { max_attempts: 5, ..RetryPolicy::default() }), 5);
+}
+
+#[test]
+fn a_step_that_was_skipped_says_why() {
+    let never_tried = StepView { ready_at: None, claimed_at: None, ..step(StepState::Skipped, 0, 0, Vec::new()) };
+    let told = |skip| plain(&end_line(&never_tried, Some(skip), 3, 3));
+    assert_eq!(told(Skip::NotChosen { by: "route" }), "  ↷ pay  not chosen by `route`");
+    assert_eq!(told(Skip::AfterSkipped { step: "ask" }), "  ↷ pay  comes after `ask`, which was skipped");
+    assert_eq!(told(Skip::ByHand { by: "ada" }), "  ↷ pay  skipped by hand");
+    let failed = |attempt, attempts| {
+        let detail = step(StepState::Failed, 1, 1, Vec::new()).detail;
+        let failures = attempt - 1;
+        plain(&end_line(
+            &StepView { detail, ..step(StepState::Skipped, attempt, failures, attempts) },
+            Some(Skip::Failed),
+            2,
+            3,
+        ))
+    };
+    assert_eq!(failed(1, Vec::new()), "  ↷ pay  attempt 1  handler_error: declined  skipped over");
+    let before = vec![attempt(1, AttemptOutcome::Failed)];
+    assert_eq!(failed(2, before.clone()), "  ↷ pay  attempt 2/2  handler_error: declined  skipped over");
+    assert_eq!(bound_of(&step(StepState::Skipped, 2, 1, before), &RetryPolicy::default()), Some(3));
 }

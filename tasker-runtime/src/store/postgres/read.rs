@@ -8,7 +8,7 @@ use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 use uuid::Uuid;
 
 use super::load::keyed;
-use super::rows::{self, BareTask, Columns, input_columns, live_columns, task_columns, uuids};
+use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{Act, ActionRow, AttemptRow, BatchRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
@@ -48,6 +48,33 @@ const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coale
 const COUNTS: &str = "SELECT (SELECT count(*) FROM tasker.tasks WHERE state IN (0, 1, 2, 5)), \
                       (SELECT count(*) FROM tasker.tasks WHERE state = 4), count(*) FILTER (WHERE state = 1), \
                       count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3) FROM tasker.live_steps";
+
+/// Whether steps are ready or retries due, when the next one will be, and how many queues there are. Each by one probe of
+/// an index.
+pub(super) const WAITING: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM tasker.live_steps AS l WHERE l.state = 1 AND NOT l.held AND l.losses = 0) \
+     OR EXISTS (SELECT 1 FROM tasker.live_steps AS l WHERE l.state = 1 AND NOT l.held AND l.losses > 0) \
+     OR coalesce(d.next <= ",
+    moment!("NULL"),
+    ", false), d.next, (SELECT max(q.id) FROM tasker.queues AS q) FROM (SELECT (SELECT l.ready_at \
+     FROM tasker.live_steps AS l WHERE l.state = 3 AND NOT l.held ORDER BY l.ready_at LIMIT 1) AS next) AS d"
+);
+
+/// What an idle worker looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Steps are ready, or retries are due.
+    pub(super) is_to_be_done: bool,
+    next_due: Option<i64>,
+    last_queue: Option<i64>,
+}
+
+pub(super) async fn waiting(session: &mut Session) -> Result<Waiting, StoreError> {
+    let rows = session.read(sqlx::query(WAITING)).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell what waits".into()))?;
+    let columns = &mut Columns::of(row);
+    Ok(Waiting { is_to_be_done: columns.get()?, next_due: columns.get()?, last_queue: columns.get()? })
+}
 
 pub(super) async fn task_state(session: &mut Session, task: TaskId) -> Result<Option<TaskState>, StoreError> {
     let query = sqlx::query("SELECT state FROM tasker.tasks WHERE id = $1").bind(task.uuid());
