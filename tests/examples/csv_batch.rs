@@ -185,7 +185,7 @@ fn workers_are_shown_by_name_and_many_of_them_in_a_few_lines() {
         assert_eq!(all, if workers == 5 { 5 } else { 0 }, "{table}");
         assert_eq!(table.contains("150 not shown"), workers == 150, "{table}");
         let list = printed(&programs::run("csv_batch", &["task", "list", "--limit", "1", "-o", "json"], &database));
-        let listed = &list.as_array().map_or(&list, |all| &all[0]);
+        let listed = list.as_array().map_or(&list, |all| &all[0]);
         assert_eq!((&listed["total_steps"], &listed["open_steps"]), (&json!(workers + 3), &json!(0)), "{list}");
     }
     let many = shown(&database)["task_uuid"].as_str().expect("it has an id").to_owned();
