@@ -2,6 +2,7 @@
 
 mod args;
 mod ask;
+mod batches;
 mod check;
 mod database;
 mod db;

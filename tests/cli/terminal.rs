@@ -56,6 +56,19 @@ fn a_run_in_a_terminal_moves_and_ends_with_its_result() {
 }
 
 #[test]
+fn a_batch_in_a_terminal_tells_how_many_of_its_workers_are_over() {
+    let world = World::new();
+    let input = r#"{ "path": "products.csv", "rows": 1000, "batch_size": 200, "pace_ms": 800 }"#;
+    let (code, screen) = in_terminal(world.batches_command(&["run", "csv_batch", "-i", input, "--wait"]));
+    assert_eq!(code, 0, "{screen}");
+    for count in ["0/5", "3/5"] {
+        assert!(screen.contains(&format!("process_batch      {count}")), "{screen:?}");
+    }
+    let end = screen.rfind("✔ completed").expect("it says so");
+    assert!(!screen[end..].contains("/5"), "what moved is gone: {screen:?}");
+}
+
+#[test]
 fn colour_can_be_left_out() {
     let world = World::new();
     world.order(ORDER);

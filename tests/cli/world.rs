@@ -72,6 +72,11 @@ impl World {
         self.prepared(clumsy(), arguments)
     }
 
+    /// The example with batches, about to be run here.
+    pub(crate) fn batches_command(&self, arguments: &[&str]) -> Command {
+        self.prepared(batches(), arguments)
+    }
+
     /// The example with a typed decision, run to its end.
     pub(crate) fn approval(&self, arguments: &[&str]) -> Ran {
         finish(self.prepared(approval(), arguments))
@@ -276,6 +281,15 @@ fn example() -> &'static Path {
     EXAMPLE.get_or_init(|| {
         let files = ["main.rs", "handlers.rs", "templates/order_fulfillment.yaml"];
         program("order_fulfillment", &files.map(|file| Path::new("examples/order_fulfillment").join(file)))
+    })
+}
+
+/// The program of the example with batches.
+fn batches() -> &'static Path {
+    static BATCHES: OnceLock<PathBuf> = OnceLock::new();
+    BATCHES.get_or_init(|| {
+        let files = ["main.rs", "guide.rs", "handlers.rs", "products.rs", "templates/csv_batch.yaml"];
+        program("csv_batch", &files.map(|file| Path::new("examples/csv_batch").join(file)))
     })
 }
 

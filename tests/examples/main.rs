@@ -4,6 +4,7 @@
 
 mod application_state;
 mod approval;
+mod csv_batch;
 mod hand_written;
 mod order_fulfillment;
 mod order_routing;

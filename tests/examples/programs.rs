@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 11] = [
     "linear",
     "diamond",
     "tree",
     "mixed_dag",
     "application_state",
     "api_pipeline",
+    "csv_batch",
     "hand_written",
     "order_fulfillment",
     "order_routing",
@@ -38,8 +39,13 @@ fn folder() -> &'static Path {
     })
 }
 
-/// Runs an example in the root folder, as the commands in the examples are meant, with a database of its own.
-fn run(example: &str, arguments: &[&str], database: &Path) -> Output {
+/// Runs an example to its end.
+pub(crate) fn run(example: &str, arguments: &[&str], database: &Path) -> Output {
+    command(example, arguments, database).output().expect("the example starts")
+}
+
+/// An example, about to be run in the root folder, as the commands in the examples are meant, with a database of its own.
+pub(crate) fn command(example: &str, arguments: &[&str], database: &Path) -> Command {
     let mut command = Command::new(folder().join(example));
     command.args(arguments).arg("--db").arg(database).current_dir(ROOT).stdin(Stdio::null());
     for (variable, _) in std::env::vars() {
@@ -47,15 +53,15 @@ fn run(example: &str, arguments: &[&str], database: &Path) -> Output {
             command.env_remove(variable);
         }
     }
-    command.output().expect("the example starts")
+    command
 }
 
 #[track_caller]
-fn printed(output: &Output) -> Value {
+pub(crate) fn printed(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-fn database() -> (TempDir, PathBuf) {
+pub(crate) fn database() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let path = folder.path().join("tasker.db");
     (folder, path)
@@ -101,6 +107,14 @@ fn every_example_prints_its_result() {
         json!("18446744073709551616"),
         json!({ "text": "ada@example.com pays 11900 cents (VAT 19 %)", "sent_in_all": 1 }),
         json!({ "report": { "ada": 2_000, "grace": 4_900 }, "asked": 2 }),
+        json!({
+            "worker_count": 5,
+            "items_processed": 1_000,
+            "items_succeeded": 990,
+            "items_failed": 10,
+            "value_cents": 239_539_258_u64,
+            "last_cursor": 1_000,
+        }),
         json!("customer 123 orders for 59.98"),
         order,
         json!({ "high_value_review": "an order of 1500 was reviewed", "priority_fulfillment": "sent by express" }),

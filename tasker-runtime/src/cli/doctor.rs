@@ -196,7 +196,10 @@ async fn rows(context: &Context, store: &dyn Store, workers: &[WorkerView]) -> R
         let pinned: BTreeMap<_, _> = dump.tasks.iter().map(|row| (row.id, &row.pinned)).collect();
         for live in &dump.live {
             let Some(pinned) = pinned.get(&live.task) else { continue };
-            let Some(step) = pinned.steps.get(live.number.index()) else { continue };
+            if !pinned.has(live.number) {
+                continue;
+            }
+            let step = pinned.step(live.number);
             if !workers.is_empty() {
                 if live.state == StepState::Ready && !served.contains(&live.queue) {
                     *nobodys.entry(step.handler.to_string()).or_default() += 1;

@@ -6,8 +6,8 @@ use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
 use super::skip::Skip;
-use crate::core::{ActionRow, Detail, TaskRow};
-use crate::store::{StepView, TaskView};
+use crate::core::{ActionRow, Detail};
+use crate::store::{ListedTask, StepView, TaskView};
 
 /// A task with its steps.
 #[derive(Debug, Serialize)]
@@ -76,7 +76,7 @@ pub(crate) struct ListedDocument<'v> {
     version: &'v str,
     status: TaskState,
     priority: i16,
-    total_steps: usize,
+    total_steps: u32,
     open_steps: u32,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -137,7 +137,8 @@ impl<'v> StepDocument<'v> {
 }
 
 impl<'v> ListedDocument<'v> {
-    pub(crate) fn of(row: &'v TaskRow) -> Self {
+    pub(crate) fn of(listed: &'v ListedTask) -> Self {
+        let row = &listed.row;
         let template = &row.pinned.template;
         Self {
             task_uuid: row.id.uuid(),
@@ -146,7 +147,7 @@ impl<'v> ListedDocument<'v> {
             version: &template.version,
             status: row.state,
             priority: row.priority,
-            total_steps: row.pinned.steps.len(),
+            total_steps: listed.total_steps,
             open_steps: row.open_steps,
             created_at: row.created_at,
             started_at: row.started_at,
@@ -155,14 +156,16 @@ impl<'v> ListedDocument<'v> {
     }
 }
 
-/// The result of the only last step; of several last steps, an object of their results by their names, without those that
-/// were skipped. Which of the two it is follows from the template alone.
+/// The result of the only last step; of several last steps, or of workers of batches, an object of their results by their names,
+/// without those that were skipped. Which of the two it is follows from the template alone.
 pub(crate) fn final_result(view: &TaskView) -> Value {
     let result = |step: &StepView| step.result.clone().unwrap_or_default();
-    let leaves = view.row.pinned.graph().leaves();
-    let last: Vec<&StepView> = leaves.iter().filter_map(|&number| step_of(view, number)).collect();
+    let pinned = &view.row.pinned;
+    let leaves = pinned.graph().leaves();
+    let is_last = |step: &&StepView| leaves.binary_search(&pinned.template_step(step.number)).is_ok();
+    let last: Vec<&StepView> = view.steps.iter().filter(is_last).collect();
     match last.as_slice() {
-        [only] => result(only),
+        [only] if !pinned.step(only.number).is_batch_worker() => result(only),
         several => {
             let ran = several.iter().filter(|step| step.state != StepState::Skipped);
             ran.map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into()

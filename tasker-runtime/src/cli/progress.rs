@@ -11,6 +11,7 @@ use anstyle::Style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tasker_types::{RetryPolicy, StepNumber, StepState, TaskState, Timestamp};
 
+use super::batches::Batch;
 use super::document::{error_in, error_of};
 use super::human;
 use super::live;
@@ -25,6 +26,8 @@ const MANY_STEPS: usize = 100;
 const SHOWN_RUNNING: usize = 8;
 /// The widest column of names.
 const NAME_MAX: usize = 40;
+/// The letters that a worker's name has more than that of its step, as in `_001`.
+const WORKER_SUFFIX: usize = 4;
 const FRAME: Duration = Duration::from_millis(100);
 
 /// A task as it goes on.
@@ -46,6 +49,8 @@ struct Told {
 struct Moving {
     all: MultiProgress,
     bars: BTreeMap<StepNumber, ProgressBar>,
+    /// How far the workers of each batch are.
+    batches: BTreeMap<StepNumber, ProgressBar>,
     total: Option<ProgressBar>,
 }
 
@@ -56,8 +61,8 @@ impl Progress {
         let name = &view.row.pinned.template.name;
         let count = human::count(u64::try_from(steps).unwrap_or(u64::MAX), "step");
         screen.status(format!("{BOLD}▶ {name}{BOLD:#}  {short}  {DIM}{count}{DIM:#}"));
-        let width = view.steps.iter().map(|step| step.name.chars().count()).max().unwrap_or(0).min(NAME_MAX);
-        let moving = screen.is_live().then(|| Moving::start(steps));
+        let width = view.steps.iter().map(|step| width_of(step, view)).max().unwrap_or(0).min(NAME_MAX);
+        let moving = screen.is_live().then(Moving::start);
         Self { screen, told: BTreeMap::new(), width, moving }
     }
 
@@ -126,24 +131,52 @@ impl Drop for Progress {
 }
 
 impl Moving {
-    fn start(steps: usize) -> Self {
+    fn start() -> Self {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
         live::set(Some(all.clone()));
-        let total = (steps >= MANY_STEPS).then(|| {
-            let length = u64::try_from(steps).unwrap_or(u64::MAX);
-            let bar = all.add(ProgressBar::new(length));
+        Self { all, bars: BTreeMap::new(), batches: BTreeMap::new(), total: None }
+    }
+
+    /// How far the whole task is, where it has many steps; workers of batches may have made them many.
+    fn show_total(&mut self, view: &TaskView) {
+        if view.steps.len() < MANY_STEPS {
+            return;
+        }
+        let length = u64::try_from(view.steps.len()).unwrap_or(u64::MAX);
+        let bar = self.total.get_or_insert_with(|| {
+            let bar = self.all.insert(0, ProgressBar::new(length));
             bar.set_style(style("  {bar:30} {pos}/{len} steps  {elapsed}"));
             bar.enable_steady_tick(FRAME);
             bar
         });
-        Self { all, bars: BTreeMap::new(), total }
+        let over = view.steps.iter().filter(|step| step.state.is_over()).count();
+        bar.set_length(length);
+        bar.set_position(u64::try_from(over).unwrap_or(u64::MAX));
+    }
+
+    /// How far the workers of each batch are.
+    fn show_batches(&mut self, view: &TaskView, width: usize) {
+        for batch in Batch::all(view) {
+            if batch.is_over() {
+                if let Some(bar) = self.batches.remove(&batch.of) {
+                    bar.finish_and_clear();
+                    self.all.remove(&bar);
+                }
+                continue;
+            }
+            let bar = self.batches.entry(batch.of).or_insert_with(|| {
+                let bar = self.all.add(ProgressBar::new_spinner());
+                bar.set_style(style("  {spinner:.cyan} {msg}"));
+                bar.enable_steady_tick(FRAME);
+                bar
+            });
+            bar.set_message(format!("{:width$}  {}", batch.name, batch.count()));
+        }
     }
 
     fn show(&mut self, view: &TaskView, width: usize, now: Timestamp) {
-        if let Some(total) = &self.total {
-            let over = view.steps.iter().filter(|step| step.state.is_over()).count();
-            total.set_position(u64::try_from(over).unwrap_or(u64::MAX));
-        }
+        self.show_total(view);
+        self.show_batches(view, width);
         let busy = |step: &&StepView| matches!(step.state, StepState::Running | StepState::WaitingForRetry);
         let shown: Vec<&StepView> = view.steps.iter().filter(busy).take(SHOWN_RUNNING).collect();
         self.bars.retain(|number, bar| {
@@ -172,6 +205,13 @@ impl Moving {
             bar.set_message(format!("{:width$}  {DIM}{which}{since}{DIM:#}", step.name));
         }
     }
+}
+
+/// The letters of a step's name; where workers will be made after it, of theirs.
+fn width_of(step: &StepView, view: &TaskView) -> usize {
+    let pinned = &view.row.pinned;
+    let suffix = pinned.worker_index(step.number).is_none() && pinned.step(step.number).is_batch_worker();
+    step.name.chars().count() + if suffix { WORKER_SUFFIX } else { 0 }
 }
 
 fn style(template: &str) -> ProgressStyle {

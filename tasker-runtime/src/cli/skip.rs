@@ -26,6 +26,11 @@ pub(crate) enum Skip<'v> {
         /// A step that it depends on.
         step: &'v str,
     },
+    /// It stands for workers of batches, and there are none.
+    NoBatches {
+        /// The step that made none for it.
+        by: &'v str,
+    },
     /// It failed, and its template says to go on without it.
     Failed,
     /// An operator said to go on without it.
@@ -48,6 +53,11 @@ impl<'v> Skip<'v> {
         let pinned = &view.row.pinned;
         let parents = pinned.graph().parents(pinned.template_step(step.number));
         let parents: Vec<&StepView> = parents.iter().filter_map(|&parent| step_of(view, parent)).collect();
+        if let ([made_by], true) = (parents.as_slice(), pinned.step(step.number).is_batch_worker())
+            && made_by.state == StepState::Completed
+        {
+            return Some(Self::NoBatches { by: &made_by.name });
+        }
         let is_decision = |parent: &&&StepView| {
             parent.state == StepState::Completed
                 && pinned.step(parent.number).decides()
@@ -88,6 +98,7 @@ impl fmt::Display for Skip<'_> {
         match self {
             Self::NotChosen { by } => write!(f, "not chosen by `{by}`"),
             Self::AfterSkipped { step } => write!(f, "comes after `{step}`, which was skipped"),
+            Self::NoBatches { by } => write!(f, "`{by}` made no batches for it"),
             Self::Failed => f.write_str("skipped over after it failed"),
             // Who, when and why is in the task's actions.
             Self::ByHand { .. } => f.write_str("skipped by hand"),

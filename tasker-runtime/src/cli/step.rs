@@ -63,7 +63,8 @@ pub(crate) async fn run(context: Context, verb: Step) -> Outcome {
 
 /// The step of this name.
 pub(crate) fn number(view: &TaskView, name: &str) -> Result<StepNumber, Problem> {
-    if let Some(number) = view.row.pinned.number(name) {
+    // A name can be that of a worker of a batch that was not made, or of the step that workers were made after.
+    if let Some(number) = view.row.pinned.number(name).filter(|&number| step_of(view, number).is_some()) {
         return Ok(number);
     }
     let names = || view.steps.iter().map(|step| step.name.as_str());

@@ -49,7 +49,7 @@ async fn list(context: &Context, args: TaskList) -> Outcome {
         Format::Id => context.screen.data(lines(tasks.iter().map(|listed| listed.row.id)))?,
         _ => {
             let documents: Result<Vec<Value>, _> =
-                tasks.iter().map(|listed| serde_json::to_value(ListedDocument::of(&listed.row))).collect();
+                tasks.iter().map(|listed| serde_json::to_value(ListedDocument::of(listed))).collect();
             context.screen.documents(&documents.map_err(|error| Problem::new("E316", error.to_string()))?)?;
         }
     }
@@ -67,17 +67,16 @@ async fn table(context: &Context, store: &dyn Store, tasks: &[ListedTask], limit
     }
     let now = Clock::System.now();
     let mut table = Table::new(&["  TASK", "TEMPLATE", "STATE", "STEPS", "ACCEPTED", "TOOK"]);
-    for ListedTask { row } in tasks {
+    for ListedTask { row, total_steps } in tasks {
         let (mark, style) = mark_of(row.state);
         let template = &row.pinned.template;
-        let total = row.pinned.steps.len();
-        let done = total.saturating_sub(usize::try_from(row.open_steps).unwrap_or(0));
+        let done = total_steps.saturating_sub(row.open_steps);
         let took = row.finished_at.map(|end| human::duration(end.since(row.created_at))).unwrap_or_default();
         table.row([
             Cell::styled(format!("{mark} {}", ids::short(store, row.id).await?), style),
             template.name.as_str().into(),
             Cell::styled(words(row.state), style),
-            format!("{done}/{total}").into(),
+            format!("{done}/{total_steps}").into(),
             Cell::styled(human::ago(row.created_at, now), DIM),
             took.into(),
         ]);

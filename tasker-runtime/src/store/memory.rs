@@ -20,8 +20,8 @@ use super::read::hex;
 use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
-    ActionRow, AttemptRow, Backlog, Batch, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef, TaskRow,
-    TemplateId, fold,
+    ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef,
+    TaskRow, TemplateId, fold,
 };
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
@@ -284,7 +284,8 @@ impl Store for MemoryStore {
         let results = state.results.range(all_of(task)).map(|(_, row)| row.clone()).collect();
         let attempts = state.attempts.iter().filter(|row| row.task == task).cloned().collect();
         let actions = state.actions.iter().filter(|row| row.task == task).cloned().collect();
-        read::task_view(row.clone(), input.clone(), live, results, attempts, actions).map(Some)
+        let batches: Vec<BatchRow> = state.batches.range(all_of(task)).map(|(_, row)| *row).collect();
+        read::task_view(row.clone(), input.clone(), &batches, live, results, attempts, actions).map(Some)
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
@@ -296,7 +297,10 @@ impl Store for MemoryStore {
             .map(|(row, _)| row)
             .filter(|row| page.before.is_none_or(|before| row.id < before) && filter.admits(row))
             .take(page.rows() as usize)
-            .map(|row| ListedTask { row: row.clone() });
+            .map(|row| {
+                let batches: Vec<BatchRow> = state.batches.range(all_of(row.id)).map(|(_, row)| *row).collect();
+                read::listed(row.clone(), &batches)
+            });
         Ok(listed.collect())
     }
 

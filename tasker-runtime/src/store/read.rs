@@ -9,7 +9,7 @@ use tasker_types::{StepNumber, StepState, TaskForExecution, TaskId, TaskState, T
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::core::{ActionRow, AttemptOutcome, AttemptRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
+use crate::core::{ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
 
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub struct TaskView {
     pub row: TaskRow,
     /// What it was submitted with.
     pub input: TaskInput,
-    /// Its steps, in the order of their numbers, each with its derived state.
+    /// Its steps, in the order of their numbers, each with its derived state. Workers of batches, begun or not, stand in the
+    /// place of the step that they are made after.
     pub steps: Vec<StepView>,
     /// What operators did to it, in the order of time.
     pub actions: Vec<ActionRow>,
@@ -49,6 +50,8 @@ pub struct TaskView {
 pub struct ListedTask {
     /// The task.
     pub row: TaskRow,
+    /// How many steps it has, workers of batches among them.
+    pub total_steps: u32,
 }
 
 /// A step of a task, wherever it stands.
@@ -184,10 +187,19 @@ pub(super) fn for_execution(row: &TaskRow, input: &TaskInput) -> Result<TaskForE
     })
 }
 
+/// A task in a list, with how many steps it has: its workers of batches are among these.
+pub(super) fn listed(row: TaskRow, batches: &[BatchRow]) -> ListedTask {
+    let own = batches.iter().filter(|batch| batch.task == row.id);
+    let steps = u32::try_from(row.pinned.steps.len()).unwrap_or(u32::MAX);
+    let total_steps = own.fold(steps, |steps, batch| steps.saturating_add(batch.count).saturating_sub(1));
+    ListedTask { row, total_steps }
+}
+
 /// Every step of a task with the state that its place tells.
 pub(super) fn task_view(
     row: TaskRow,
     input: TaskInput,
+    batches: &[BatchRow],
     live: Vec<LiveStep>,
     results: Vec<ResultRow>,
     mut attempts: Vec<AttemptRow>,
@@ -196,11 +208,11 @@ pub(super) fn task_view(
     let mut steps = Vec::with_capacity(row.pinned.steps.len());
     let gone = matches!(row.state, TaskState::Cancelling | TaskState::Cancelled);
     // Workers of batches stand after the steps of the template, in the place of the one that they are made after.
-    let first = row.pinned.first_worker();
-    let rows = live.iter().map(|row| row.number).chain(results.iter().map(|row| row.number));
-    let mut workers: Vec<StepNumber> = rows.filter(|&number| number >= first).collect();
+    let made_after: BTreeSet<StepNumber> = batches.iter().map(|batch| batch.number).collect();
+    let worker = |batch: &BatchRow, index| row.pinned.worker(batch.number, index);
+    let mut workers: Vec<StepNumber> =
+        batches.iter().flat_map(|batch| (0..batch.count).filter_map(move |index| worker(batch, index))).collect();
     workers.sort_unstable();
-    let made_after: BTreeSet<StepNumber> = workers.iter().map(|&worker| row.pinned.template_step(worker)).collect();
     let numbers: Vec<StepNumber> =
         row.pinned.numbers().filter(|number| !made_after.contains(number)).chain(workers).collect();
     for &number in &numbers {

@@ -1,10 +1,12 @@
 //! `task show`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use tasker_types::{StepState, Timestamp};
 
 use super::super::args::Format;
+use super::super::batches::Batch;
 use super::super::database::Database;
 use super::super::document::{TaskDocument, error_of, step_name};
 use super::super::exit::Exit;
@@ -52,8 +54,13 @@ async fn tell_unserved(context: &Context, store: &Database, view: &TaskView) -> 
         context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
         return Ok(());
     }
+    // Of many workers of one batch, one line tells all.
+    let mut told = BTreeSet::new();
     for step in ready {
         let pinned = view.row.pinned.step(step.number);
+        if !told.insert(view.row.pinned.template_step(step.number)) {
+            continue;
+        }
         if !workers.iter().any(|worker| worker.queues.contains(&pinned.queue)) {
             let (handler, name) = (&pinned.handler, &step.name);
             context.screen.warn(format!("no live worker has handler `{handler}`, which step `{name}` waits for"));
@@ -87,14 +94,31 @@ fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
     fact("input", &shortened(&input.context, CONTEXT_MAX));
     out.push('\n');
     let mut table = Table::new(&["  STEP", "STATE", "ATTEMPT", "WAITED", "TOOK", "RESULT"]);
-    for step in &view.steps {
+    for step in view.steps.iter().filter(|step| row.pinned.worker_index(step.number).is_none()) {
         table.row(step_row(step, view, now)?);
+    }
+    for batch in Batch::all(view) {
+        table.row(batch_row(&batch));
+        for worker in batch.shown() {
+            table.row(step_row(worker, view, now)?);
+        }
     }
     _ = write!(out, "{table}");
     if !view.actions.is_empty() {
         _ = write!(out, "\n\n{}", actions(view, now));
     }
     Ok(out)
+}
+
+/// How far the workers of a batch are, above those that are shown.
+fn batch_row(batch: &Batch<'_>) -> [Cell; 6] {
+    let more = match batch.hidden() {
+        0 => String::new(),
+        hidden => format!("{hidden} not shown; `-o json` has all"),
+    };
+    let empty = String::new;
+    let count = Cell::styled(batch.count(), BOLD);
+    [format!("⧉ {}", batch.name).into(), count, empty().into(), empty().into(), empty().into(), more.into()]
 }
 
 /// What operators did, in the order of time.

@@ -1,11 +1,14 @@
 //! Batches are written and read back, with their workers.
 
+use StepState::{Pending, Running};
 use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepState, StepType, TaskState};
 
 use super::World;
 use super::sample::{complete, cut, fail_for_good, retry, template, with_types, worker};
 use crate::core::ResolvedTemplate;
-use crate::store::{InputRequest, Store};
+use crate::store::{InputRequest, Page, Store, TaskFilter};
+
+const FIRST: Page = Page { before: None, limit: 10 };
 
 /// 0 makes workers after 1, a bounded number at once, and 2 waits for them.
 fn batches(parallelism: Option<u32>) -> ResolvedTemplate {
@@ -24,6 +27,11 @@ pub async fn workers_of_a_batch_run_a_bounded_number_at_once(store: &dyn Store) 
     assert_eq!(claims.len(), 2);
     let row = w.rows.batches[0];
     assert_eq!((row.number, row.count, row.next, row.in_flight, row.failed), (StepNumber(1), 5, 2, 2, 0));
+    let (view, listed) =
+        (store.find_task(id).await.unwrap().unwrap(), store.list_tasks(TaskFilter::default(), FIRST).await.unwrap());
+    let states: Vec<StepState> = view.steps[2..].iter().map(|step| step.state).collect();
+    assert_eq!(states, [Running, Running, Pending, Pending, Pending], "those that were not begun are there");
+    assert_eq!((view.steps.len(), listed[0].total_steps), (7, 7));
     for _ in 0..3 {
         let ended = claims.remove(0);
         claims.extend(w.transact_with(worker(1), 10, vec![complete(&ended)]).await.claimed);

@@ -11,8 +11,8 @@ use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{Act, ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
-use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
+use crate::core::{Act, ActionRow, AttemptRow, BatchRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
+use crate::store::read::{for_execution, hex, json, listed, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
 };
@@ -97,8 +97,10 @@ pub(super) async fn find_task(
     let pinned = templates.by_id(session, bare.template).await?;
     let (live, results, attempts) = steps_of(session, &[task]).await?;
     let actions = actions_of(session, &[task]).await?;
+    let row = bare.with(pinned);
+    let batches = batches_of(session, &[&row]).await?;
     session.end_read().await?;
-    task_view(bare.with(pinned), input, live, results, attempts, actions).map(Some)
+    task_view(row, input, &batches, live, results, attempts, actions).map(Some)
 }
 
 type Steps = (Vec<LiveStep>, Vec<ResultRow>, Vec<AttemptRow>);
@@ -144,8 +146,19 @@ pub(super) async fn list_tasks(
     session.begin_read().await?;
     let rows = session.fetch(query.build()).await?;
     let tasks = task_rows(session, templates, &rows).await?;
+    let batches = batches_of(session, &tasks.iter().collect::<Vec<_>>()).await?;
     session.end_read().await?;
-    Ok(tasks.into_iter().map(|row| ListedTask { row }).collect())
+    Ok(tasks.into_iter().map(|row| listed(row, &batches)).collect())
+}
+
+/// The batches of those of the tasks that can have some.
+async fn batches_of(session: &mut Session, tasks: &[&TaskRow]) -> Result<Vec<BatchRow>, StoreError> {
+    let with_batches: Vec<TaskId> = tasks.iter().filter(|row| row.pinned.has_batches()).map(|row| row.id).collect();
+    if with_batches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = session.fetch(sqlx::query(rows::BATCHES_OF).bind(uuids(&with_batches))).await?;
+    found.iter().map(rows::batch).collect()
 }
 
 /// The condition of the partial index that holds every task in one of these states.

@@ -11,8 +11,8 @@ use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
-use crate::core::{Act, ActionRow, Dump, StepRef};
-use crate::store::read::{for_execution, hex, json, task_view, uuids_with_prefix, version_key};
+use crate::core::{Act, ActionRow, BatchRow, Dump, StepRef, TaskRow};
+use crate::store::read::{for_execution, hex, json, listed, task_view, uuids_with_prefix, version_key};
 use crate::store::{
     Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
 };
@@ -42,7 +42,8 @@ pub(super) fn find_task(
     let row = bare.pinned(connection, templates)?;
     let (live, results, attempts) = steps_of(connection, task)?;
     let actions = actions_of(connection, &[task])?;
-    task_view(row, input, live, results, attempts, actions).map(Some)
+    let batches = batches_of(connection, &[&row])?;
+    task_view(row, input, &batches, live, results, attempts, actions).map(Some)
 }
 
 type Steps = (Vec<crate::core::LiveStep>, Vec<crate::core::ResultRow>, Vec<crate::core::AttemptRow>);
@@ -93,9 +94,15 @@ pub(super) fn list_tasks(
             to.add(value);
         }
     };
-    select_all(connection, &sql, bind, |columns| {
-        Ok(ListedTask { row: BareTask::read(columns)?.pinned(connection, templates)? })
-    })
+    let tasks = select_all(connection, &sql, bind, |columns| BareTask::read(columns)?.pinned(connection, templates))?;
+    let batches = batches_of(connection, &tasks.iter().collect::<Vec<_>>())?;
+    Ok(tasks.into_iter().map(|row| listed(row, &batches)).collect())
+}
+
+/// The batches of those of the tasks that can have some.
+fn batches_of(connection: &Connection, tasks: &[&TaskRow]) -> Result<Vec<BatchRow>, StoreError> {
+    let with_batches: Vec<TaskId> = tasks.iter().filter(|row| row.pinned.has_batches()).map(|row| row.id).collect();
+    select(connection, rows::BATCHES_OF, &with_batches, bind_task, rows::batch)
 }
 
 /// The partial index that holds every task in one of these states, and the condition by which SQLite knows that.

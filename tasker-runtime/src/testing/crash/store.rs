@@ -57,7 +57,7 @@ impl Mortal {
 
     /// What the commit was about at which it died, of the task that this run is of.
     pub(super) fn what(&self, run: &TestRun) -> String {
-        let name = |number: &StepNumber| run.view().steps.get(number.index()).map_or("?", |step| step.name.as_str());
+        let name = |number: &StepNumber| run.view().row.pinned.name(*number);
         let mut text = String::new();
         for part in self.last.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let comma = if text.is_empty() { "" } else { ", " };
