@@ -179,7 +179,7 @@ fn what_cannot_be_retried_or_cancelled_is_a_conflict() {
     world.run(&["task", "retry", &task, "--step", "validate_order"]).refused(
         7,
         "E106",
-        "only a failed step can be retried",
+        "only a step that failed can be retried",
     );
     world.run(&["task", "retry", &task, "--step", "nothing"]).refused(3, "E310", "has no step `nothing`");
 }

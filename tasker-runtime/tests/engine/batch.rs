@@ -164,11 +164,13 @@ async fn a_task_with_batches_comes_to_the_same_end_whenever_the_worker_dies() {
     }
 }
 
-const HANDLERS: [(&str, fn(&TaskSequenceStep) -> Answer); 3] =
-    [("analyze", analyze), ("process_batch", process), ("aggregate", aggregate)];
+/// A handler by its name.
+type Named = (&'static str, fn(&TaskSequenceStep) -> Answer);
+
+const HANDLERS: [Named; 3] = [("analyze", analyze), ("process_batch", process), ("aggregate", aggregate)];
 
 /// A process that has these handlers and no others: what other processes made it reads from the store.
-fn process_with(store: &Arc<MemoryStore>, handlers: &[(&'static str, fn(&TaskSequenceStep) -> Answer)]) -> Engine {
+fn process_with(store: &Arc<MemoryStore>, handlers: &[Named]) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     for &(name, run) in handlers {
         registry.register(name, move || Box::new(MockHandler::new(name.into(), Arc::new(run))));

@@ -54,7 +54,7 @@ pub async fn a_failed_worker_holds_the_batch_up_until_it_is_retried(store: &dyn 
     let claims = w.claim(worker(1), 1).await;
     w.one(fail_for_good(&claims[0])).await.unwrap();
     assert_eq!((w.task_state(id), w.rows.live.len(), w.rows.batches[0].failed), (TaskState::Failed, 3, 1));
-    assert!(w.rows.live.iter().all(|row| row.state == StepState::Pending));
+    assert!(w.rows.live.iter().all(|row| row.state == Pending));
     w.one(retry(id, 1)).await.unwrap();
     let claims = w.claim(worker(1), 100).await;
     assert_eq!(claims.len(), 3);

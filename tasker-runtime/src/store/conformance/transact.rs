@@ -238,6 +238,8 @@ pub async fn a_paused_task_waits_until_it_goes_on(store: &dyn Store) {
     w.pass(1_000_000);
     w.due().await;
     assert_eq!((w.states(id)[0], w.task_state(id)), (StepState::WaitingForRetry, TaskState::Paused));
+    w.one(act(id, Act::Resume, 4)).await.unwrap();
+    assert_eq!((w.due().await.ready, w.claim(worker(1), 100).await.len()), (1, 1));
 }
 
 pub async fn steps_are_ended_by_hand(store: &dyn Store) {

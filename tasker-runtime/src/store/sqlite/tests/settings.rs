@@ -1,12 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 
-use tasker_types::StepState;
-
-use super::file::{Folder, ask, open, run};
+use super::file::{Folder, ask, open};
 use crate::store::conformance::World;
-use crate::store::conformance::sample::{chain, complete, fail, roots, worker};
+use crate::store::conformance::sample::{chain, complete, worker};
 use crate::store::sqlite::{Durability, SqliteStore};
-use crate::store::{ClaimRequest, Due, Store};
+use crate::store::{ClaimRequest, Store};
 
 #[tokio::test]
 async fn every_commit_is_synced_unless_the_user_says_otherwise() {
@@ -18,7 +16,7 @@ async fn every_commit_is_synced_unless_the_user_says_otherwise() {
         assert_eq!(ask(&store, settings).await, [wanted]);
         let facts = store.facts().await.unwrap();
         let told = if durability == Durability::Full { "FULL" } else { "NORMAL" };
-        assert_eq!((facts.journal_mode.as_str(), facts.synchronous, facts.schema_version), ("wal", told, 1));
+        assert_eq!((facts.journal_mode.as_str(), facts.synchronous, facts.schema_version), ("wal", told, 2));
         assert!(facts.pages > facts.free_pages && facts.page_bytes >= 512);
     }
     assert_eq!(Durability::default(), Durability::Full);
@@ -96,22 +94,4 @@ async fn many_processes_may_open_a_new_file_at_once() {
             assert_eq!(store.counts().await.unwrap().open_tasks, 0);
         }
     }
-}
-
-#[tokio::test]
-async fn a_held_step_is_not_claimed_and_not_made_ready() {
-    let (store, folder) = open().await;
-    let mut w = World::new(&store);
-    let id = w.start(1, roots(2)).await;
-    run(&mut folder.connect(), "UPDATE live_steps SET held = 1 WHERE number = 0");
-    let claims = w.claim(worker(1), 100).await;
-    assert_eq!(claims.iter().map(|claim| claim.live.number.0).collect::<Vec<_>>(), [1]);
-    w.one(fail(&claims[0])).await.unwrap();
-    run(&mut folder.connect(), "UPDATE live_steps SET held = 1");
-    w.pass(1_000_000);
-    assert_eq!(w.due().await, Due::default());
-    run(&mut folder.connect(), "UPDATE live_steps SET held = 0");
-    assert_eq!(w.due().await.ready, 1);
-    assert_eq!(w.claim(worker(1), 100).await.len(), 2);
-    assert_eq!(w.states(id), [StepState::Running; 2]);
 }
