@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod bulk;
+mod by_hand;
 mod clumsy;
 mod database;
 mod dev;

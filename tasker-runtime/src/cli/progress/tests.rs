@@ -35,7 +35,7 @@ fn plain(line: &str) -> String {
 }
 
 fn end(step: &StepView, most: u32) -> String {
-    plain(&end_line(step, most, 3))
+    plain(&end_line(step, most, 3, None))
 }
 
 fn attempts(step: &StepView, most: u32) -> Vec<String> {
@@ -92,4 +92,23 @@ fn a_number_that_lost_attempts_are_in_has_no_bound() {
 fn a_step_that_may_not_be_tried_again_has_one_attempt() {
     assert_eq!(most_failures(&RetryPolicy { retryable: false, ..RetryPolicy::default() }), 1);
     assert_eq!(most_failures(&RetryPolicy { max_attempts: 5, ..RetryPolicy::default() }), 5);
+}
+
+#[test]
+fn what_was_done_by_hand_says_by_whom_and_why() {
+    let action = |actor: &str, reason: &str| ActionRow {
+        id: uuid::Uuid::nil(),
+        task: tasker_types::TaskId::from_uuid(uuid::Uuid::nil()),
+        number: Some(StepNumber(0)),
+        kind: "resolve",
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+        at: AT,
+    };
+    let resolved = step(StepState::ResolvedManually, 2, 2, Vec::new());
+    let line = |by: &ActionRow| plain(&end_line(&resolved, 3, 3, Some(by)));
+    assert_eq!(line(&action("ada", "paid in cash")), "  ✔ pay  resolved by ada: paid in cash");
+    assert_eq!(line(&action("", "")), "  ✔ pay  resolved by hand");
+    assert_eq!(line(&action("a\u{1b}[2J", "b\nc")), "  ✔ pay  resolved by a\u{fffd}[2J: b c");
+    assert_eq!(end(&step(StepState::Skipped, 0, 0, Vec::new()), 3), "  ↷ pay  skipped");
 }
