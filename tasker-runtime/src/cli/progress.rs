@@ -92,8 +92,13 @@ impl Progress {
             (true, false) if !state.is_over() && state != TaskState::Cancelling => ("resume", BOLD, "▶ resumed"),
             _ => return None,
         };
-        let by = view.actions.iter().rfind(|action| action.kind == kind).map(by_whom).unwrap_or_default();
-        Some(format!("{style}{words}{style:#} {by}"))
+        let by = view
+            .actions
+            .iter()
+            .rfind(|action| action.kind == kind)
+            .map(|action| by_whom(action, ""))
+            .unwrap_or_default();
+        Some(format!("{style}{words}{style:#}{by}"))
     }
 
     fn collect(&mut self, step: &StepView, view: &TaskView, lines: &mut Vec<(Timestamp, String)>) {
@@ -255,13 +260,15 @@ fn ended_by(view: &TaskView, number: StepNumber) -> Option<&ActionRow> {
 }
 
 /// Who took an action, and why.
-fn by_whom(action: &ActionRow) -> String {
-    let actor = if action.actor.is_empty() { "hand".to_owned() } else { human::visible(&action.actor) };
-    if action.reason.is_empty() {
-        format!("by {actor}")
-    } else {
-        format!("by {actor}: {}", human::visible(&action.reason))
+fn by_whom(action: &ActionRow, nobody: &str) -> String {
+    let mut by = match action.actor.as_str() {
+        "" => nobody.to_owned(),
+        actor => format!(" by {}", human::visible(actor)),
+    };
+    if !action.reason.is_empty() {
+        _ = write!(by, ": {}", human::visible(&action.reason));
     }
+    by
 }
 
 /// The end of a step.
@@ -271,7 +278,7 @@ fn end_line(step: &StepView, most: u32, width: usize, by: Option<&ActionRow>) ->
     let took = step.claimed_at.zip(step.finished_at).map(|(from, to)| human::duration(to.since(from)));
     if let Some(by) = by {
         let done = if step.state == StepState::ResolvedManually { "resolved" } else { step.state.as_str() };
-        _ = write!(line, "{done} {}", by_whom(by));
+        _ = write!(line, "{done}{}", by_whom(by, " by hand"));
         return line;
     }
     match step.state {

@@ -204,6 +204,7 @@ impl Tally {
         if self.refused > shown {
             message.push_str(&format!("\nand {} more", self.refused - shown));
         }
-        Err(Problem::new("E326", message).with_help("the others are done; `-o jsonl` tells of each"))
+        let help = "`-o jsonl` tells of each, `--state` chooses those for which it makes sense";
+        Err(Problem::new("E326", message).with_help(help))
     }
 }
