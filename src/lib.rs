@@ -9,6 +9,8 @@ pub use tasker_runtime::handler::{
     AppState, Classify, FromStep, HandlerEntry, Layer, NeededHandler, Next, Problem, RustStepHandler,
     RustStepHandlerRegistry, StartupReport, StepContext, StepFailure, StepHandlerConfig,
 };
+#[cfg(feature = "http")]
+pub use tasker_runtime::http::{ApiBuilder, ApiError, ApiErrorKind, ApiHandler, ApiResponse, StatusCode};
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub use tasker_runtime::main;
 pub use tasker_runtime::register_handler;

@@ -11,6 +11,7 @@
 //! | retry-due | `waiting_for_retry` -> `ready` from `ready_at` on |
 
 mod batch;
+mod batches;
 mod change;
 mod choice;
 mod command;
@@ -24,12 +25,15 @@ mod snapshot;
 mod tests;
 
 pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
+pub use batches::cut;
 pub use change::Change;
 pub use choice::chosen;
-pub use command::{Act, ActionStamp, ByHand, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef};
+pub use command::{Act, ActionStamp, ByHand, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef, Workers};
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use invariant::{Dump, Violation, check};
 pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
-pub use row::{ActionRow, AttemptOutcome, AttemptRow, Cause, Claimed, Detail, LiveStep, ResultRow, TaskInput, TaskRow};
+pub use row::{
+    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, Claimed, Detail, LiveStep, ResultRow, TaskInput, TaskRow,
+};
 pub use snapshot::Snapshot;

@@ -17,6 +17,8 @@ mod registry;
 mod report;
 mod returns;
 mod state;
+#[cfg(feature = "http")]
+mod writes;
 
 use async_trait::async_trait;
 use tasker_types::{StepExecutionResult, TaskSequenceStep};
@@ -31,6 +33,8 @@ pub use layer::{Layer, Next};
 pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};
 pub use report::{NeededHandler, Problem, StartupReport};
 pub use state::AppState;
+#[cfg(feature = "http")]
+pub(crate) use writes::Writes;
 
 /// What runs a step. `#[step_handler]` writes it for a function; by hand it looks as below.
 ///

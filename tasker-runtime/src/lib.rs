@@ -7,6 +7,8 @@ mod cli;
 pub mod core;
 pub mod engine;
 pub mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 #[doc(hidden)]
 pub mod mark;
 #[doc(hidden)]

@@ -27,6 +27,8 @@ bugs! {
     SkippedInsertedAgain,
     /// A step that joins branches goes on waiting for one that was skipped.
     SkippedNeverCounts,
+    /// A step that waits for the workers of a batch waits for the first of them only.
+    AggregatorBeforeWorkers,
     /// What becomes ready in a paused task is not held back.
     ContinuationIgnoresPause,
     /// What is given back in a paused task is not held back.

@@ -2,6 +2,7 @@
 //!
 //! Nothing in this crate does I/O, awaits, reads a clock or draws a random number.
 
+mod batch;
 #[doc(hidden)]
 pub mod decode;
 pub mod error_types;
@@ -18,6 +19,7 @@ mod task_request;
 pub mod template;
 mod time;
 
+pub use batch::{BatchAggregationScenario, BatchProcessingOutcome, BatchWorkerContext, CursorConfig};
 pub use graph::{Cycle, Graph};
 pub use id::{StepNumber, TaskId, WorkerId};
 pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, success_result};
@@ -28,7 +30,7 @@ pub use step_data::{
 };
 pub use step_error::StepError;
 pub use task_request::TaskRequest;
-pub use template::{HandlerRef, StepTemplate, StepType, Template};
+pub use template::{BatchSpec, FailureStrategy, HandlerRef, StepTemplate, StepType, Template};
 pub use time::{BadTimestamp, Timestamp};
 
 /// The task of a step, by the name that some documents use.

@@ -143,9 +143,9 @@ impl StepState {
     /// | from | to |
     /// |---|---|
     /// | `pending` | `ready`, `running` (a continuation), `skipped`, `cancelled` |
-    /// | `ready` | `running`, `failed` (its losses), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand) |
-    /// | `running` | `completed`, `failed`, `waiting_for_retry`, `ready` (released or lost), `skipped`, `cancelled` |
-    /// | `waiting_for_retry` | `ready`, `running`, `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand) |
+    /// | `ready` | `running`, `failed` (its losses), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (another worker of its batch failed) |
+    /// | `running` | `completed`, `failed`, `waiting_for_retry`, `ready` (released or lost), `skipped`, `cancelled`, `pending` (as `ready`) |
+    /// | `waiting_for_retry` | `ready`, `running`, `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (as `ready`) |
     /// | `failed` | `ready`, `skipped`, `resolved_manually`, `completed`: each by an audited action only |
     /// | `cancelled` | `ready`, by an audited action only |
     /// | `completed`, `skipped`, `resolved_manually` | nothing |
@@ -156,9 +156,11 @@ impl StepState {
         };
         match self {
             Pending => matches!(next, Ready | Running | Skipped | Cancelled),
-            Ready => matches!(next, Running | Failed | Cancelled | Skipped | ResolvedManually | Completed),
-            Running => matches!(next, Completed | Failed | WaitingForRetry | Ready | Skipped | Cancelled),
-            WaitingForRetry => matches!(next, Ready | Running | Cancelled | Skipped | ResolvedManually | Completed),
+            Ready => matches!(next, Running | Failed | Cancelled | Skipped | ResolvedManually | Completed | Pending),
+            Running => matches!(next, Completed | Failed | WaitingForRetry | Ready | Skipped | Cancelled | Pending),
+            WaitingForRetry => {
+                matches!(next, Ready | Running | Cancelled | Skipped | ResolvedManually | Completed | Pending)
+            }
             Failed => matches!(next, Ready | Skipped | ResolvedManually | Completed),
             Cancelled => matches!(next, Ready),
             Completed | Skipped | ResolvedManually => false,

@@ -96,6 +96,11 @@ impl DependencyResults {
         self.0.get(at).map(|(_, result)| result.as_ref())
     }
 
+    /// All results with their names, in the order of the names, to be kept.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (&str, &Arc<DependencyResult>)> {
+        self.0.iter().map(|(name, result)| (name.as_ref(), result))
+    }
+
     /// All results, in the order of the steps' names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &DependencyResult)> {
         self.0.iter().map(|(name, result)| (name.as_ref(), result.as_ref()))

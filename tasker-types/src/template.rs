@@ -36,7 +36,7 @@ use crate::{Graph, RetrySpec, StepNumber};
 pub use finding::{Finding, Findings, Severity, Span};
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
-pub use step_type::StepType;
+pub use step_type::{BatchSpec, FailureStrategy, StepType};
 
 /// A workflow: its steps, and which waits for which.
 ///
@@ -105,6 +105,9 @@ pub struct StepTemplate {
     /// Whether its failure for good is skipped over: it becomes `skipped`, and what depends on it runs without its result.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skippable: bool,
+    /// What a batchable step says of its workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchSpec>,
 }
 
 /// The handler of a step, and what it is made with.
@@ -138,6 +141,7 @@ impl StepTemplate {
             retry: RetrySpec::default(),
             timeout_ms: None,
             skippable: false,
+            batch: None,
         }
     }
 }

@@ -126,7 +126,7 @@ fn look_at_the_dead(world: &World) {
     let groups = world.run(&["dlq", "list", "-o", "json"]).ended(0).json();
     let group = &groups[1];
     assert_eq!(
-        (&group["tasks"], &group["newest"], &group["step"], &group["error_code"], &group["namespace"]),
+        (&group["failures"], &group["newest"], &group["step"], &group["error_code"], &group["namespace"]),
         (&json!(2), &json!(second), &json!("process_payment"), &json!("CARD_DECLINED"), &json!("ecommerce"))
     );
     assert_eq!(world.run(&["dlq", "list", "-o", "id"]).ended(0).out, format!("{unpaid}\n{second}\n"));

@@ -8,8 +8,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 7] =
-    ["linear", "diamond", "tree", "mixed_dag", "application_state", "hand_written", "order_fulfillment"];
+const EXAMPLES: [&str; 8] = [
+    "linear",
+    "diamond",
+    "tree",
+    "mixed_dag",
+    "application_state",
+    "api_pipeline",
+    "hand_written",
+    "order_fulfillment",
+];
 
 /// The folder of the built examples. Cargo builds them with all targets, and not for `--test examples` alone.
 fn folder() -> &'static Path {
@@ -21,7 +29,7 @@ fn folder() -> &'static Path {
             Some(profile) => profile,
         };
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--offline", "--examples", "--features", "testing", "--profile", profile]);
+        build.args(["build", "--quiet", "--offline", "--examples", "--features", "testing,http", "--profile", profile]);
         build.arg("--target-dir").arg(profile_folder.parent().expect("it is in a folder")).current_dir(ROOT);
         assert!(build.status().expect("cargo starts").success(), "the examples do not build");
         profile_folder.join("examples")
@@ -55,8 +63,9 @@ fn database() -> (TempDir, PathBuf) {
 fn told(example: &str) -> Vec<String> {
     let source = std::fs::read_to_string(Path::new(ROOT).join("examples").join(example).join("main.rs"));
     let source = source.expect("the example has a main.rs");
-    let begins = ["//! `cargo run --example ", "//! `cargo run --release --example "];
-    let mut commands = source.lines().filter_map(|line| begins.iter().find_map(|begin| line.strip_prefix(begin)));
+    let begins = ["", "--release ", "--features http "].map(|more| format!("//! `cargo run {more}--example "));
+    let mut commands =
+        source.lines().filter_map(|line| begins.iter().find_map(|begin| line.strip_prefix(begin.as_str())));
     let command = commands.next().and_then(|rest| rest.strip_suffix('`')).expect("its first lines say how to run it");
     let (named, arguments) = command.split_once(" -- ").expect("it has arguments");
     assert_eq!(named, example);
@@ -89,6 +98,7 @@ fn every_example_prints_its_result() {
         json!("63340286662973277706162286946811886609896461828096"),
         json!("18446744073709551616"),
         json!({ "text": "ada@example.com pays 11900 cents (VAT 19 %)", "sent_in_all": 1 }),
+        json!({ "report": { "ada": 2_000, "grace": 4_900 }, "asked": 2 }),
         json!("customer 123 orders for 59.98"),
         order,
     ];
@@ -169,6 +179,22 @@ fn an_odd_number_fails_its_task_on_a_real_database() {
     assert_eq!(task_result["failed_steps"], 1);
     let step = &task_result["steps"][0];
     assert_eq!((&step["attempts"], &step["error"]["error_code"]), (&json!(1), &json!("VALIDATION_ERROR")));
+}
+
+#[test]
+fn a_service_that_is_busy_is_asked_again_after_the_delay_that_it_told() {
+    let (_folder, database) = database();
+    let input = "@examples/api_pipeline/input.json";
+    let run = printed(&run("api_pipeline", &["run", "api_pipeline", "-i", input, "--wait", "-o", "json"], &database));
+    let attempts: Vec<_> = run["steps"].as_array().unwrap().iter().map(|step| step["attempts"].as_u64()).collect();
+    assert_eq!(attempts, [Some(1), Some(1), Some(2), Some(1)], "{run}");
+    let connection = rusqlite::Connection::open(&database).expect("it is a database");
+    let failed = connection.query_row("SELECT retry_at - finished_at, detail FROM step_attempts", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    });
+    let (delay_us, detail) = failed.expect("there is one failed attempt");
+    assert!((1_000_000..2_000_000).contains(&delay_us), "{delay_us}");
+    assert!(detail.contains("HTTP_503"), "{detail}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may stop where it stands")]
 
+#[cfg(feature = "http")]
+mod api;
 mod arguments;
 mod blocking;
 mod classes;

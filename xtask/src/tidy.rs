@@ -22,7 +22,8 @@ const NOT_IN_CORE: &[&str] = &[
 ];
 /// Which module of the runtime may not name which.
 const ONE_WAY: &[(&str, &[&str])] = &[
-    ("tasker-runtime/src/handler", &["crate::store", "crate::engine", "crate::cli", "crate::core"]),
+    ("tasker-runtime/src/handler", &["crate::store", "crate::engine", "crate::cli", "crate::core", "crate::http"]),
+    ("tasker-runtime/src/http", &["crate::store", "crate::engine", "crate::cli", "crate::core"]),
     ("tasker-runtime/src/store", &["crate::engine", "crate::cli", "crate::handler"]),
     ("tasker-runtime/src/engine", &["crate::cli", "crate::app"]),
 ];

@@ -54,10 +54,10 @@ async fn groups(context: &Context, store: &dyn Store, filter: TaskFilter, limit:
         Format::Table if groups.is_empty() => nothing(context),
         Format::Table => {
             let now = Clock::System.now();
-            let mut table = Table::new(&["  TASKS", "TEMPLATE", "STEP", "ERROR", "NEWEST", "LAST"]);
+            let mut table = Table::new(&["  FAILURES", "TEMPLATE", "STEP", "ERROR", "NEWEST", "LAST"]);
             for group in &groups {
                 table.row([
-                    Cell::styled(format!("✖ {}", group.tasks), BAD),
+                    Cell::styled(format!("✖ {}", group.failures), BAD),
                     group.template.as_str().into(),
                     group.step.as_str().into(),
                     error_name(group).into(),

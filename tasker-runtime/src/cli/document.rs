@@ -104,7 +104,7 @@ impl<'v> ActionDocument<'v> {
 
 /// The name of the step that an action concerns.
 pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
-    view.steps.get(action.number?.index()).map(|step| step.name.as_str())
+    view.step(action.number?).map(|step| step.name.as_str())
 }
 
 impl<'v> StepDocument<'v> {
@@ -145,7 +145,7 @@ impl<'v> ListedDocument<'v> {
 pub(crate) fn final_result(view: &TaskView) -> Value {
     let result = |step: &StepView| step.result.clone().unwrap_or_default();
     let leaves = view.row.pinned.graph().leaves();
-    let last: Vec<&StepView> = leaves.iter().filter_map(|number| view.steps.get(number.index())).collect();
+    let last: Vec<&StepView> = leaves.iter().filter_map(|&number| view.step(number)).collect();
     match last.as_slice() {
         [only] => result(only),
         several => several.iter().map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into(),

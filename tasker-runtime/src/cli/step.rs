@@ -66,7 +66,7 @@ async fn show(context: &Context, which: &OneStep) -> Outcome {
     let id = ids::find(&*store, &which.task).await?;
     let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
     let found = number(&view, &which.step)?;
-    let Some(step) = view.steps.get(found.index()) else { return Ok(Exit::Other) };
+    let Some(step) = view.step(found) else { return Ok(Exit::Other) };
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, step, Clock::System.now())?)?,
         Format::Id => context.screen.data(id.step_uuid(step.number))?,

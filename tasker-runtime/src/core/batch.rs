@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 use uuid::Uuid;
 
 use super::continuation::{Continued, continue_successors};
 use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::{
-    ActionRow, AttemptRow, Backlog, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Outcome, Pinned, Refusal,
-    ResultRow, Snapshot, StepRef, TaskRow,
+    ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Outcome, Pinned,
+    Refusal, ResultRow, Snapshot, StepRef, TaskRow,
 };
 use crate::plant::{Bug, planted};
 
@@ -63,6 +63,8 @@ pub struct Writes {
     pub reopened: Vec<Reopened>,
     /// Steps that are over.
     pub results: Vec<ResultRow>,
+    /// Batches that appear or change.
+    pub batches: Vec<BatchRow>,
     /// Attempts that did not end their step.
     pub attempts: Vec<AttemptRow>,
     /// What operators did.
@@ -142,12 +144,26 @@ impl Command {
         }
     }
 
+    /// Whether the command may cancel what else waits of a batch: then all of it is loaded.
+    fn may_end_batch(&self, pinned: &Pinned, number: StepNumber) -> bool {
+        let fails = match self {
+            Self::Finish(finish) => matches!(finish.outcome, Outcome::Failed(_) | Outcome::Cancelled),
+            Self::Lose { .. } => true,
+            _ => false,
+        };
+        fails && pinned.failure_strategy(number) == Some(FailureStrategy::FailFast)
+    }
+
     /// The steps after `number` that the command may change with it.
     fn reaches<'p>(&self, pinned: &'p Pinned, number: StepNumber) -> Cow<'p, [StepNumber]> {
         match self {
             Self::Finish(Finish { outcome: Outcome::Decided { .. }, .. }) => pinned.graph().descendants(number).into(),
-            Self::Finish(_) => pinned.graph().children(number).into(),
-            Self::Lose { .. } if pinned.step(number).definition.skippable => pinned.graph().children(number).into(),
+            Self::Finish(Finish { outcome: Outcome::Cut { .. }, .. }) => {
+                let children = pinned.children(number).iter().copied();
+                children.flat_map(|child| pinned.children(child).iter().copied().chain([child])).collect()
+            }
+            Self::Finish(_) => pinned.children(number).into(),
+            Self::Lose { .. } if pinned.is_skipped_over(number) => pinned.children(number).into(),
             _ => Cow::default(),
         }
     }
@@ -183,8 +199,11 @@ impl Batch {
                 Needs::Everything => whole.push(task),
                 Needs::Steps(numbers) => {
                     let Some(pinned) = pinned(task) else { continue };
-                    for number in numbers.into_iter().filter(|number| number.index() < pinned.steps.len()) {
+                    for number in numbers.into_iter().filter(|&number| pinned.has(number)) {
                         steps.push(StepRef { task, number });
+                        if command.may_end_batch(&pinned, number) {
+                            whole.push(task);
+                        }
                         steps.extend(command.reaches(&pinned, number).iter().map(|&number| StepRef { task, number }));
                     }
                 }
@@ -258,6 +277,7 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continu
                 _ => {}
             }
         }
+        writes.batches.extend(slot.batches.into_iter().filter(|(_, dirty)| *dirty).map(|(row, _)| row));
         match slot.new {
             Some(new) => writes.new_tasks.push((slot.row, new)),
             None if slot.dirty => writes.tasks.push(slot.row),

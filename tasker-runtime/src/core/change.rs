@@ -2,7 +2,7 @@
 
 use tasker_types::{StepNumber, TaskId, TaskState, Timestamp};
 
-use super::{ActionRow, AttemptRow, LiveStep, NewTask, ResultRow};
+use super::{ActionRow, AttemptRow, BatchRow, LiveStep, NewTask, ResultRow};
 
 /// A change of a row.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub enum Change {
         /// The step.
         number: StepNumber,
     },
+    /// The batch is now this one.
+    Batch(BatchRow),
     /// An attempt ended without ending its step.
     Attempt(AttemptRow),
     /// An operator acted.

@@ -162,10 +162,28 @@ pub enum Outcome {
         /// The steps directly after the decision that go on; see [`chosen`](super::chosen).
         chosen: Arc<[StepNumber]>,
     },
+    /// The handler of a batchable step returned which workers are to be made.
+    Cut {
+        /// The value, as JSON.
+        result: Arc<str>,
+        /// The rest, as JSON.
+        detail: Option<Arc<str>>,
+        /// The workers, where there are any; see [`cut`](super::cut).
+        workers: Option<Workers>,
+    },
     /// The handler failed, panicked or took too long.
     Failed(Failure),
     /// The handler stopped because its task was cancelled. In a task that is not, the step fails.
     Cancelled,
+}
+
+/// The workers of a batch that are to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// The step of the template that they are made after.
+    pub of: StepNumber,
+    /// How many.
+    pub count: u32,
 }
 
 /// A failed attempt.
@@ -261,7 +279,9 @@ pub enum Refusal {
         wanted: &'static str,
     },
     /// Only a result can say which steps after a decision go on.
-    #[error("step {number} of task {task} is a decision: complete it with a result that names the steps that go on")]
+    #[error(
+        "step {number} of task {task} says in its result which steps go on: complete a decision with one, retry a batchable step"
+    )]
     Undecided {
         /// The task.
         task: TaskId,

@@ -1,6 +1,7 @@
 //! One command, decided: the changes that it makes, or why it makes none.
 
 mod act;
+mod batch;
 mod finish;
 mod submit;
 mod successors;

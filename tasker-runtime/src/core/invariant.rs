@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState};
 
 use super::row::{AttemptOutcome, Cause};
-use super::{ActionRow, AttemptRow, LiveStep, ResultRow, TaskRow, chosen};
+use super::{ActionRow, AttemptRow, BatchRow, LiveStep, ResultRow, TaskRow, chosen};
 
 /// All rows of some tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Dump {
     pub attempts: Vec<AttemptRow>,
     /// What operators did, by (task, time).
     pub actions: Vec<ActionRow>,
+    /// Their batches, by (task, number).
+    pub batches: Vec<BatchRow>,
 }
 
 /// Something that must never be.
@@ -46,6 +48,10 @@ impl fmt::Display for Violation {
     }
 }
 
+fn to_u32(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
 /// Whether a decision did not choose the step.
 fn unchosen(row: &ResultRow) -> bool {
     row.outcome == StepState::Skipped && row.cause == Cause::Decision
@@ -57,6 +63,7 @@ struct OfTask<'d> {
     results: BTreeMap<StepNumber, &'d ResultRow>,
     attempts: BTreeMap<StepNumber, Vec<&'d AttemptRow>>,
     actions: Vec<&'d ActionRow>,
+    batches: Vec<BatchRow>,
     found: Vec<Violation>,
 }
 
@@ -73,6 +80,7 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
                 results: BTreeMap::new(),
                 attempts: BTreeMap::new(),
                 actions: Vec::new(),
+                batches: Vec::new(),
                 found: Vec::new(),
             };
             (task.id, of)
@@ -108,6 +116,12 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
             of.actions.push(row);
         }
     }
+    for row in &dump.batches {
+        match tasks.get_mut(&row.task) {
+            Some(of) => of.batches.push(*row),
+            None => orphans.push(orphan(row.task, row.number, "a batch without its task")),
+        }
+    }
     for of in tasks.values_mut() {
         of.check();
         orphans.append(&mut of.found);
@@ -128,7 +142,10 @@ impl OfTask<'_> {
 
     fn check(&mut self) {
         let pinned = self.task.pinned.clone();
-        let known = |number: StepNumber| number.index() < pinned.steps.len();
+        let known = |number: StepNumber| match pinned.worker_index(number) {
+            Some(index) => self.batch(pinned.template_step(number)).is_some_and(|batch| index < batch.next),
+            None => number.index() < pinned.steps.len(),
+        };
         let strangers: Vec<StepNumber> = self
             .live
             .keys()
@@ -141,7 +158,13 @@ impl OfTask<'_> {
             self.report(18, Some(number), "its template has no such step");
         }
         self.check_counters();
-        for number in pinned.numbers() {
+        let workers: BTreeSet<StepNumber> = self
+            .batches
+            .iter()
+            .flat_map(|batch| (0..batch.next).filter_map(|index| pinned.worker(batch.number, index)))
+            .collect();
+        self.check_batches(&workers);
+        for number in pinned.numbers().chain(workers) {
             self.check_place(number);
             self.check_attempts(number);
             self.check_parents(number);
@@ -152,7 +175,9 @@ impl OfTask<'_> {
     fn check_counters(&mut self) {
         let task = self.task;
         let closed = self.results.values().filter(|row| row.outcome.decides_successors()).count();
-        let open = task.pinned.steps.len().saturating_sub(closed);
+        // Workers take the place of the step that they are made after.
+        let made: usize = self.batches.iter().map(|batch| batch.count as usize - 1).sum();
+        let open = (task.pinned.steps.len() + made).saturating_sub(closed);
         self.expect(task.open_steps as usize == open, 9, None, || {
             format!("open_steps is {}, counted {open}", task.open_steps)
         });
@@ -279,16 +304,17 @@ impl OfTask<'_> {
     fn check_parents(&mut self, number: StepNumber) {
         let at = Some(number);
         let pinned = self.task.pinned.clone();
-        let parents = pinned.graph().parents(number);
-        let decided =
-            |of: &Self, parent: &StepNumber| of.results.get(parent).is_some_and(|row| row.outcome.decides_successors());
-        let met = parents.iter().filter(|parent| decided(self, parent)).count();
+        let parents = pinned.parents(number);
+        let edges = self.edges(parents);
+        let met = edges.iter().filter(|parent| self.is_decided(**parent)).count();
+        let parents = &edges[..];
         if let Some(row) = self.live.get(&number).copied() {
-            let unmet = parents.len() - met;
+            let held_up = u32::from(self.is_held_up(number) && row.state == StepState::Pending) as usize;
+            let unmet = parents.len() - met + held_up;
             self.expect(row.unmet as usize == unmet, 10, at, || {
                 format!("it waits for {} parents, counted {unmet}", row.unmet)
             });
-        } else if !self.results.contains_key(&number) {
+        } else if !self.results.contains_key(&number) && self.batch(number).is_none() {
             let gone =
                 matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled | TaskState::ResolvedManually);
             self.expect(gone || (met == 0 && !parents.is_empty()), 10, at, || {
@@ -307,6 +333,74 @@ impl OfTask<'_> {
         });
     }
 
+    /// Whom a step waits for that depends on these: workers in the place of the step that they are made after. Those that were
+    /// not begun stand as that step, which is never decided then.
+    fn edges(&self, parents: &[StepNumber]) -> Vec<StepNumber> {
+        let pinned = &self.task.pinned;
+        let workers = |batch: BatchRow| {
+            (0..batch.count).map(move |index| pinned.worker(batch.number, index).unwrap_or(batch.number))
+        };
+        let each = |&parent: &StepNumber| match self.batch(parent) {
+            Some(batch) => workers(batch).collect(),
+            None => vec![parent],
+        };
+        parents.iter().flat_map(each).collect()
+    }
+
+    fn is_decided(&self, step: StepNumber) -> bool {
+        self.results.get(&step).is_some_and(|row| row.outcome.decides_successors())
+    }
+
+    fn batch(&self, of: StepNumber) -> Option<BatchRow> {
+        self.batches.iter().copied().find(|batch| batch.number == of)
+    }
+
+    /// Whether the step is a worker of a batch that stopped because another one failed.
+    fn is_held_up(&self, number: StepNumber) -> bool {
+        let stopped = |batch: BatchRow| batch.failed > 0;
+        self.task.pinned.failure_strategy(number) == Some(FailureStrategy::FailFast)
+            && self.batch(self.task.pinned.template_step(number)).is_some_and(stopped)
+    }
+
+    /// A batch counts what was begun, what is under way and what failed.
+    fn check_batches(&mut self, workers: &BTreeSet<StepNumber>) {
+        let pinned = self.task.pinned.clone();
+        for batch in self.batches.clone() {
+            let at = Some(batch.number);
+            let of = |number: &StepNumber| pinned.template_step(*number) == batch.number;
+            let under_way = workers.iter().filter(|number| of(number) && self.live.contains_key(number)).count();
+            let failed =
+                |number: &StepNumber| self.results.get(number).is_some_and(|row| row.outcome == StepState::Failed);
+            let failed = workers.iter().filter(|number| of(number) && failed(number)).count();
+            self.expect(batch.count > 0 && batch.next <= batch.count, 14, at, || {
+                format!("{} of {} workers were begun", batch.next, batch.count)
+            });
+            self.expect(
+                !self.results.contains_key(&batch.number) && !self.live.contains_key(&batch.number),
+                14,
+                at,
+                || "workers are made after a step that is there itself".into(),
+            );
+            let gone =
+                matches!(self.task.state, TaskState::Cancelling | TaskState::Cancelled | TaskState::ResolvedManually);
+            self.expect(gone || (batch.in_flight, batch.failed) == (to_u32(under_way), to_u32(failed)), 14, at, || {
+                let (counted, noted) = ((under_way, failed), (batch.in_flight, batch.failed));
+                format!("under way and failed are {counted:?} of its workers, noted are {noted:?}")
+            });
+            let limit = pinned
+                .worker(batch.number, 0)
+                .and_then(|first| pinned.batch_of(first))
+                .and_then(|spec| spec.parallelism);
+            let runs = |number: &StepNumber| self.live.get(number).is_some_and(|row| row.state == StepState::Running);
+            let running = workers.iter().filter(|number| of(number) && runs(number)).count();
+            // A retry takes up all that failed meanwhile, so only at the first go is the bound one of what is begun.
+            let reopened = self.attempts.values().flatten().any(|row| row.outcome == AttemptOutcome::Reopened);
+            self.expect(reopened || limit.is_none_or(|limit| running <= limit as usize), 14, at, || {
+                format!("{running} workers run, of at most {limit:?}")
+            });
+        }
+    }
+
     /// How many of these steps satisfy what depends on them: all that are decided, but those that no decision chose.
     fn satisfied(&self, steps: &[StepNumber]) -> usize {
         let satisfies = |step: &&StepNumber| {
@@ -319,7 +413,7 @@ impl OfTask<'_> {
     fn check_skipped(&mut self, number: StepNumber) {
         let at = Some(number);
         let pinned = self.task.pinned.clone();
-        let parents = pinned.graph().parents(number);
+        let parents = pinned.parents(number);
         let joins = pinned.step(number).joins();
         let skipped_parents =
             parents.iter().filter(|step| self.results.get(step).is_some_and(|row| unchosen(row))).count();
@@ -340,8 +434,10 @@ impl OfTask<'_> {
         };
         let reason = match row.cause {
             Cause::Decision | Cause::Operator => true,
-            Cause::Skippable => pinned.step(number).definition.skippable && row.attempt > 0,
-            Cause::Handler | Cause::Losses => false,
+            Cause::Skippable => pinned.is_skipped_over(number) && row.attempt > 0,
+            // There was no batch for it.
+            Cause::Handler => number.index() < pinned.steps.len() && pinned.step(number).is_batch_worker(),
+            Cause::Losses => false,
         };
         self.expect(reason, 13, at, || "it is skipped without a reason".into());
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tasker_types::{Graph, RetryPolicy, StepNumber, StepType, Template};
+use tasker_types::{BatchSpec, FailureStrategy, Graph, RetryPolicy, StepNumber, StepType, Template};
 
 /// The database's number of a pinned template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,8 @@ pub struct Pinned {
     pub steps: Vec<PinnedStep>,
     graph: Graph,
     numbers: BTreeMap<Arc<str>, StepNumber>,
+    /// The steps that workers of batches are made after.
+    batch_workers: Vec<StepNumber>,
 }
 
 /// A step of a pinned template.
@@ -70,6 +72,18 @@ impl PinnedStep {
     #[must_use]
     pub fn decides(&self) -> bool {
         self.definition.step_type == StepType::Decision
+    }
+
+    /// Whether its result cuts the work into batches.
+    #[must_use]
+    pub fn makes_batches(&self) -> bool {
+        self.definition.step_type == StepType::Batchable
+    }
+
+    /// Whether workers of batches are made after it.
+    #[must_use]
+    pub fn is_batch_worker(&self) -> bool {
+        self.definition.step_type == StepType::BatchWorker
     }
 
     /// Whether it joins branches: it runs when they are over and one of them ran.
@@ -117,16 +131,18 @@ impl Pinned {
             })
             .collect();
         let numbers = (0u32..).zip(&steps).map(|(number, step)| (step.name.clone(), StepNumber(number))).collect();
-        Self { id, template: resolved.template, steps, graph, numbers }
+        let is_worker = |(_, step): &(u32, &PinnedStep)| step.definition.step_type == StepType::BatchWorker;
+        let batch_workers = (0u32..).zip(&steps).filter(is_worker).map(|(number, _)| StepNumber(number)).collect();
+        Self { id, template: resolved.template, steps, graph, numbers, batch_workers }
     }
 
-    /// The step of this number.
+    /// The step of this number; of a worker of a batch, the one that it was made after.
     ///
     /// # Panics
     /// The template has no such step.
     #[must_use]
     pub fn step(&self, number: StepNumber) -> &PinnedStep {
-        &self.steps[number.index()]
+        &self.steps[self.template_step(number).index()]
     }
 
     /// Who waits for whom.
@@ -135,19 +151,116 @@ impl Pinned {
         &self.graph
     }
 
-    /// The number of the step `name`.
+    /// The number of the step `name`; workers of batches are named after their step, as in `process_batch_001`.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<StepNumber> {
-        self.numbers.get(name).copied()
+        self.numbers.get(name).copied().or_else(|| {
+            let (of, number) = name.rsplit_once('_')?;
+            let index = number.parse::<u32>().ok()?.checked_sub(1)?;
+            let of = self.numbers.get(of).copied().filter(|of| self.batch_workers.contains(of))?;
+            self.worker(of, index).filter(|&worker| *self.name(worker) == *name)
+        })
     }
 
     /// How many parents a step has.
     #[must_use]
     pub fn parent_count(&self, number: StepNumber) -> u32 {
-        u32::try_from(self.graph.parents(number).len()).unwrap_or(u32::MAX)
+        u32::try_from(self.parents(number).len()).unwrap_or(u32::MAX)
     }
 
-    /// The numbers of all steps.
+    /// The steps that the step waits for. A worker of a batch waits for the step that made it.
+    #[must_use]
+    pub fn parents(&self, number: StepNumber) -> &[StepNumber] {
+        self.graph.parents(self.template_step(number))
+    }
+
+    /// The steps that wait for the step.
+    #[must_use]
+    pub fn children(&self, number: StepNumber) -> &[StepNumber] {
+        self.graph.children(self.template_step(number))
+    }
+
+    /// Every step of the template that comes before the step.
+    #[must_use]
+    pub fn ancestors(&self, number: StepNumber) -> Vec<StepNumber> {
+        self.graph.ancestors(self.template_step(number))
+    }
+
+    /// What the failure of a worker of a batch means; `None` for any other step.
+    #[must_use]
+    pub fn failure_strategy(&self, number: StepNumber) -> Option<FailureStrategy> {
+        self.batch_of(number).map(|batch| batch.failure_strategy)
+    }
+
+    /// What the step that made this worker says of its workers.
+    #[must_use]
+    pub fn batch_of(&self, number: StepNumber) -> Option<BatchSpec> {
+        self.worker_index(number)?;
+        let made_by = self.parents(number).first().copied()?;
+        Some(self.step(made_by).definition.batch.unwrap_or_default())
+    }
+
+    /// Whether the failure of the step for good is skipped over.
+    #[must_use]
+    pub fn is_skipped_over(&self, number: StepNumber) -> bool {
+        self.step(number).definition.skippable
+            || self.failure_strategy(number) == Some(FailureStrategy::ContinueOnFailure)
+    }
+
+    /// Whether the number is that of a step, or can be that of a worker of a batch.
+    #[must_use]
+    pub fn has(&self, number: StepNumber) -> bool {
+        number.index() < self.steps.len() || self.has_batches()
+    }
+
+    /// Whether a step of it can make batches.
+    #[must_use]
+    pub fn has_batches(&self) -> bool {
+        !self.batch_workers.is_empty()
+    }
+
+    /// The first number that a worker of a batch can have.
+    #[must_use]
+    pub fn first_worker(&self) -> StepNumber {
+        StepNumber(u32::try_from(self.steps.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The number of the worker of this index that is made after the step `of`.
+    ///
+    /// Workers have the numbers after those of the template's steps, one in turn for each step that they are made after: so a
+    /// number alone tells which step that is, and which worker.
+    #[must_use]
+    pub fn worker(&self, of: StepNumber, index: u32) -> Option<StepNumber> {
+        const NUMBER_MAX: u32 = (1 << 24) - 2;
+        let place = u32::try_from(self.batch_workers.iter().position(|&found| found == of)?).ok()?;
+        let stride = u32::try_from(self.batch_workers.len()).ok()?;
+        let number = index.checked_mul(stride)?.checked_add(place)?.checked_add(self.first_worker().0)?;
+        (number <= NUMBER_MAX).then_some(StepNumber(number))
+    }
+
+    /// Which worker of its batch the number is, counted from 0; `None` for a step of the template.
+    #[must_use]
+    pub fn worker_index(&self, number: StepNumber) -> Option<u32> {
+        let beyond = number.0.checked_sub(self.first_worker().0)?;
+        beyond.checked_div(u32::try_from(self.batch_workers.len()).ok()?)
+    }
+
+    /// The step of the template that the number stands for, or that its worker is made after.
+    #[must_use]
+    pub fn template_step(&self, number: StepNumber) -> StepNumber {
+        let beyond = number.index().checked_sub(self.steps.len());
+        let place = beyond.and_then(|beyond| beyond.checked_rem(self.batch_workers.len()));
+        place.map_or(number, |place| self.batch_workers[place])
+    }
+
+    /// The step's name; that of a worker ends with its number, counted from 1.
+    #[must_use]
+    pub fn name(&self, number: StepNumber) -> Arc<str> {
+        let name = &self.step(number).name;
+        self.worker_index(number).map_or_else(|| name.clone(), |index| format!("{name}_{:03}", index + 1).into())
+    }
+
+    /// The numbers of the template's steps.
     pub fn numbers(&self) -> impl Iterator<Item = StepNumber> + use<> {
         (0..u32::try_from(self.steps.len()).unwrap_or(u32::MAX)).map(StepNumber)
     }

@@ -184,6 +184,23 @@ pub struct ResultRow {
     pub detail: Option<Arc<str>>,
 }
 
+/// The workers of a batch: a cursor over those that were not begun yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchRow {
+    /// The task.
+    pub task: TaskId,
+    /// The step of the template that they are made after.
+    pub number: StepNumber,
+    /// How many there are in all.
+    pub count: u32,
+    /// How many were begun: the index of the next one.
+    pub next: u32,
+    /// How many were begun and are not over.
+    pub in_flight: u32,
+    /// How many failed, and were not retried since.
+    pub failed: u32,
+}
+
 /// How an attempt ended that did not end its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttemptOutcome {

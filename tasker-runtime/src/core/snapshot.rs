@@ -6,7 +6,7 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 use uuid::Uuid;
 
 use super::batch::{Fence, Reopened};
-use super::{ActionRow, AttemptRow, Change, LiveStep, NewTask, ResultRow, StepRef, TaskRow};
+use super::{ActionRow, AttemptRow, BatchRow, Change, LiveStep, NewTask, ResultRow, StepRef, TaskRow};
 
 /// The rows that a batch of commands may read and change.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub(super) struct TaskSlot {
     pub(super) live: Vec<LiveSlot>,
     /// Steps that are over, with their outcome.
     over: Vec<(StepNumber, Over)>,
+    /// The batches of the task, and whether each stands otherwise than it was loaded.
+    pub(super) batches: Vec<(BatchRow, bool)>,
 }
 
 /// A live row, of which at least one of the two is there.
@@ -77,6 +79,24 @@ impl Snapshot {
         if let Some(task) = self.tasks.get_mut(&step.task) {
             task.put_over(step.number, Over { outcome, attempt });
         }
+    }
+
+    /// Adds a batch of a task that was loaded, as it stands in the database.
+    pub fn load_batch(&mut self, row: BatchRow) {
+        if let Some(task) = self.tasks.get_mut(&row.task) {
+            task.batches.push((row, false));
+        }
+    }
+
+    /// The workers that are made after the step, if they were made.
+    #[must_use]
+    pub fn batch(&self, task: TaskId, of: StepNumber) -> Option<BatchRow> {
+        self.batches_of(task).find(|row| row.number == of)
+    }
+
+    /// The batches of a task.
+    pub fn batches_of(&self, task: TaskId) -> impl Iterator<Item = BatchRow> {
+        self.tasks.get(&task).into_iter().flat_map(|task| &task.batches).map(|(row, _)| *row)
     }
 
     /// Tells that this action was taken before.
@@ -206,6 +226,13 @@ impl Snapshot {
                     None => self.reopened.push(Reopened { task, number }),
                 }
             }
+            Change::Batch(row) => {
+                let Some(task) = self.tasks.get_mut(&row.task) else { return };
+                match task.batches.iter_mut().find(|(found, _)| found.number == row.number) {
+                    Some(found) => *found = (row, true),
+                    None => task.batches.push((row, true)),
+                }
+            }
             Change::Attempt(row) => self.attempts.push(row),
             Change::Action(row) => self.actions.push(row),
         }
@@ -214,7 +241,7 @@ impl Snapshot {
 
 impl TaskSlot {
     fn new(row: TaskRow, new: Option<Box<NewTask>>) -> Self {
-        Self { row, dirty: new.is_some(), new, live: Vec::new(), over: Vec::new() }
+        Self { row, dirty: new.is_some(), new, live: Vec::new(), over: Vec::new(), batches: Vec::new() }
     }
 
     fn live_at(&self, number: StepNumber) -> Result<usize, usize> {

@@ -1,6 +1,7 @@
 //! The rules, one sentence after the other.
 
 mod act;
+mod batch;
 mod by_hand;
 mod complete;
 mod continuation;

@@ -102,7 +102,7 @@ impl Engine {
         let text = limits::to_json(result).map_err(|reason| Error::BadResult(format!("the result {reason}")))?;
         let view = self.parts.store.find_task(task).await?.ok_or(Refusal::NoTask(task))?;
         let pinned = &view.row.pinned;
-        if step.index() >= pinned.steps.len() {
+        if !pinned.has(step) {
             return Err(Refusal::NoStep { task, number: step }.into());
         }
         let decides = pinned.step(step).decides();

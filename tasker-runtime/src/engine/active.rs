@@ -1,6 +1,6 @@
 //! What this process knows of the tasks whose steps it runs: their contexts and the results so far.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tasker_types::{DependencyResult, DependencyResults, StepNumber, TaskForExecution, TaskId};
@@ -18,6 +18,8 @@ struct ActiveTask {
     task: Option<Arc<TaskForExecution>>,
     /// `None` where a step is over for good and has no result: it was skipped.
     results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
+    /// Steps of which the results of all workers were read that were made after them.
+    workers_read: BTreeSet<StepNumber>,
     /// Steps of it that run here, or are about to.
     running: usize,
 }
@@ -59,14 +61,29 @@ impl Active {
         }
     }
 
+    /// What the step needs was read.
+    pub(super) fn all_read(&mut self, claimed: &Claimed) {
+        if let Some(active) = self.0.get_mut(&claimed.task) {
+            let ancestors = claimed.pinned.ancestors(claimed.live.number);
+            active.workers_read.extend(workers_before(&claimed.pinned, &ancestors));
+        }
+    }
+
     /// What must be read before the step can run; `None` where everything is here.
     pub(super) fn missing(&self, claimed: &Claimed) -> Option<InputRequest> {
-        let ancestors = claimed.pinned.graph().ancestors(claimed.live.number);
+        let pinned = &claimed.pinned;
+        let ancestors = pinned.ancestors(claimed.live.number);
         let active = self.0.get(&claimed.task);
         let absent = |number: &StepNumber| active.is_none_or(|active| !active.results.contains_key(number));
-        let results: Vec<StepNumber> = ancestors.into_iter().filter(absent).collect();
+        // How many workers there are only the rows tell; who waits for them is seldom, and reads them all.
+        let read_before = |step: &StepNumber| active.is_some_and(|active| active.workers_read.contains(step));
+        let workers_from =
+            workers_before(pinned, &ancestors).any(|step| !read_before(&step)).then(|| pinned.first_worker());
+        let is_read = |number: &StepNumber| !pinned.step(*number).is_batch_worker();
+        let results: Vec<StepNumber> = ancestors.into_iter().filter(is_read).filter(absent).collect();
         let context = active.is_none_or(|active| active.task.is_none());
-        (context || !results.is_empty()).then_some(InputRequest { task: claimed.task, context, results })
+        let wanted = InputRequest { task: claimed.task, context, results, workers_from };
+        (context || !wanted.results.is_empty() || workers_from.is_some()).then_some(wanted)
     }
 
     /// The task and the results of every step before this one.
@@ -77,11 +94,19 @@ impl Active {
         number: StepNumber,
     ) -> Option<(Arc<TaskForExecution>, DependencyResults)> {
         let active = self.0.get(&id)?;
+        let ancestors = pinned.ancestors(number);
         let result = |number| {
             let result = active.results.get(&number)?.clone()?;
-            Some((pinned.step(number).name.clone(), result))
+            Some((pinned.name(number), result))
         };
-        let results = pinned.graph().ancestors(number).into_iter().filter_map(result).collect();
+        let workers = active.results.range(pinned.first_worker()..).map(|(&number, _)| number);
+        let workers = workers.filter(|&worker| ancestors.binary_search(&pinned.template_step(worker)).is_ok());
+        let results = ancestors.iter().copied().chain(workers).filter_map(result).collect();
         Some((active.task.clone()?, DependencyResults::from_unsorted(results)))
     }
+}
+
+/// Those of the steps that workers of batches are made after.
+fn workers_before(pinned: &Pinned, steps: &[StepNumber]) -> impl Iterator<Item = StepNumber> {
+    steps.iter().copied().filter(|&step| pinned.step(step).is_batch_worker())
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::limits;
-use crate::core::{Detail, Failure, Finish, Outcome, Pinned, StepRef, chosen};
+use crate::core::{Detail, Failure, Finish, Outcome, Pinned, StepRef, chosen, cut};
 use crate::handler::{Layer, RustStepHandler, run_attempt};
 use crate::plant::{Bug, planted};
 
@@ -19,8 +19,8 @@ pub(super) struct Attempt {
     pub(super) attempt: u32,
     pub(super) worker: tasker_types::WorkerId,
     pub(super) data: TaskSequenceStep,
-    /// Its template, where its result is a decision about the steps after it.
-    pub(super) decides: Option<Arc<Pinned>>,
+    /// Its template, where its result says what becomes of the steps after it.
+    pub(super) reads: Option<Arc<Pinned>>,
     pub(super) handler: Arc<dyn RustStepHandler>,
     pub(super) layers: Arc<[Arc<dyn Layer>]>,
     pub(super) token: CancellationToken,
@@ -60,10 +60,15 @@ impl Attempt {
     /// What is recorded of a result.
     fn outcome_of(&self, result: StepExecutionResult) -> (Outcome, Option<Arc<DependencyResult>>) {
         let (outcome, value) = outcome_of(self.step, self.attempt, result);
-        let (Some(pinned), Outcome::Completed { result, detail }, Some(read)) = (&self.decides, &outcome, &value)
-        else {
+        let (Some(pinned), Outcome::Completed { result, detail }, Some(read)) = (&self.reads, &outcome, &value) else {
             return (outcome, value);
         };
+        if pinned.step(self.step.number).makes_batches() {
+            return match cut(pinned, self.step.number, &read.result) {
+                Ok(workers) => (Outcome::Cut { result: result.clone(), detail: detail.clone(), workers }, value),
+                Err(reason) => (permanent(self.step, self.attempt, &reason, "BAD_BATCHES"), None),
+            };
+        }
         match chosen(pinned, self.step.number, &read.result) {
             Ok(chosen) => (Outcome::Decided { result: result.clone(), detail: detail.clone(), chosen }, value),
             Err(reason) => (permanent(self.step, self.attempt, &reason, "BAD_DECISION"), None),

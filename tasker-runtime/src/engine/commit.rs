@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::attempt::{Finished, unstorable};
 use super::dispatch::{Dispatcher, Message};
-use crate::core::{Act, Batch, Capacity, Command, Finish, Refusal, Reply};
+use crate::core::{Act, Batch, Capacity, Command, Finish, Outcome, Refusal, Reply};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 use crate::store::{Committed, StoreError};
@@ -210,6 +210,9 @@ impl Dispatcher {
     fn starts(&self, command: &Command) -> usize {
         match command {
             Command::Submit(new) => new.pinned.graph().roots().len(),
+            Command::Finish(Finish { outcome: Outcome::Cut { workers, .. }, .. }) => {
+                workers.map_or(1, |workers| workers.count as usize)
+            }
             Command::Finish(finish) => self.running.get(&finish.step).map_or(1, |running| running.successors),
             _ => 0,
         }
@@ -405,7 +408,7 @@ impl Dispatcher {
             }
             (Source::Attempt(_), Command::Finish(finish)) => {
                 mark(Mark::OutcomeReplaced);
-                let again = matches!(finish.outcome, crate::core::Outcome::Failed(_));
+                let again = matches!(finish.outcome, Outcome::Failed(_));
                 tracing::error!(%error, task = %finish.step.task, step = %finish.step.number, "an outcome cannot be stored");
                 let outcome =
                     unstorable(finish.step, finish.attempt, &format!("the outcome could not be stored: {error}"));

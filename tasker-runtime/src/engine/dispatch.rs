@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_types::{StepNumber, TaskForExecution, TaskId, WorkerId};
+use serde_json::Value;
+use tasker_types::{DependencyResults, StepNumber, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use super::lease::Lease;
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
-use crate::core::{Claimed, Command, Finish, NewTask, Outcome, QueueId, Reply, StepRef, TemplateId};
+use crate::core::{Claimed, Command, Finish, NewTask, Outcome, Pinned, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
 use crate::mark::{Mark, mark};
 use crate::store::{Leased, StepInput, StoreError};
@@ -334,7 +335,7 @@ impl Dispatcher {
                 worker,
                 has_ended: false,
                 lossy: step.live.losses > 0,
-                successors: step.pinned.graph().children(step.live.number).len(),
+                successors: step.pinned.children(step.live.number).len(),
                 token: CancellationToken::new(),
                 abort: None,
                 gives_up_at: None,
@@ -368,7 +369,10 @@ impl Dispatcher {
         match inputs {
             Ok(inputs) => {
                 inputs.into_iter().for_each(|input| self.active.loaded(input));
-                claimed.iter().for_each(|step| self.spawn(step));
+                for step in &claimed {
+                    self.active.all_read(step);
+                    self.spawn(step);
+                }
             }
             Err(error) if error.is_passing() => {
                 mark(Mark::InputReadAgain);
@@ -411,11 +415,11 @@ impl Dispatcher {
         let data = tasker_types::TaskSequenceStep {
             workflow_step: tasker_types::WorkflowStep {
                 workflow_step_uuid: claimed.task.step_uuid(claimed.live.number),
-                name: step.name.to_string(),
+                name: claimed.pinned.name(claimed.live.number).to_string(),
                 attempt,
                 failures: claimed.live.failures,
                 max_attempts: if step.retry.retryable { step.retry.max_attempts } else { 1 },
-                inputs: task.context.clone(),
+                inputs: cursor(&claimed.pinned, claimed.live.number, &results).unwrap_or_else(|| task.context.clone()),
             },
             task,
             step_definition: step.definition.clone(),
@@ -427,7 +431,7 @@ impl Dispatcher {
             attempt,
             worker,
             data,
-            decides: step.decides().then(|| claimed.pinned.clone()),
+            reads: (step.decides() || step.makes_batches()).then(|| claimed.pinned.clone()),
             handler,
             layers: self.parts.layers.clone(),
             token: running.token.clone(),
@@ -448,7 +452,7 @@ impl Dispatcher {
 
     /// The handler of a step: made once for each step of a template.
     fn handler(&mut self, claimed: &Claimed) -> Result<Arc<dyn RustStepHandler>, String> {
-        let key = (claimed.pinned.id, claimed.live.number);
+        let key = (claimed.pinned.id, claimed.pinned.template_step(claimed.live.number));
         if let Some(handler) = self.handlers.get(&key) {
             return Ok(handler.clone());
         }
@@ -503,6 +507,15 @@ impl Dispatcher {
             self.want_claim |= lossy;
         }
     }
+}
+
+/// What a worker of a batch is to do: its cursor in the result of the step that made it.
+fn cursor(pinned: &Pinned, number: StepNumber, results: &DependencyResults) -> Option<Arc<Value>> {
+    let index = usize::try_from(pinned.worker_index(number)?).ok()?;
+    let made_by = pinned.parents(number).first().copied()?;
+    let result = &results.get(&pinned.name(made_by))?.result;
+    let outcome = result.get("batch_processing_outcome").unwrap_or(result);
+    outcome.get("cursor_configs")?.get(index).cloned().map(Arc::new)
 }
 
 async fn wait_for(moment: Option<Instant>) {

@@ -23,6 +23,17 @@ pub async fn run_attempt(
     layers: &[Arc<dyn Layer>],
     step: &TaskSequenceStep,
 ) -> StepExecutionResult {
+    #[cfg(feature = "http")]
+    return super::writes::within(step, run_in_layers(handler, layers, step)).await;
+    #[cfg(not(feature = "http"))]
+    run_in_layers(handler, layers, step).await
+}
+
+async fn run_in_layers(
+    handler: &dyn RustStepHandler,
+    layers: &[Arc<dyn Layer>],
+    step: &TaskSequenceStep,
+) -> StepExecutionResult {
     if layers.is_empty() {
         return call_handler(handler, step).await;
     }

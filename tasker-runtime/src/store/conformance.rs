@@ -2,6 +2,7 @@
 #![allow(missing_docs, reason = "the name of a test is its sentence")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
 
+pub mod batch;
 pub mod claim;
 pub mod decision;
 pub mod dropped;
@@ -19,6 +20,7 @@ pub use world::{World, assert_legal};
 
 /// The text of each module of the suite: what is missing in the macro's list is found.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("batch", include_str!("conformance/batch.rs")),
     ("claim", include_str!("conformance/claim.rs")),
     ("decision", include_str!("conformance/decision.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
@@ -40,6 +42,11 @@ macro_rules! store_conformance {
     };
     ($open:ident if $ready:expr) => {
         $crate::store_conformance! { $open if $ready;
+            batch {
+                workers_of_a_batch_run_a_bounded_number_at_once,
+                a_failed_worker_holds_the_batch_up_until_it_is_retried,
+                who_waits_for_a_batch_is_given_the_results_of_all_workers,
+            }
             claim {
                 nothing_is_claimed_without_slots_or_queues,
                 ready_steps_are_claimed_by_priority_and_then_by_time,

@@ -89,9 +89,8 @@ pub trait Store: Send + Sync + 'static {
     /// Tasks, newest first.
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError>;
 
-    /// The newest [`FAILED_TASKS_MAX`](super::FAILED_TASKS_MAX) failed tasks by template, step and kind of error: at most
-    /// `limit` groups, those with the newest task first. A task whose steps failed in several ways is in several. The states
-    /// of the filter are not looked at.
+    /// The failed steps of the newest [`FAILED_TASKS_MAX`](super::FAILED_TASKS_MAX) failed tasks by template, step and kind of
+    /// error: at most `limit` groups, those with the newest task first. The states of the filter are not looked at.
     async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError>;
 
     /// Tasks whose UUID begins with these hexadecimal digits (hyphens left out): at most `limit`.
@@ -283,6 +282,8 @@ pub struct InputRequest {
     pub context: bool,
     /// Steps whose results are wanted.
     pub results: Vec<StepNumber>,
+    /// Where workers of batches come before the step: the first number that one can have. All their results are wanted.
+    pub workers_from: Option<StepNumber>,
 }
 
 /// The data of one task.

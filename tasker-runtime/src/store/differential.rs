@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tasker_types::{StepNumber, StepType, TaskState};
+use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepType, TaskState};
 
-use crate::core::{Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, check};
+use crate::core::{Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, Workers, check};
 use crate::store::conformance::sample::{
     act, at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
     submit_with_priority, task, template, with_types, worker,
@@ -83,7 +83,7 @@ fn calls() -> impl Strategy<Value = Call> {
         3 => (0..4_000u64).prop_map(|millis| Call::Due { millis }),
         3 => (0..4u32, prop_oneof![Just(LeaseAct::Begin), Just(LeaseAct::Renew), Just(LeaseAct::End)], 0..9u64)
             .prop_map(|(worker, act, seconds)| Call::Lease { worker, act, seconds }),
-        1 => (0..5usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
+        1 => (0..6usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
         1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
         2 => (0..13u32, 0..6u32, prop::collection::vec(0..TaskState::ALL.len(), 0..3), "[0-9a-fxF+]{0,3}")
             .prop_map(|(task, limit, states, prefix)| Call::Read { task, limit, states, prefix }),
@@ -199,8 +199,8 @@ impl Both {
         self.answered(counted.0, counted.1);
         let results = (0..3).map(StepNumber).collect();
         let wanted = vec![
-            InputRequest { task: id, context: number > 4, results },
-            InputRequest { task: task(limit), context: true, results: vec![StepNumber(limit)] },
+            InputRequest { task: id, context: number > 4, results, workers_from: Some(StepNumber(3)) },
+            InputRequest { task: task(limit), context: true, results: vec![StepNumber(limit)], workers_from: None },
         ];
         let given = (self.memory.inputs(wanted.clone()).await, self.file().inputs(wanted).await);
         self.answered(given.0, given.1);
@@ -232,8 +232,13 @@ impl Both {
                     2 => Outcome::Failed(crate::core::Failure { retryable: false, seed, ..failure() }),
                     3 => Outcome::Failed(crate::core::Failure { timed_out: true, seed, ..failure() }),
                     4 => Outcome::Cancelled,
+                    _ if claim.pinned.step(step.number).makes_batches() => {
+                        let workers = Workers { of: StepNumber(1), count: u32::try_from(seed % 4).ok()? };
+                        let workers = (workers.count > 0).then_some(workers);
+                        Outcome::Cut { result: format!("[{seed}]").into(), detail: None, workers }
+                    }
                     _ if claim.pinned.step(step.number).decides() => {
-                        let children = claim.pinned.graph().children(step.number).iter().enumerate();
+                        let children = claim.pinned.children(step.number).iter().enumerate();
                         let chosen = children.filter(|(bit, _)| seed >> bit & 1 == 1).map(|(_, &child)| child);
                         Outcome::Decided { result: format!("[{seed}]").into(), detail: None, chosen: chosen.collect() }
                     }
@@ -270,6 +275,13 @@ fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
             let mut fork = with_types(template("fork", parents), &types);
             fork.template.steps[3].skippable = true;
             fork
+        }
+        4 => {
+            let types = [(0, StepType::Batchable), (1, StepType::BatchWorker)];
+            let mut batches = with_types(template("batches", &[&[], &[0], &[1]]), &types);
+            let failure_strategy = FailureStrategy::ALL[usize::from(description) % 3];
+            batches.template.steps[0].batch = Some(BatchSpec { parallelism: Some(2), failure_strategy });
+            batches
         }
         _ => template("diamonds", &[&[], &[0], &[0], &[1, 2], &[], &[3, 4]]),
     };

@@ -170,12 +170,16 @@ impl Store for MemoryStore {
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
         let state = self.state();
         let mut inputs: BTreeMap<TaskId, StepInput> = BTreeMap::new();
-        for InputRequest { task, context, results } in wanted {
+        for InputRequest { task, context, results, workers_from } in wanted {
             let given = inputs.entry(task).or_insert(StepInput { task, context: None, results: BTreeMap::new() });
             if let Some((row, input)) = state.tasks.get(&task).filter(|_| context) {
                 given.context = Some(Arc::new(read::for_execution(row, input)?));
             }
-            for number in results {
+            let beyond = workers_from.into_iter().flat_map(|first| {
+                let from = StepRef { task, number: first };
+                state.results.range(from..=*all_of(task).end()).map(|(step, _)| step.number)
+            });
+            for number in results.into_iter().chain(beyond) {
                 let row = state.results.get(&StepRef { task, number });
                 if let Some(row) = row.filter(|row| row.outcome.decides_successors()) {
                     let result = row.result.as_deref().map(read::json).transpose()?;
@@ -306,7 +310,7 @@ impl Store for MemoryStore {
                 number: over.number,
                 error_type: text("error_type"),
                 error_code: text("error_code"),
-                tasks: 1,
+                failures: 1,
                 newest: row.id,
                 last_at: over.finished_at,
             })
@@ -353,6 +357,7 @@ impl Store for MemoryStore {
         state.results.retain(|step, _| !gone.contains(&step.task));
         state.attempts.retain(|row| !gone.contains(&row.task));
         state.actions.retain(|row| !gone.contains(&row.task));
+        state.batches.retain(|step, _| !gone.contains(&step.task));
         Ok(gone.len() as u64)
     }
 
@@ -378,6 +383,7 @@ impl Store for MemoryStore {
             results: state.results.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
             attempts,
             actions,
+            batches: state.batches.values().filter(|row| ids.contains(&row.task)).copied().collect(),
         })
     }
 }

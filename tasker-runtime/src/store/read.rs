@@ -1,6 +1,6 @@
 //! What is read of tasks and steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -118,24 +118,24 @@ pub struct StoredTemplate {
     pub open_tasks: u64,
 }
 
-/// Failed tasks, of which the same step failed in the same way.
+/// What failed in the same way: the same step of failed tasks, with the same kind of error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailureGroup {
     /// The namespace of their template.
     pub namespace: String,
     /// The name of their template, whichever version of it.
     pub template: String,
-    /// The step.
+    /// The step; of workers of a batch, the one that they are made after.
     pub step: String,
     /// The class of the error.
     pub error_type: Option<String>,
     /// The code of the error.
     pub error_code: Option<String>,
-    /// How many tasks.
-    pub tasks: u64,
-    /// The one of them that was accepted last.
+    /// How many steps; of one task, several workers of a batch can be among them.
+    pub failures: u64,
+    /// The task that was accepted last.
     pub newest: TaskId,
-    /// When the last of them failed.
+    /// When the last one failed.
     pub last_at: Timestamp,
 }
 
@@ -168,7 +168,7 @@ pub(super) struct FailuresOfVersion {
     pub(super) number: StepNumber,
     pub(super) error_type: Option<String>,
     pub(super) error_code: Option<String>,
-    pub(super) tasks: u64,
+    pub(super) failures: u64,
     pub(super) newest: TaskId,
     pub(super) last_at: Timestamp,
 }
@@ -177,7 +177,7 @@ pub(super) struct FailuresOfVersion {
 pub(super) fn failure_groups(rows: impl IntoIterator<Item = FailuresOfVersion>, limit: u32) -> Vec<FailureGroup> {
     let mut groups: BTreeMap<_, FailureGroup> = BTreeMap::new();
     for row in rows {
-        let FailuresOfVersion { pinned, number, error_type, error_code, tasks, newest, last_at } = row;
+        let FailuresOfVersion { pinned, number, error_type, error_code, failures, newest, last_at } = row;
         let (namespace, template) = (pinned.template.namespace.clone(), pinned.template.name.clone());
         let step = pinned.step(number).name.to_string();
         let key = (namespace.clone(), template.clone(), step.clone(), error_type.clone(), error_code.clone());
@@ -187,11 +187,11 @@ pub(super) fn failure_groups(rows: impl IntoIterator<Item = FailuresOfVersion>, 
             step,
             error_type,
             error_code,
-            tasks: 0,
+            failures: 0,
             newest,
             last_at,
         });
-        group.tasks += tasks;
+        group.failures += failures;
         (group.newest, group.last_at) = (group.newest.max(newest), group.last_at.max(last_at));
     }
     let mut groups: Vec<FailureGroup> = groups.into_values().collect();
@@ -199,6 +199,15 @@ pub(super) fn failure_groups(rows: impl IntoIterator<Item = FailuresOfVersion>, 
     groups.sort_by(|a, b| b.newest.cmp(&a.newest));
     groups.truncate(Page { before: None, limit }.rows() as usize);
     groups
+}
+
+impl TaskView {
+    /// The step of this number; none for a worker of a batch that was not begun.
+    #[must_use]
+    pub fn step(&self, number: StepNumber) -> Option<&StepView> {
+        let at = self.steps.binary_search_by_key(&number, |step| step.number).ok()?;
+        self.steps.get(at)
+    }
 }
 
 impl Page {
@@ -260,10 +269,18 @@ pub(super) fn task_view(
 ) -> Result<TaskView, StoreError> {
     let mut steps = Vec::with_capacity(row.pinned.steps.len());
     let gone = matches!(row.state, TaskState::Cancelling | TaskState::Cancelled);
-    for number in row.pinned.numbers() {
+    // Workers of batches stand after the steps of the template, in the place of the one that they are made after.
+    let first = row.pinned.first_worker();
+    let rows = live.iter().map(|row| row.number).chain(results.iter().map(|row| row.number));
+    let mut workers: Vec<StepNumber> = rows.filter(|&number| number >= first).collect();
+    workers.sort_unstable();
+    let made_after: BTreeSet<StepNumber> = workers.iter().map(|&worker| row.pinned.template_step(worker)).collect();
+    let numbers: Vec<StepNumber> =
+        row.pinned.numbers().filter(|number| !made_after.contains(number)).chain(workers).collect();
+    for &number in &numbers {
         steps.push(StepView {
             number,
-            name: row.pinned.step(number).name.to_string(),
+            name: row.pinned.name(number).to_string(),
             state: if gone { StepState::Cancelled } else { StepState::Pending },
             attempt: 0,
             failures: 0,
@@ -278,9 +295,10 @@ pub(super) fn task_view(
             attempts: Vec::new(),
         });
     }
+    let place = |number: StepNumber| numbers.binary_search(&number).ok();
     let detail = |text: &Option<Arc<str>>| text.as_deref().map(json).transpose();
     for live in live {
-        let Some(step) = steps.get_mut(live.number.index()) else { continue };
+        let Some(step) = place(live.number).and_then(|at| steps.get_mut(at)) else { continue };
         (step.state, step.attempt, step.failures, step.losses, step.unmet) =
             (live.state, live.attempt, live.failures, live.losses, live.unmet);
         step.ready_at = (live.state != StepState::Pending).then_some(live.ready_at);
@@ -288,7 +306,7 @@ pub(super) fn task_view(
     }
     attempts.sort_by_key(|row| (row.number, row.attempt));
     for attempt in attempts {
-        let Some(step) = steps.get_mut(attempt.number.index()) else { continue };
+        let Some(step) = place(attempt.number).and_then(|at| steps.get_mut(at)) else { continue };
         step.attempts.push(AttemptView {
             attempt: attempt.attempt,
             outcome: attempt.outcome,
@@ -299,7 +317,7 @@ pub(super) fn task_view(
         });
     }
     for result in results {
-        let Some(step) = steps.get_mut(result.number.index()) else { continue };
+        let Some(step) = place(result.number).and_then(|at| steps.get_mut(at)) else { continue };
         let since = step.attempts.iter().rposition(|attempt| attempt.outcome == AttemptOutcome::Reopened);
         for attempt in &step.attempts[since.map_or(0, |reopened| reopened + 1)..] {
             step.failures += u32::from(matches!(attempt.outcome, AttemptOutcome::Failed | AttemptOutcome::TimedOut));

@@ -115,7 +115,7 @@ fn by_hand(sim: &Sim, id: TaskId, step: u32, hand: Hand) -> ByHand {
     let pinned = task_of(&sim.state().rows, id).map(|row| row.pinned.clone());
     let branches =
         pinned.filter(|pinned| pinned.steps.get(step as usize).is_some_and(PinnedStep::decides)).map(|pinned| {
-            let children = pinned.graph().children(StepNumber(step));
+            let children = pinned.children(StepNumber(step));
             let names: Vec<&str> = children.iter().map(|&child| &*pinned.step(child).name).collect();
             (json!({ "activated_steps": names }), children.into())
         });

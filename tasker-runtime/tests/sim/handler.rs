@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use tasker_runtime::core::StepRef;
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig};
-use tasker_types::{StepError, StepExecutionResult, StepNumber, StepType, TaskId, TaskSequenceStep};
+use tasker_types::{
+    BatchProcessingOutcome, CursorConfig, StepError, StepExecutionResult, StepNumber, StepType, TaskId,
+    TaskSequenceStep,
+};
 
 use crate::journal::End;
 use crate::life::{Being, Life};
@@ -85,6 +88,13 @@ impl RustStepHandler for Work {
                         value["activated_steps"] = json!(["none_of_them"]);
                     }
                 }
+                if step.step_definition.step_type == StepType::Batchable {
+                    value["batch_processing_outcome"] = workers(sim, rng, step, number);
+                }
+                if step.step_definition.step_type == StepType::BatchWorker {
+                    // It was given its own cursor.
+                    value["cursor"] = step.workflow_step.inputs["start_cursor"].clone();
+                }
                 let end =
                     if course == Course::Poison || is_unreadable { End::Poison } else { End::Value(value.to_string()) };
                 (end, Ok(StepExecutionResult::success(uuid, value, None)))
@@ -118,6 +128,25 @@ fn branches(sim: &Sim, rng: &mut Rng, step: &TaskSequenceStep, number: StepNumbe
     let steps = sim.world.templates[template].iter().enumerate();
     let after = steps.filter(|(_, step)| step.parents.contains(&number.0)).map(|(child, _)| format!("s{child}"));
     after.filter(|_| rng.chance(600)).collect()
+}
+
+/// How a batchable step cuts its work.
+fn workers(sim: &Sim, rng: &mut Rng, step: &TaskSequenceStep, number: StepNumber) -> Value {
+    let template: usize = step.task.name[1..].parse().unwrap();
+    let steps = sim.world.templates[template].iter().enumerate();
+    let made_after: Vec<usize> = steps
+        .filter(|(_, step)| step.step_type == StepType::BatchWorker && step.parents == [number.0])
+        .map(|(child, _)| child)
+        .collect();
+    let (of, count) = (made_after[rng.index(made_after.len())], rng.pick(&[0, 1, 2, 3, 5]));
+    let cursor = |index: u32| CursorConfig {
+        batch_id: format!("{:03}", index + 1),
+        start_cursor: json!(index),
+        end_cursor: json!(index + 1),
+        batch_size: 1,
+    };
+    let cursors = (0..count).map(cursor).collect();
+    BatchProcessingOutcome::create_batches(format!("s{of}"), count, cursors, count.into()).to_value()
 }
 
 fn draw(sim: &Sim, rng: &mut Rng, attempt: u32) -> (Course, u64) {

@@ -62,10 +62,18 @@ impl Journal {
             return Err(Failure::new("started without a task", name));
         };
         let certain = before(task, rows, at.number);
-        for number in task.pinned.graph().ancestors(at.number) {
+        let ancestors = task.pinned.ancestors(at.number);
+        let workers: Vec<StepNumber> = rows
+            .results
+            .iter()
+            .filter(|row| row.task == at.task && row.number >= task.pinned.first_worker())
+            .map(|row| row.number)
+            .filter(|&worker| ancestors.contains(&task.pinned.template_step(worker)))
+            .collect();
+        for number in ancestors.into_iter().chain(workers) {
             let row = result_of(rows, at.task, number);
             let recorded = row.and_then(|row| row.result.as_deref());
-            let given = step.dependency_results.get(&task.pinned.step(number).name).map(|given| &given.result);
+            let given = step.dependency_results.get(&task.pinned.name(number)).map(|given| &given.result);
             let same = match (recorded, given) {
                 (Some(recorded), Some(given)) => {
                     serde_json::from_str::<Value>(recorded).is_ok_and(|value| value == *given)
@@ -162,12 +170,20 @@ impl Journal {
 /// The steps that were over for certain when this one began: its parents, and those of each step before it that ran. Of a
 /// step that was skipped, others before it may go on.
 fn before(task: &TaskRow, rows: &Dump, number: StepNumber) -> BTreeSet<StepNumber> {
-    let graph = task.pinned.graph();
-    let mut certain: BTreeSet<StepNumber> = graph.parents(number).iter().copied().collect();
+    // Workers of batches stand in the place of the step that they are made after, which has no row.
+    let parents = |number: StepNumber| {
+        let batch = |parent: StepNumber| rows.batches.iter().find(|row| row.task == task.id && row.number == parent);
+        let each = |&parent: &StepNumber| -> Vec<StepNumber> {
+            let workers = batch(parent).map(|batch| (0..batch.count).filter_map(|at| task.pinned.worker(parent, at)));
+            workers.map_or_else(|| vec![parent], Iterator::collect)
+        };
+        task.pinned.parents(number).iter().flat_map(each).collect::<Vec<_>>()
+    };
+    let mut certain: BTreeSet<StepNumber> = parents(number).into_iter().collect();
     let mut open: Vec<StepNumber> = certain.iter().copied().collect();
     while let Some(step) = open.pop() {
         if result_of(rows, task.id, step).is_some_and(|row| row.attempt > 0) {
-            open.extend(graph.parents(step).iter().copied().filter(|&parent| certain.insert(parent)));
+            open.extend(parents(step).into_iter().filter(|&parent| certain.insert(parent)));
         }
     }
     certain

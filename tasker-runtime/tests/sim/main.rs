@@ -97,6 +97,7 @@ planted! {
     a_skipped_parent_that_never_counts_is_found: SkippedNeverCounts,
     a_continuation_that_ignores_a_pause_is_found: ContinuationIgnoresPause,
     a_release_that_ignores_a_pause_is_found: ReleaseIgnoresHeld,
+    an_aggregator_that_comes_before_its_workers_is_found: AggregatorBeforeWorkers,
     a_poll_that_is_skipped_is_found: PollSkipped,
     an_unknown_commit_taken_for_failed_is_found: UnknownTakenForFailed,
     an_unknown_commit_sent_again_blindly_is_found: UnknownSentBlindly,

@@ -80,7 +80,7 @@ fn smaller(world: &World, hit: &BTreeSet<u64>) -> Vec<World> {
         for plain in (0..steps.len()).filter(|&number| !is_plain(&steps[number])) {
             with(&|world| {
                 let step = &mut world.templates[at][plain];
-                (step.step_type, step.skippable) = (StepType::Standard, false);
+                (step.step_type, step.skippable, step.batch) = (StepType::Standard, false, None);
             });
         }
     }
@@ -104,10 +104,25 @@ fn parts(hit: &BTreeSet<u64>) -> Vec<BTreeSet<u64>> {
 fn without_step(steps: &mut Vec<Step>, gone: usize) {
     steps.remove(gone);
     let gone = u32::try_from(gone).unwrap();
-    for step in steps {
+    for step in steps.iter_mut() {
         step.parents.retain(|&parent| parent != gone);
         for parent in step.parents.iter_mut().filter(|parent| **parent > gone) {
             *parent -= 1;
+        }
+    }
+    for number in 0..steps.len() {
+        let is_worker_of = |step: &Step, of: usize| {
+            step.step_type == StepType::BatchWorker && step.parents == [u32::try_from(of).unwrap()]
+        };
+        let has_lost = match steps[number].step_type {
+            StepType::Batchable => !steps.iter().any(|step| is_worker_of(step, number)),
+            StepType::BatchWorker => {
+                !matches!(steps[number].parents[..], [of] if steps[of as usize].step_type == StepType::Batchable)
+            }
+            _ => false,
+        };
+        if has_lost {
+            (steps[number].step_type, steps[number].batch) = (StepType::Standard, None);
         }
     }
 }

@@ -254,7 +254,7 @@ impl Store for Way {
 
 fn is_poison(command: &Command) -> bool {
     let Command::Finish(finish) = command else { return false };
-    matches!(&finish.outcome, Outcome::Completed { result, .. } | Outcome::Decided { result, .. } if result.contains(POISON))
+    matches!(&finish.outcome, Outcome::Completed { result, .. } | Outcome::Decided { result, .. } | Outcome::Cut { result, .. } if result.contains(POISON))
 }
 
 /// A task by the number of its identity.
@@ -270,6 +270,7 @@ fn told(command: &Command) -> String {
             let outcome = match &finish.outcome {
                 Outcome::Completed { .. } => "completed",
                 Outcome::Decided { .. } => "decided",
+                Outcome::Cut { .. } => "cut",
                 Outcome::Failed(failure) if failure.timed_out => "timed out",
                 Outcome::Failed(_) => "failed",
                 Outcome::Cancelled => "cancelled",

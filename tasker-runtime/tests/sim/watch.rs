@@ -156,7 +156,9 @@ impl Change<'_> {
         expect(after.attempt == before.attempt + u32::from(claimed), "attempt", || {
             format!("{}: {} as attempt {}", name(), after.state, after.attempt)
         })?;
-        let waited = before.state == StepState::WaitingForRetry && after.state != StepState::WaitingForRetry;
+        // A worker that is held up because another one failed keeps its time.
+        let waits = matches!(after.state, StepState::WaitingForRetry | StepState::Pending);
+        let waited = before.state == StepState::WaitingForRetry && !waits;
         expect(!waited || before.ready_at <= self.now, "backoff", || {
             format!("{}: it is {} at {}, it waits until {}", name(), after.state, self.now, before.ready_at)
         })
@@ -191,7 +193,11 @@ impl Change<'_> {
         let task = task_of(self.after, row.task);
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         let Some(task) = task else { return Ok(()) };
-        for &parent in task.pinned.graph().parents(row.number) {
+        for &parent in task.pinned.parents(row.number) {
+            // Each worker of it, by the invariants.
+            if self.after.batches.iter().any(|batch| batch.task == row.task && batch.number == parent) {
+                continue;
+            }
             let joins = task.pinned.step(row.number).joins();
             let met = result_of(self.after, row.task, parent).is_some_and(|row| match row.outcome {
                 StepState::Completed => true,

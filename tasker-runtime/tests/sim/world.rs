@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::json;
 use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
 use tasker_runtime::engine::WakeUp;
-use tasker_types::{Backoff, HandlerRef, RetryPolicy, StepNumber, StepTemplate, StepType, Template};
+use tasker_types::{
+    Backoff, BatchSpec, FailureStrategy, HandlerRef, RetryPolicy, StepNumber, StepTemplate, StepType, Template,
+};
 
 use crate::rng::Rng;
 
@@ -48,6 +50,7 @@ pub(crate) struct Step {
     pub(crate) parents: Vec<u32>,
     pub(crate) step_type: StepType,
     pub(crate) skippable: bool,
+    pub(crate) batch: Option<BatchSpec>,
     pub(crate) retry: RetryPolicy,
     pub(crate) timeout_ms: u64,
 }
@@ -182,6 +185,19 @@ fn template(rng: &mut Rng) -> Vec<Step> {
         };
         step.skippable = step.step_type != StepType::Decision && rng.chance(150);
     }
+    let batches = rng.pick(&[0, 0, 300, 700]);
+    for number in 1..steps.len() {
+        let [parent] = steps[number].parents[..] else { continue };
+        let parent = parent as usize;
+        let fits = matches!(steps[parent].step_type, StepType::Standard | StepType::Batchable);
+        if fits && rng.chance(batches) {
+            let failure_strategy = rng.pick(FailureStrategy::ALL);
+            let spec = BatchSpec { parallelism: rng.pick(&[None, Some(1), Some(2)]), failure_strategy };
+            let made_by = &mut steps[parent];
+            (made_by.step_type, made_by.skippable, made_by.batch) = (StepType::Batchable, false, Some(spec));
+            (steps[number].step_type, steps[number].skippable) = (StepType::BatchWorker, false);
+        }
+    }
     steps
 }
 
@@ -212,8 +228,8 @@ fn step(rng: &mut Rng, number: u32, length: u32, shape: u64) -> Step {
         backoff_base_ms: rng.pick(&[0, 10, 100, 1_000]),
         max_backoff_ms: rng.pick(&[50, 1_000, 5_000]),
     };
-    let (step_type, skippable) = (StepType::Standard, false);
-    Step { parents, step_type, skippable, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
+    let (step_type, skippable, batch) = (StepType::Standard, false, None);
+    Step { parents, step_type, skippable, batch, retry, timeout_ms: rng.pick(&[300, 1_000, 5_000]) }
 }
 
 fn task(rng: &mut Rng, n: u64, templates: &[Vec<Step>], processes: usize, calm_ms: u64) -> Task {
@@ -234,7 +250,7 @@ fn act(rng: &mut Rng, n: u64, tasks: &[Task], processes: usize, calm_ms: u64) ->
     let task = tasks[rng.index(tasks.len())];
     let late = rng.below(calm_ms);
     let after = rng.pick(&[0, 1, 5, 50, 500, late]);
-    let step = u32::try_from(rng.below(4)).unwrap();
+    let step = u32::try_from(rng.below(6)).unwrap();
     let what = match rng.below(15) {
         0..4 => What::Cancel,
         4..6 => What::Retry(None),
@@ -263,6 +279,7 @@ fn resolved(number: usize, steps: &[Step]) -> ResolvedTemplate {
         dependencies: step.parents.iter().copied().map(StepNumber).collect(),
         step_type: step.step_type,
         skippable: step.skippable,
+        batch: step.batch,
         ..StepTemplate::named(format!("s{number}"))
     };
     ResolvedTemplate {

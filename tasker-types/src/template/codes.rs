@@ -81,7 +81,7 @@ codes! {
     NO_STEPS "T016" Error "a template without steps"
         "A template needs at least one step, or its tasks would have nothing to do."
     TOO_MANY "T017" Error "too many steps or dependencies"
-        "A template has at most 10,000 steps and 50,000 dependencies. For more work of the same kind, let one step make batches of it."
+        "A template has at most 10,000 steps, 500 of them of the type `batch_worker`, and 50,000 dependencies. For more work of the same kind, let one step make batches of it."
     TOO_DEEP "T018" Error "too many steps in a row"
         "The longest path through a template has at most 1,000 steps. Let one handler do several of the things in a row."
     BAD_HANDLER "T019" Error "a handler's name that cannot be"
@@ -100,9 +100,15 @@ codes! {
     SKIPPABLE_DECISION "T024" Error "a decision that is skippable"
         "`skippable` lets what depends on a step run without its result. Without a decision's result nobody knows which branches to run, so a \
          decision cannot be skippable. Let its handler choose a branch where it cannot decide."
-    STEP_TYPE_NOT_BUILT "T040" Error "steps of this type are not built yet"
-        "`batchable` and `batch_worker` are planned. This version runs `standard`, `decision` and `deferred_convergence` steps, and refuses \
-         the others instead of running them wrongly."
+    BATCHABLE_WITHOUT_WORKER "T025" Error "a batchable step without a worker"
+        "A `batchable` step says in its result how many workers there are to be, and what each of them is given. They are made after a step \
+         of the type `batch_worker` that depends on it: add one."
+    WORKER_WITHOUT_BATCHABLE "T026" Error "a batch worker without its batchable step"
+        "A `batch_worker` stands for the workers of one `batchable` step: it depends on that step and on no other. What the workers need of \
+         earlier steps they read all the same."
+    MISPLACED_OPTION "T027" Error "an option that this kind of step cannot have"
+        "`batch_config` belongs to a `batchable` step: it says how many of its workers are under way at once, and what the failure of one \
+         means. Neither a `batchable` step nor a `batch_worker` is `skippable`: `failure_strategy` says what a failure means."
     INPUT_SCHEMA_NOT_BUILT "T041" Error "`input_schema` is not built yet"
         "Checking a task's context against a JSON Schema is planned. Until then, let the first step's handler check it."
     RESULT_SCHEMA_NOT_BUILT "T042" Error "`result_schema` is not built yet"

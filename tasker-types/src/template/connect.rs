@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
-use super::limits::{MAX_DEPTH, MAX_EDGES};
+use super::limits::{MAX_BATCH_WORKERS, MAX_DEPTH, MAX_EDGES};
 use super::report::Report;
 use super::scalar::quoted;
 use super::step::{Draft, Mention};
@@ -118,9 +118,18 @@ fn check_cycles(drafts: &[Draft<'_>], resolved: &[Vec<(StepNumber, Mention<'_>)>
     }
 }
 
-/// A decision needs branches to choose from, and a convergence something to join.
+/// A decision needs branches to choose from, a convergence something to join, and batches workers.
 fn check_types(drafts: &[Draft<'_>], resolved: &[Vec<(StepNumber, Mention<'_>)>], report: &mut Report) {
     let waited_for: BTreeSet<StepNumber> = resolved.iter().flatten().map(|&(number, _)| number).collect();
+    let type_of = |number: StepNumber| drafts[number.index()].step.step_type;
+    let workers = drafts.iter().zip(resolved).filter(|(draft, _)| draft.step.step_type == StepType::BatchWorker);
+    let with_workers: BTreeSet<StepNumber> =
+        workers.clone().flat_map(|(_, of)| of).map(|&(number, _)| number).collect();
+    if let Some((first_beyond, _)) = workers.clone().nth(MAX_BATCH_WORKERS) {
+        let message =
+            format!("the template has {} batch workers; at most {MAX_BATCH_WORKERS} are allowed", workers.count());
+        report.add(&codes::TOO_MANY, first_beyond.name_at, message).label("the first batch worker beyond the limit");
+    }
     for (number, draft) in (0..).map(StepNumber).zip(drafts) {
         let at = draft.type_at.unwrap_or(draft.name_at);
         match draft.step.step_type {
@@ -133,6 +142,20 @@ fn check_types(drafts: &[Draft<'_>], resolved: &[Vec<(StepNumber, Mention<'_>)>]
                 let message = format!("{} is a convergence, but depends on no step", draft.label);
                 let added = report.add(&codes::CONVERGENCE_WITHOUT_BRANCHES, at, message);
                 added.label("nothing to join").help("let it depend on the last step of each branch");
+            }
+            StepType::Batchable if !with_workers.contains(&number) => {
+                let message = format!("{} is batchable, but no `batch_worker` depends on it", draft.label);
+                let added = report.add(&codes::BATCHABLE_WITHOUT_WORKER, at, message);
+                added.label("no worker").help("add a step of `type: batch_worker` that depends on it");
+            }
+            StepType::BatchWorker => {
+                let of = &resolved[number.index()];
+                if of.len() != 1 || draft.dependencies.len() != 1 || type_of(of[0].0) != StepType::Batchable {
+                    let message =
+                        format!("{} is a batch worker, but does not depend on one batchable step alone", draft.label);
+                    let added = report.add(&codes::WORKER_WITHOUT_BATCHABLE, at, message);
+                    added.label("of which step?").help("let it depend on its `batchable` step and on no other");
+                }
             }
             _ => {}
         }

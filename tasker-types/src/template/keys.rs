@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::StepType;
 use super::codes::{self, Code};
-use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS};
+use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS, MAX_TASK_STEPS};
+use super::{FailureStrategy, StepType};
 use crate::Backoff;
 
 /// The keys that one kind of mapping may have.
@@ -120,7 +120,7 @@ pub(super) const STEP: Block = Block {
         key(
             "type",
             Need::Optional,
-            "The kind of step: `standard`, a `decision` whose result names the steps that go on, or a `deferred_convergence` that joins branches.",
+            "The kind of step: `standard`, a `decision` whose result names the steps that go on, a `deferred_convergence` that joins branches, a `batchable` step, or the `batch_worker` that its workers are made after.",
             || json!({ "enum": StepType::ALL, "default": "standard" }),
         ),
         key(
@@ -158,6 +158,12 @@ pub(super) const STEP: Block = Block {
             Need::Optional,
             "Whether a failure for good is skipped over: what depends on the step runs without its result.",
             || json!({ "type": "boolean", "default": false }),
+        ),
+        key(
+            "batch_config",
+            Need::Optional,
+            "Of a `batchable` step: how many of its workers are under way at once, and what the failure of one means.",
+            || json!({ "$ref": "#/$defs/batch_config" }),
         ),
         key(
             "result_schema",
@@ -231,6 +237,24 @@ pub(super) const RETRY: Block = Block {
             Need::Optional,
             "The longest delay, in milliseconds.",
             || json!({ "type": "integer", "minimum": 0, "maximum": MAX_DURATION_MS, "default": 60_000 }),
+        ),
+    ],
+};
+
+/// A batchable step's `batch_config`.
+pub(super) const BATCH: Block = Block {
+    keys: &[
+        key(
+            "parallelism",
+            Need::Optional,
+            "The most workers that are under way at once; all of them where none is given.",
+            || json!({ "type": "integer", "minimum": 1, "maximum": MAX_TASK_STEPS }),
+        ),
+        key(
+            "failure_strategy",
+            Need::Optional,
+            "What the failure of one worker means for the others.",
+            || json!({ "enum": FailureStrategy::ALL, "default": "fail_fast" }),
         ),
     ],
 };

@@ -4,6 +4,10 @@
 pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 /// The most steps.
 pub const MAX_STEPS: usize = 10_000;
+/// The most steps of a task, workers of batches among them.
+pub const MAX_TASK_STEPS: usize = 20_000;
+/// The most `batch_worker` steps of a template.
+pub const MAX_BATCH_WORKERS: usize = 500;
 /// The most dependencies of all steps together.
 pub const MAX_EDGES: usize = 50_000;
 /// The most steps on one path.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{Block, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
+use super::keys::{BATCH, Block, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
 
 /// The JSON Schema (draft 2020-12) of a template. It is made of the same table of keys that the parser reads by.
 ///
@@ -26,6 +26,7 @@ pub fn json_schema() -> Value {
             "step": object(&STEP),
             "handler": object(&HANDLER),
             "retry": object(&RETRY),
+            "batch_config": object(&BATCH),
             "task_handler": object(&TASK_HANDLER),
         }),
     );
@@ -65,6 +66,7 @@ mod tests {
             (&schema["$defs"]["step"], &STEP),
             (&schema["$defs"]["handler"], &HANDLER),
             (&schema["$defs"]["retry"], &RETRY),
+            (&schema["$defs"]["batch_config"], &BATCH),
             (&schema["$defs"]["task_handler"], &TASK_HANDLER),
         ];
         for (object, block) in blocks {
@@ -87,6 +89,6 @@ mod tests {
             assert!(schema["$defs"][name].is_object(), "{name}");
             count += 1;
         }
-        assert_eq!(count, 4);
+        assert_eq!(count, 5);
     }
 }

@@ -2,13 +2,13 @@
 
 use super::codes;
 use super::fields::{Fields, Reading};
-use super::keys::{HANDLER, RETRY, STEP};
-use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS};
+use super::keys::{BATCH, HANDLER, RETRY, STEP};
+use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_TASK_STEPS};
 use super::names::{check_handler, check_step, is_rust_path};
 use super::node::{At, Entry, Kind, Node};
 use super::scalar::{Scalar, describe, quoted, resolve};
 use super::value::to_json;
-use super::{StepTemplate, StepType};
+use super::{BatchSpec, FailureStrategy, StepTemplate, StepType};
 use crate::suggest::nearest;
 use crate::{Backoff, RetrySpec};
 
@@ -34,9 +34,6 @@ pub(super) struct Mention<'n> {
     pub(super) name: &'n str,
     pub(super) at: At,
 }
-
-/// Types of steps whose feature is not built yet.
-const PLANNED_TYPES: &[&str] = &["batchable", "batch_worker"];
 
 /// The step that `node` describes; `position` counts from 1.
 pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Reading) -> Draft<'n> {
@@ -68,6 +65,7 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
     refuse_what_is_not_built(&fields, reading);
     draft.step.step_type = step_type(&fields, &mut draft, reading).unwrap_or_default();
     draft.step.skippable = skippable(&fields, draft.step.step_type, reading);
+    draft.step.batch = batch(&fields, draft.step.step_type, &draft.label, reading);
     handler(&fields, &mut draft, reading);
     draft.dependencies = dependencies(&fields, reading);
     draft.step.retry = retry(&fields, &draft.label, reading);
@@ -93,19 +91,12 @@ fn step_type(fields: &Fields<'_, '_>, draft: &mut Draft<'_>, reading: &mut Readi
     if let Some(known) = StepType::from_name(name) {
         return Some(known);
     }
-    if PLANNED_TYPES.contains(&name) {
-        let message = format!("{} is `{name}`, which is not built yet", fields.name_of("type"));
-        let added = reading.report.add(&codes::STEP_TYPE_NOT_BUILT, at, message);
-        added.label("not built yet").help("this version runs standard, decision and deferred_convergence steps");
-    } else {
-        let message = format!("{} is {}, which is no type of step", fields.name_of("type"), quoted(name));
-        let types = StepType::ALL.iter().map(|kind| kind.as_str()).chain(PLANNED_TYPES.iter().copied());
-        reading
-            .report
-            .add(&codes::UNKNOWN_VALUE, at, message)
-            .help("types are standard, decision, deferred_convergence, batchable, batch_worker")
-            .suggest(nearest(name, types));
-    }
+    let message = format!("{} is {}, which is no type of step", fields.name_of("type"), quoted(name));
+    reading
+        .report
+        .add(&codes::UNKNOWN_VALUE, at, message)
+        .help("types are standard, decision, deferred_convergence, batchable, batch_worker")
+        .suggest(nearest(name, StepType::ALL.iter().map(|kind| kind.as_str())));
     None
 }
 
@@ -121,7 +112,42 @@ fn skippable(fields: &Fields<'_, '_>, step_type: StepType, reading: &mut Reading
             .label("a decision that failed chose nothing")
             .help("let its handler choose a branch where it cannot decide");
     }
+    if skippable
+        && matches!(step_type, StepType::Batchable | StepType::BatchWorker)
+        && let Some(entry) = fields.get("skippable")
+    {
+        let message = format!("{} is `true`, but the step is a `{step_type}`", fields.name_of("skippable"));
+        let added = reading.report.add(&codes::MISPLACED_OPTION, entry.value.at, message);
+        added
+            .label("not for this type")
+            .help("`batch_config.failure_strategy` says what the failure of a worker means");
+    }
     skippable
+}
+
+/// What a batchable step says of its workers; every batchable step says something.
+fn batch(fields: &Fields<'_, '_>, step_type: StepType, label: &str, reading: &mut Reading) -> Option<BatchSpec> {
+    let is_batchable = step_type == StepType::Batchable;
+    let Some(entry) = fields.get("batch_config") else { return is_batchable.then(BatchSpec::default) };
+    if !is_batchable {
+        let message = format!("{} is given, but the step is a `{step_type}`", fields.name_of("batch_config"));
+        let added = reading.report.add(&codes::MISPLACED_OPTION, entry.key_at, message);
+        added.label("not for this type").help("it belongs to the `batchable` step");
+    }
+    let inner = Fields::of(&entry.value, &BATCH, label.to_owned(), "batch_config.", reading)?;
+    let parallelism = inner.integer("parallelism", 1, MAX_TASK_STEPS as u64, reading);
+    let failure_strategy = inner.text("failure_strategy", reading).and_then(|(name, at)| {
+        let strategy = FailureStrategy::from_name(name);
+        if strategy.is_none() {
+            let message = format!("{} is {}, which is none", inner.name_of("failure_strategy"), quoted(name));
+            let names = FailureStrategy::ALL.iter().map(|strategy| strategy.as_str());
+            let added = reading.report.add(&codes::UNKNOWN_VALUE, at, message).label("unknown value");
+            added.help("take one of fail_fast, isolate, continue_on_failure").suggest(nearest(name, names));
+        }
+        strategy
+    });
+    let parallelism = parallelism.and_then(|number| u32::try_from(number).ok());
+    Some(BatchSpec { parallelism, failure_strategy: failure_strategy.unwrap_or_default() })
 }
 
 fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {

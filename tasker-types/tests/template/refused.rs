@@ -296,13 +296,27 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
             step("type: decison"),
             vec!["T010 4:11 `type` of step `a` is `decison`, which is no type of step | did you mean `decision`?"],
         ),
-        // What is not built.
         (
             step("type: batchable"),
             vec![
-                "T040 4:11 `type` of step `a` is `batchable`, which is not built yet | this version runs standard, decision and deferred_convergence steps",
+                "T025 4:11 step `a` is batchable, but no `batch_worker` depends on it | add a step of `type: batch_worker` that depends on it",
             ],
         ),
+        (
+            step("type: batch_worker"),
+            vec![
+                "T026 4:11 step `a` is a batch worker, but does not depend on one batchable step alone | let it depend on its `batchable` step and on no other",
+            ],
+        ),
+        (
+            step("batch_config: { parallelism: 0, failure_strategy: fail }"),
+            vec![
+                "T027 4:5 `batch_config` of step `a` is given, but the step is a `standard` | it belongs to the `batchable` step",
+                "T009 4:34 `batch_config.parallelism` of step `a` must be from 1 to 20000",
+                "T010 4:55 `batch_config.failure_strategy` of step `a` is `fail`, which is none | did you mean `fail_fast`?",
+            ],
+        ),
+        // What is not built.
         (
             top("input_schema: {}"),
             vec![

@@ -5,13 +5,15 @@ use tasker_types::template::{json_schema, parse};
 
 /// The codes that the parser gives for a template in which `block` has the key `key`.
 fn codes(block: &str, key: &str) -> Vec<&'static str> {
-    let mut template =
-        json!({ "name": "t", "steps": [{ "name": "a", "handler": {}, "retry": {} }], "task_handler": {} });
+    let batchable = json!({ "name": "a", "type": "batchable", "handler": {}, "retry": {}, "batch_config": {} });
+    let worker = json!({ "name": "w", "type": "batch_worker", "dependencies": ["a"] });
+    let mut template = json!({ "name": "t", "steps": [batchable, worker], "task_handler": {} });
     let at = match block {
         "template" => "",
         "step" => "/steps/0",
         "handler" => "/steps/0/handler",
         "retry" => "/steps/0/retry",
+        "batch_config" => "/steps/0/batch_config",
         _ => "/task_handler",
     };
     let object = template.pointer_mut(at).and_then(Value::as_object_mut).unwrap();

@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context, args: &StepActing, hand: Hand) -> Out
     Engine::check_action(&act, &who(), &args.reason)?;
     let name = &args.which.step;
     if !matches!(hand, Hand::Retry) {
-        let state = seen.steps.get(step.index()).map(|step| step.state.as_str().replace('_', " "));
+        let state = seen.step(step).map(|step| step.state.as_str().replace('_', " "));
         let (verb, state) = (hand.verb(), state.unwrap_or_default());
         if !context.agrees(&format!("{verb} step {name} of {task}, which is {state}?"))? {
             context.screen.status("nothing was done");

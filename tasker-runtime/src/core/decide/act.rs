@@ -5,8 +5,8 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 use super::super::row::Cause;
 use super::super::{Act, ActionRow, ActionStamp, ByHand, Change, LiveStep, Refusal, ResultRow, Snapshot, TaskRow};
 use super::finish::result_row;
-use super::settle;
 use super::successors::{choose, satisfy};
+use super::{batch, settle};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 
@@ -19,7 +19,7 @@ pub(super) fn act(
     now: Timestamp,
 ) -> Result<Vec<Change>, Refusal> {
     let task = snapshot.task(id).ok_or(Refusal::NoTask(id))?;
-    if let Some(number) = act.step().filter(|number| number.index() >= task.pinned.steps.len()) {
+    if let Some(number) = act.step().filter(|&number| !task.pinned.has(number)) {
         return Err(Refusal::NoStep { task: id, number });
     }
     let mut changes = match act {
@@ -62,8 +62,7 @@ fn cancel(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Cha
                 changes.push(Change::Gone { task: id, number: row.number });
                 changes.push(Change::Result(result_row(row, StepState::Cancelled, Cause::Operator, None, now)));
             }
-            // It never was ready: it goes with its task.
-            _ => changes.push(Change::Gone { task: id, number: row.number }),
+            _ => drop_untouched(row, now, &mut changes),
         }
     }
     changes.push(Change::Count { task: id, open_steps: 0, runnable: -stopped });
@@ -73,6 +72,14 @@ fn cancel(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Cha
     let state = if running > 0 { TaskState::Cancelling } else { TaskState::Cancelled };
     changes.push(Change::TaskState { task: id, state, at: now });
     Ok(changes)
+}
+
+/// What never was ready goes with its task. A worker of a batch that was held up after an attempt is cancelled.
+fn drop_untouched(row: &LiveStep, now: Timestamp, changes: &mut Vec<Change>) {
+    changes.push(Change::Gone { task: row.task, number: row.number });
+    if row.attempt > 0 {
+        changes.push(Change::Result(result_row(row, StepState::Cancelled, Cause::Operator, None, now)));
+    }
 }
 
 fn retry(
@@ -103,7 +110,8 @@ fn retry(
         mark(Mark::RetryWhileRunning);
     }
     let mut changes = Vec::new();
-    let count = i32::try_from(failed.len()).unwrap_or(i32::MAX);
+    let woken = batch::reopen(snapshot, task, &failed, &mut changes);
+    let count = i32::try_from(failed.len()).unwrap_or(i32::MAX).saturating_add(woken);
     for (number, attempt) in failed {
         changes.push(Change::Reopen { task: id, number });
         changes.push(Change::Live(reopened(task, number, attempt, now)));
@@ -152,8 +160,8 @@ fn resolve(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Ch
         return Err(refused(task, "resolved by hand"));
     }
     // What waited for the failed step will never run.
-    let mut changes: Vec<Change> =
-        snapshot.live_of(task.id).map(|row| Change::Gone { task: row.task, number: row.number }).collect();
+    let mut changes = Vec::new();
+    snapshot.live_of(task.id).for_each(|row| drop_untouched(row, now, &mut changes));
     changes.push(Change::TaskState { task: task.id, state: TaskState::ResolvedManually, at: now });
     Ok(changes)
 }
@@ -174,7 +182,9 @@ fn end(
         ByHand::Resolve => (StepState::ResolvedManually, None, None),
         ByHand::Complete { result, chosen } => (StepState::Completed, Some(result.clone()), chosen.as_deref()),
     };
-    if task.pinned.step(number).decides() && chosen.is_none() {
+    let step = task.pinned.step(number);
+    // Which workers are to be made only its handler says.
+    if (step.decides() && chosen.is_none()) || step.makes_batches() {
         return Err(Refusal::Undecided { task: task.id, number });
     }
     let over = snapshot.over_of(task.id).find(|(found, _)| *found == number).map(|(_, over)| over);
@@ -200,10 +210,11 @@ fn end(
         result,
         ..result_row(&row, outcome, Cause::Operator, None, now)
     }));
-    let spread = match chosen {
+    let mut spread = match chosen {
         Some(chosen) => choose(snapshot, task, number, chosen, now, &mut changes),
         None => satisfy(snapshot, task, number, now, &mut changes),
     };
-    settle(&mut changes, task, -1 - spread.skipped, runnable + spread.ready, now);
+    spread += batch::go_on(snapshot, task, number, over.is_some(), now, &mut changes);
+    settle(&mut changes, task, -1 - spread.closed, runnable + spread.ready, now);
     Ok(changes)
 }

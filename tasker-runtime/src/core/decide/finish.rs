@@ -9,9 +9,10 @@ use tasker_types::{StepNumber, StepState, TaskState, Timestamp, WorkerId};
 use super::super::row::{AttemptOutcome, Cause};
 use super::super::{
     AttemptRow, Change, Detail, Failure, Finish, LiveStep, Outcome, Refusal, ResultRow, Snapshot, StepRef, TaskRow,
+    Workers,
 };
-use super::successors::{Spread, choose, satisfy};
-use super::{held_claim, settle};
+use super::successors::{choose, satisfy};
+use super::{batch, held_claim, settle};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 
@@ -23,9 +24,18 @@ pub(super) fn finish(snapshot: &Snapshot, finish: &Finish, now: Timestamp) -> Re
             let detail = failed("the outcome of a decision does not say which steps go on");
             fail_for_good(snapshot, task, row, Cause::Handler, detail, now)
         }
-        Outcome::Completed { result, detail } => complete(snapshot, task, row, (result, detail.clone()), None, now),
+        Outcome::Completed { .. } if task.pinned.step(row.number).makes_batches() => {
+            let detail = failed("the outcome of a batchable step does not say which workers are to be made");
+            fail_for_good(snapshot, task, row, Cause::Handler, detail, now)
+        }
+        Outcome::Completed { result, detail } => {
+            complete(snapshot, task, row, (result, detail.clone()), Then::Satisfy, now)
+        }
         Outcome::Decided { result, detail, chosen } => {
-            complete(snapshot, task, row, (result, detail.clone()), Some(chosen), now)
+            complete(snapshot, task, row, (result, detail.clone()), Then::Choose(chosen), now)
+        }
+        Outcome::Cut { result, detail, workers } => {
+            complete(snapshot, task, row, (result, detail.clone()), Then::Make(*workers), now)
         }
         Outcome::Failed(failure) => fail(snapshot, task, row, failure, now),
         Outcome::Cancelled if task.state == TaskState::Cancelling => {
@@ -47,27 +57,37 @@ fn failed(message: &str) -> Option<Arc<str>> {
 /// As many as the end of a step makes that one other waits for.
 const CHANGES: usize = 5;
 
+/// What the end of a step means for the steps after it.
+enum Then<'o> {
+    Satisfy,
+    Choose(&'o [StepNumber]),
+    Make(Option<Workers>),
+}
+
 fn complete(
     snapshot: &Snapshot,
     task: &TaskRow,
     row: &LiveStep,
     (result, detail): (&Arc<str>, Option<Arc<str>>),
-    chosen: Option<&[StepNumber]>,
+    then: Then<'_>,
     now: Timestamp,
 ) -> Vec<Change> {
     let mut over = result_row(row, StepState::Completed, Cause::Handler, detail, now);
     over.result = Some(result.clone());
     let mut changes = Vec::with_capacity(CHANGES);
     changes.extend([Change::Gone { task: row.task, number: row.number }, Change::Result(over)]);
-    let spread = match chosen {
+    let mut spread = match then {
         _ if task.state == TaskState::Cancelling => {
             mark(Mark::CompletedWhileCancelling);
-            Spread::default()
+            settle(&mut changes, task, -1, -1, now);
+            return changes;
         }
-        Some(chosen) => choose(snapshot, task, row.number, chosen, now, &mut changes),
-        None => satisfy(snapshot, task, row.number, now, &mut changes),
+        Then::Choose(chosen) => choose(snapshot, task, row.number, chosen, now, &mut changes),
+        Then::Make(workers) => batch::make(snapshot, task, row.number, workers, now, &mut changes),
+        Then::Satisfy => satisfy(snapshot, task, row.number, now, &mut changes),
     };
-    settle(&mut changes, task, -1 - spread.skipped, spread.ready - 1, now);
+    spread += batch::go_on(snapshot, task, row.number, false, now, &mut changes);
+    settle(&mut changes, task, -1 - spread.closed, spread.ready - 1, now);
     changes
 }
 
@@ -87,7 +107,24 @@ fn fail(snapshot: &Snapshot, task: &TaskRow, row: &LiveStep, failure: &Failure, 
         AttemptRow { retry_at: Some(retry_at), detail: Some(failure.detail.clone()), ..attempt_row(row, outcome, now) };
     let mut live = LiveStep { state: StepState::WaitingForRetry, failures, ready_at: retry_at, ..unclaimed(task, row) };
     live.attempt += u32::from(planted(Bug::AttemptCountedAtFailure));
-    vec![Change::Attempt(attempt), Change::Live(live)]
+    again_later(snapshot, task, attempt, live, now)
+}
+
+/// The attempt did not end its step, which is tried again.
+fn again_later(
+    snapshot: &Snapshot,
+    task: &TaskRow,
+    attempt: AttemptRow,
+    live: LiveStep,
+    now: Timestamp,
+) -> Vec<Change> {
+    let live = batch::unless_stopped(snapshot, task, live);
+    let is_held_up = live.state == StepState::Pending;
+    let mut changes = vec![Change::Attempt(attempt), Change::Live(live)];
+    if is_held_up {
+        settle(&mut changes, task, 0, -1, now);
+    }
+    changes
 }
 
 pub(super) fn lose(
@@ -120,7 +157,7 @@ pub(super) fn lose(
         return Ok(fail_for_good(snapshot, task, row, Cause::Losses, detail.to_json(), now));
     }
     let live = LiveStep { state: StepState::Ready, losses, ready_at: now, ..unclaimed(task, row) };
-    Ok(vec![Change::Attempt(attempt_row(row, AttemptOutcome::Lost, now)), Change::Live(live)])
+    Ok(again_later(snapshot, task, attempt_row(row, AttemptOutcome::Lost, now), live, now))
 }
 
 pub(super) fn release(
@@ -136,7 +173,7 @@ pub(super) fn release(
         return Ok(end(task, row, StepState::Cancelled, Cause::Operator, None, now));
     }
     let live = LiveStep { state: StepState::Ready, ready_at: now, ..unclaimed(task, row) };
-    Ok(vec![Change::Attempt(attempt_row(row, AttemptOutcome::Released, now)), Change::Live(live)])
+    Ok(again_later(snapshot, task, attempt_row(row, AttemptOutcome::Released, now), live, now))
 }
 
 /// The step failed for good: it is skipped over where its template says so.
@@ -148,15 +185,25 @@ fn fail_for_good(
     detail: Option<Arc<str>>,
     now: Timestamp,
 ) -> Vec<Change> {
-    if !task.pinned.step(row.number).definition.skippable || task.state == TaskState::Cancelling {
+    if task.state == TaskState::Cancelling {
         return end(task, row, StepState::Failed, cause, detail, now);
+    }
+    if !task.pinned.is_skipped_over(row.number) {
+        let mut changes = vec![
+            Change::Gone { task: row.task, number: row.number },
+            Change::Result(result_row(row, StepState::Failed, cause, detail, now)),
+        ];
+        let runnable = batch::fail(snapshot, task, row.number, now, &mut changes);
+        settle(&mut changes, task, 0, runnable - 1, now);
+        return changes;
     }
     mark(Mark::SkippedOver);
     let mut changes = vec![
         Change::Gone { task: row.task, number: row.number },
         Change::Result(result_row(row, StepState::Skipped, Cause::Skippable, detail, now)),
     ];
-    let spread = satisfy(snapshot, task, row.number, now, &mut changes);
+    let mut spread = satisfy(snapshot, task, row.number, now, &mut changes);
+    spread += batch::go_on(snapshot, task, row.number, false, now, &mut changes);
     settle(&mut changes, task, -1, spread.ready - 1, now);
     changes
 }

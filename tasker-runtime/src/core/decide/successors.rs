@@ -8,11 +8,20 @@ use super::super::row::Cause;
 use super::super::{Change, LiveStep, ResultRow, Snapshot, TaskRow};
 use crate::plant::{Bug, planted};
 
-/// How many of the steps after one that is over became ready, and how many were skipped.
+/// What the end of a step does to the counters of its task, beside the step's own.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Spread {
+    /// How many steps became ready.
     pub(super) ready: i32,
-    pub(super) skipped: i32,
+    /// How many open steps there are less: those that were skipped, and workers that were made count against them.
+    pub(super) closed: i32,
+}
+
+impl std::ops::AddAssign for Spread {
+    fn add_assign(&mut self, other: Self) {
+        self.ready += other.ready;
+        self.closed += other.closed;
+    }
 }
 
 /// One more parent of each of its children is satisfied: none of them is skipped.
@@ -24,7 +33,7 @@ pub(super) fn satisfy(
     changes: &mut Vec<Change>,
 ) -> Spread {
     let mut spread = Spread::default();
-    for &child in task.pinned.graph().children(parent) {
+    for &child in task.pinned.children(parent) {
         if snapshot.is_over(task.id, child) && !planted(Bug::SkippedInsertedAgain) {
             continue;
         }
@@ -80,7 +89,7 @@ pub(super) fn choose(
         changes.push(Change::Result(skipped_row(task, number, now)));
     }
     changes.extend(rows.into_values().map(Change::Live));
-    Spread { ready: count(ready), skipped: count(skipped.len()) }
+    Spread { ready: count(ready), closed: count(skipped.len()) }
 }
 
 fn count(of: usize) -> i32 {
@@ -88,7 +97,7 @@ fn count(of: usize) -> i32 {
 }
 
 /// How the step stands; one that nobody has touched yet waits for all its parents.
-fn row_of(snapshot: &Snapshot, task: &TaskRow, step: StepNumber, now: Timestamp) -> LiveStep {
+pub(super) fn row_of(snapshot: &Snapshot, task: &TaskRow, step: StepNumber, now: Timestamp) -> LiveStep {
     snapshot.live(task.id, step).cloned().unwrap_or_else(|| LiveStep {
         state: StepState::Pending,
         unmet: task.pinned.parent_count(step),
@@ -98,7 +107,7 @@ fn row_of(snapshot: &Snapshot, task: &TaskRow, step: StepNumber, now: Timestamp)
 }
 
 /// One more parent of the step is decided.
-fn decided(row: &mut LiveStep, is_satisfied: bool, task: &TaskRow, now: Timestamp) {
+pub(super) fn decided(row: &mut LiveStep, is_satisfied: bool, task: &TaskRow, now: Timestamp) {
     row.unmet = row.unmet.saturating_sub(1 + u32::from(planted(Bug::FanInCountedTwice)));
     row.met |= is_satisfied;
     if row.unmet == 0 && row.met {
@@ -109,7 +118,7 @@ fn decided(row: &mut LiveStep, is_satisfied: bool, task: &TaskRow, now: Timestam
 }
 
 /// It was skipped before it ever was ready.
-fn skipped_row(task: &TaskRow, number: StepNumber, now: Timestamp) -> ResultRow {
+pub(super) fn skipped_row(task: &TaskRow, number: StepNumber, now: Timestamp) -> ResultRow {
     ResultRow {
         task: task.id,
         number,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::json;
-use tasker_types::{StepNumber, StepState, StepType, TaskId, TaskState};
+use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepState, StepTemplate, StepType, TaskId, TaskState};
 
 use crate::core::{
     Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate,
@@ -13,7 +13,7 @@ use crate::core::{
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    act, cancel, complete, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task,
+    act, cancel, complete, cut, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task,
     template, worker,
 };
 use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
@@ -133,7 +133,9 @@ fn whats() -> impl Strategy<Value = What> {
 
 /// Up to 12 steps; each waits for some of those before it.
 pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
-    let step_type = prop::sample::select(StepType::ALL);
+    let batch = (prop::option::of(1..4u32), prop::sample::select(FailureStrategy::ALL))
+        .prop_map(|(parallelism, failure_strategy)| BatchSpec { parallelism, failure_strategy });
+    let step_type = prop::sample::select(vec![StepType::Standard, StepType::Decision, StepType::DeferredConvergence]);
     let step = (
         prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         0..4u32,
@@ -141,6 +143,7 @@ pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
         any::<bool>(),
         step_type,
         prop::bool::weighted(0.2),
+        prop::option::weighted(0.3, batch),
     );
     prop::collection::vec(step, 1..=12).prop_map(|steps| {
         let mut parents: Vec<Vec<u32>> = Vec::new();
@@ -160,14 +163,30 @@ pub(super) fn dags() -> impl Strategy<Value = ResolvedTemplate> {
             step.retry.max_losses = *max_losses;
             step.retry.retryable = *retryable || *max_attempts > 1;
         }
-        for (step, (.., step_type, skippable)) in resolved.template.steps.iter_mut().zip(&steps) {
+        let batches = steps.iter().map(|(.., batch)| *batch).collect::<Vec<_>>();
+        for (step, (.., step_type, skippable, _)) in resolved.template.steps.iter_mut().zip(&steps) {
             // A convergence joins something.
             let joins_nothing = *step_type == StepType::DeferredConvergence && step.dependencies.is_empty();
             step.step_type = if joins_nothing { StepType::Standard } else { *step_type };
             step.skippable = *skippable && step.step_type != StepType::Decision;
         }
+        make_batches(&mut resolved.template.steps, &batches);
         resolved
     })
+}
+
+/// Some of the steps that wait for one other become workers of it.
+fn make_batches(steps: &mut [StepTemplate], batches: &[Option<BatchSpec>]) {
+    for number in 0..steps.len() {
+        let ([parent], Some(spec)) = (&steps[number].dependencies[..], batches[number]) else { continue };
+        let parent = parent.index();
+        if !matches!(steps[parent].step_type, StepType::Standard | StepType::Batchable) {
+            continue;
+        }
+        (steps[parent].step_type, steps[parent].skippable, steps[parent].batch) =
+            (StepType::Batchable, false, Some(spec));
+        (steps[number].step_type, steps[number].skippable) = (StepType::BatchWorker, false);
+    }
 }
 
 /// What the test itself saw: which attempts were handed out, and what was acknowledged of them.
@@ -248,7 +267,8 @@ impl Run<'_> {
                 let Some(id) = self.some_task(task) else { return };
                 self.next_action += 1;
                 let pinned = self.w.task(id).pinned.clone();
-                let step = StepNumber(u32::try_from(step % pinned.steps.len()).unwrap());
+                // Workers of batches are among them.
+                let step = StepNumber(u32::try_from(step % (pinned.steps.len() + 4)).unwrap());
                 let wanted = match what {
                     What::Pause => Act::Pause,
                     What::Resume => Act::Resume,
@@ -284,11 +304,12 @@ impl Run<'_> {
         let claim = self.journal.held.swap_remove(at);
         let command = match end {
             End::Complete { chosen } if claim.pinned.step(claim.live.number).decides() => {
-                let children = claim.pinned.graph().children(claim.live.number).iter().enumerate();
+                let children = claim.pinned.children(claim.live.number).iter().enumerate();
                 let chosen: Vec<_> =
                     children.filter(|(bit, _)| chosen >> (bit % 32) & 1 == 1).map(|(_, &child)| child).collect();
                 decide(&claim, &chosen)
             }
+            End::Complete { chosen } if claim.pinned.step(claim.live.number).makes_batches() => cut(&claim, chosen % 6),
             End::Complete { .. } => complete(&claim),
             End::Fail { retryable, timed_out, seed } => {
                 finish(&claim, Outcome::Failed(Failure { retryable, timed_out, seed, ..failure() }))
@@ -406,14 +427,16 @@ impl Run<'_> {
             let skipped = |over: &&ResultRow| {
                 over.task == row.id && (over.outcome == StepState::Skipped || over.cause == Cause::Operator)
             };
-            assert_eq!(done + self.w.rows.results.iter().filter(skipped).count(), row.pinned.steps.len());
+            let batches = self.w.rows.batches.iter().filter(|batch| batch.task == row.id);
+            let steps = row.pinned.steps.len() + batches.map(|batch| batch.count as usize - 1).sum::<usize>();
+            assert_eq!(done + self.w.rows.results.iter().filter(skipped).count(), steps);
         }
     }
 }
 
 /// A step that is completed by hand; a decision chooses all its branches.
 fn completed(pinned: &Pinned, step: StepNumber) -> ByHand {
-    let branches = pinned.step(step).decides().then(|| pinned.graph().children(step));
+    let branches = (pinned.has(step) && pinned.step(step).decides()).then(|| pinned.children(step));
     let names: Option<Vec<&str>> =
         branches.map(|branches| branches.iter().map(|&branch| &*pinned.step(branch).name).collect());
     let result = names.map_or_else(|| "1".to_owned(), |names| json!({ "activated_steps": names }).to_string());

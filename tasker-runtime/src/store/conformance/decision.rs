@@ -63,7 +63,11 @@ pub async fn a_step_that_was_skipped_is_over_without_a_result(store: &dyn Store)
     w.one(fail_for_good(&claim)).await.unwrap();
     assert_eq!(w.states(id)[3..], [StepState::Skipped, StepState::Ready]);
     let results = [0, 1, 2, 3, 4].map(StepNumber).to_vec();
-    let given = store.inputs(vec![InputRequest { task: id, context: false, results }]).await.unwrap().remove(0);
+    let given = store
+        .inputs(vec![InputRequest { task: id, context: false, results, workers_from: None }])
+        .await
+        .unwrap()
+        .remove(0);
     let told: Vec<_> = given.results.iter().map(|(number, result)| (number.0, result.is_some())).collect();
     assert_eq!(told, [(0, true), (1, false), (2, true), (3, false)], "what is open is not told");
     let view = store.find_task(id).await.unwrap().unwrap();

@@ -234,13 +234,13 @@ pub async fn failures_are_grouped_by_template_step_and_error(store: &dyn Store) 
         let groups = store.failures(filter, limit).await.unwrap();
         assert!(groups.iter().all(|group| group.last_at == w.now), "{groups:?}");
         let told = groups.into_iter().map(|group| {
-            (group.template, group.step, group.error_type.unwrap(), group.error_code, group.tasks, group.newest)
+            (group.template, group.step, group.error_type.unwrap(), group.error_code, group.failures, group.newest)
         });
         told.collect::<Vec<_>>()
     };
-    let group = |template: &str, step: &str, kind: &str, code: Option<&str>, tasks, newest| {
+    let group = |template: &str, step: &str, kind: &str, code: Option<&str>, failures, newest| {
         let code = code.map(str::to_owned);
-        (template.to_owned(), step.to_owned(), kind.to_owned(), code, tasks, task(newest))
+        (template.to_owned(), step.to_owned(), kind.to_owned(), code, failures, task(newest))
     };
     let all = [
         group("roots", "step_0", "retryable_error", None, 1, 4),
@@ -299,7 +299,7 @@ pub async fn inputs_are_the_context_and_the_results_that_exist(store: &dyn Store
     let claims = w.claim(worker(1), 100).await;
     w.transact(vec![complete(&claims[0]), fail_for_good(&claims[1])]).await;
     let results = vec![StepNumber(0), StepNumber(1), StepNumber(2), StepNumber(99)];
-    let wanted = InputRequest { task: task(1), context: true, results };
+    let wanted = InputRequest { task: task(1), context: true, results, workers_from: None };
     let given = store.inputs(vec![wanted.clone()]).await.unwrap().remove(0);
     let context = given.context.unwrap();
     assert_eq!((context.task_uuid, context.name.as_str()), (task(1).uuid(), "three"));
@@ -322,6 +322,7 @@ pub async fn inputs_are_given_once_a_task_in_their_order(store: &dyn Store) {
         task: task(number),
         context,
         results: results.iter().copied().map(StepNumber).collect(),
+        workers_from: None,
     };
     let requests = vec![
         wanted(3, false, &[1]),

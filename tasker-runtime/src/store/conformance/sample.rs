@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tasker_types::{Backoff, RetryPolicy, StepNumber, StepTemplate, StepType, TaskId, Template};
+use tasker_types::{
+    Backoff, BatchProcessingOutcome, CursorConfig, RetryPolicy, StepNumber, StepTemplate, StepType, TaskId, Template,
+};
 use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
@@ -118,13 +120,34 @@ pub fn finish(claim: &Claimed, outcome: Outcome) -> Command {
     Command::Finish(Finish { step, attempt: claim.live.attempt, worker: holder(claim), outcome })
 }
 
-/// The claim ends with a result that tells its attempt; a decision chooses all its branches.
+/// The claim ends with a result that tells its attempt; a decision chooses all its branches, a batchable step makes two workers.
 pub fn complete(claim: &Claimed) -> Command {
     if claim.pinned.step(claim.live.number).decides() {
-        return decide(claim, claim.pinned.graph().children(claim.live.number));
+        return decide(claim, claim.pinned.children(claim.live.number));
+    }
+    if claim.pinned.step(claim.live.number).makes_batches() {
+        return cut(claim, 2);
     }
     let result = format!(r#"{{"step":{},"attempt":{}}}"#, claim.live.number, claim.live.attempt).into();
     finish(claim, Outcome::Completed { result, detail: None })
+}
+
+/// The claim of a batchable step ends: so many workers are to be made after the first of its worker steps.
+pub fn cut(claim: &Claimed, count: u32) -> Command {
+    let children = claim.pinned.children(claim.live.number).iter();
+    let of = children.copied().find(|&child| claim.pinned.step(child).is_batch_worker()).expect("it has workers");
+    let cursor = |index| CursorConfig {
+        batch_id: format!("{:03}", index + 1),
+        start_cursor: json!(index * 10),
+        end_cursor: json!(index * 10 + 10),
+        batch_size: 10,
+    };
+    let name = claim.pinned.step(of).name.to_string();
+    let outcome =
+        BatchProcessingOutcome::create_batches(name, count, (0..count).map(cursor).collect(), u64::from(count) * 10);
+    let result = json!({ "batch_processing_outcome": outcome.to_value() });
+    let workers = core::cut(&claim.pinned, claim.live.number, &result).expect("it can be read");
+    finish(claim, Outcome::Cut { result: result.to_string().into(), detail: None, workers })
 }
 
 /// The claim of a decision ends: it chose these steps.

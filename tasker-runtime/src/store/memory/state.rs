@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::core::{
-    ActionRow, AttemptRow, Batch, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef, TaskInput, TaskRow,
-    Writes, next_attempt,
+    ActionRow, AttemptRow, Batch, BatchRow, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef,
+    TaskInput, TaskRow, Writes, next_attempt,
 };
 use crate::mark::{Mark, mark};
 use crate::store::{StoreError, WorkerView};
@@ -19,6 +19,7 @@ pub(super) struct State {
     pub(super) results: BTreeMap<StepRef, ResultRow>,
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) actions: Vec<ActionRow>,
+    pub(super) batches: BTreeMap<StepRef, BatchRow>,
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
     pub(super) workers: BTreeMap<WorkerId, WorkerView>,
@@ -39,6 +40,7 @@ impl State {
         for id in batch.tasks() {
             if let Some((row, _)) = self.tasks.get(&id) {
                 snapshot.load_task(row.clone());
+                self.batches.range(all_of(id)).for_each(|(_, row)| snapshot.load_batch(*row));
             }
         }
         for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
@@ -113,6 +115,9 @@ impl State {
         }
         for row in &writes.results {
             self.results.insert(StepRef { task: row.task, number: row.number }, row.clone());
+        }
+        for row in &writes.batches {
+            self.batches.insert(StepRef { task: row.task, number: row.number }, *row);
         }
         self.attempts.extend(writes.attempts.iter().cloned());
         self.actions.extend(writes.actions.iter().cloned());

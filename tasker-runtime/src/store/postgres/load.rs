@@ -49,6 +49,13 @@ pub(super) async fn load(session: &mut Session, templates: &Templates, batch: &B
         let pinned = templates.by_id(session, bare.template).await?;
         snapshot.load_task(bare.with(pinned));
     }
+    let with_batches: Vec<TaskId> =
+        batch.tasks().into_iter().filter(|&id| snapshot.task(id).is_some_and(|row| row.pinned.has_batches())).collect();
+    if !with_batches.is_empty() {
+        for row in session.fetch(sqlx::query(rows::BATCHES_OF).bind(uuids(&with_batches))).await? {
+            snapshot.load_batch(rows::batch(&row)?);
+        }
+    }
     let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| row.pinned.clone()));
     // Of a task that is read as a whole, no step is read twice.
     let whole: Vec<TaskId> = whole.into_iter().filter(|&task| snapshot.task(task).is_some()).collect();

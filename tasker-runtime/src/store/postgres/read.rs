@@ -42,6 +42,9 @@ const ACTIONS: &str = "SELECT id, task, number, kind, actor, reason, at FROM tas
                        ORDER BY task, at, id";
 const VALUES: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
                       JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.outcome IN (4, 7, 8)";
+const VALUES_FROM: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
+                           JOIN tasker.step_results AS r ON r.task = v.task AND r.number >= v.number \
+                           WHERE r.outcome IN (4, 7, 8)";
 const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coalesce(open.tasks, 0) \
                          FROM tasker.templates AS t LEFT JOIN (SELECT template, count(*) AS tasks FROM tasker.tasks \
                          WHERE state IN (0, 1, 2, 5) GROUP BY template) AS open ON open.template = t.id ORDER BY t.generation";
@@ -147,7 +150,7 @@ pub(super) async fn failures(
             number: columns.number()?,
             error_type: columns.get()?,
             error_code: columns.get()?,
-            tasks: columns.get::<i64>()?.unsigned_abs(),
+            failures: columns.get::<i64>()?.unsigned_abs(),
             newest: columns.task()?,
             last_at: columns.time()?,
         });
@@ -214,8 +217,15 @@ pub(super) async fn inputs(
             }
         }
     }
-    if !steps.is_empty() {
-        for row in session.fetch(keyed(VALUES, &steps)).await? {
+    let from: Vec<StepRef> = wanted
+        .iter()
+        .filter_map(|request| request.workers_from.map(|number| StepRef { task: request.task, number }))
+        .collect();
+    for (text, keys) in [(VALUES, steps), (VALUES_FROM, from)] {
+        if keys.is_empty() {
+            continue;
+        }
+        for row in session.fetch(keyed(text, &keys)).await? {
             let columns = &mut Columns::of(&row);
             let step = columns.step()?;
             if let Some(found) = inputs.get_mut(&step.task) {
@@ -300,8 +310,10 @@ pub(super) async fn dump(
     let ids: Vec<TaskId> = tasks.iter().map(|row| row.id).collect();
     let (live, results, attempts) = steps_of(session, &ids).await?;
     let actions = actions_of(session, &ids).await?;
+    let batches = session.fetch(sqlx::query(rows::BATCHES_OF).bind(uuids(&ids))).await?;
+    let batches = batches.iter().map(rows::batch).collect::<Result<_, _>>()?;
     session.end_read().await?;
-    Ok(Dump { tasks, live, results, attempts, actions })
+    Ok(Dump { tasks, live, results, attempts, actions, batches })
 }
 
 async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {

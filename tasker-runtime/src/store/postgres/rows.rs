@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::translate;
 use crate::core::{
-    AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
+    AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
 };
 use crate::store::StoreError;
 
@@ -161,6 +161,15 @@ pub(super) fn live(row: &PgRow) -> Result<LiveStep, StoreError> {
         claimed_by: c.worker()?,
         claimed_at: c.maybe_time()?,
     })
+}
+
+pub(super) const BATCHES_OF: &str = "SELECT b.task, b.number, b.count, b.next, b.in_flight, b.failed FROM tasker.batches AS b \
+                                     WHERE b.task = ANY($1) ORDER BY b.task, b.number";
+
+pub(super) fn batch(row: &PgRow) -> Result<BatchRow, StoreError> {
+    let c = &mut Columns::of(row);
+    let (task, number, count, next) = (c.task()?, c.number()?, c.count()?, c.count()?);
+    Ok(BatchRow { task, number, count, next, in_flight: c.count()?, failed: c.count()? })
 }
 
 pub(super) fn result(row: &PgRow) -> Result<ResultRow, StoreError> {

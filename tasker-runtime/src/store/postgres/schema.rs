@@ -8,8 +8,10 @@ use super::session::Session;
 use crate::store::{StoreError, migration};
 
 /// The migrations, oldest first: version, name, text.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "tasks", include_str!("../../../../migrations/postgres/0001_tasks.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tasks", include_str!("../../../../migrations/postgres/0001_tasks.sql")),
+    (2, "expand: batches", include_str!("../../../../migrations/postgres/0002_batches.sql")),
+];
 /// The oldest server that is known to do.
 const SERVER_MIN: i32 = 150_000;
 /// Of several processes that open a database at once, one migrates it: `tasker` in ASCII.

@@ -2,7 +2,7 @@
 
 use super::rows::{column, count, micros, number, worker};
 use super::session::{Session, Statement};
-use crate::core::{ActionRow, AttemptRow, Fence, LiveStep, NewTask, Reopened, ResultRow, TaskRow, Writes};
+use crate::core::{ActionRow, AttemptRow, BatchRow, Fence, LiveStep, NewTask, Reopened, ResultRow, TaskRow, Writes};
 use crate::store::StoreError;
 
 const NEW_TASKS: &str = "INSERT INTO tasker.tasks SELECT v.* FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], \
@@ -36,6 +36,9 @@ const RESULTS: &str = "INSERT INTO tasker.step_results SELECT * FROM unnest($1::
                        $10::text[], $11::text[])";
 const ATTEMPTS: &str = "INSERT INTO tasker.step_attempts SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], \
                         $4::smallint[], $5::uuid[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[])";
+const BATCHES: &str = "INSERT INTO tasker.batches SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], \
+                       $4::integer[], $5::integer[], $6::integer[]) ON CONFLICT (task, number) DO UPDATE \
+                       SET next = excluded.next, in_flight = excluded.in_flight, failed = excluded.failed";
 const ACTIONS: &str = "INSERT INTO tasker.actions SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], \
                        $5::text[], $6::text[], $7::bigint[])";
 /// Results become attempts: 4 is `reopened`.
@@ -71,6 +74,9 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     }
     if !writes.results.is_empty() {
         expect(session.execute(results(&writes.results)).await?, writes.results.len())?;
+    }
+    if !writes.batches.is_empty() {
+        expect(session.execute(batches(&writes.batches)).await?, writes.batches.len())?;
     }
     if !writes.attempts.is_empty() {
         expect(session.execute(attempts(&writes.attempts)).await?, writes.attempts.len())?;
@@ -209,6 +215,16 @@ fn attempts(rows: &[AttemptRow]) -> Statement<'_> {
         .bind(column(rows, |row| row.finished_at.as_micros()))
         .bind(column(rows, |row| micros(row.retry_at)))
         .bind(column(rows, |row| row.detail.as_deref()))
+}
+
+fn batches(rows: &[BatchRow]) -> Statement<'_> {
+    sqlx::query(BATCHES)
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| number(row.number)))
+        .bind(column(rows, |row| count(row.count)))
+        .bind(column(rows, |row| count(row.next)))
+        .bind(column(rows, |row| count(row.in_flight)))
+        .bind(column(rows, |row| count(row.failed)))
 }
 
 fn actions(rows: &[ActionRow]) -> Statement<'_> {

@@ -8,12 +8,17 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use tasker_types::{StepNumber, StepState, TaskId};
 
-use crate::core::{LiveStep, Snapshot, StepRef, TaskRow, Writes};
+use crate::core::{LiveStep, Pinned, Snapshot, StepRef, TaskRow, Writes};
 
 /// The most steps that a task may have to be kept: it is copied as a whole.
-pub(super) const STEPS_MAX: usize = 256;
+const STEPS_MAX: usize = 256;
 /// The most rows that are kept; beyond it everything is dropped.
 const ROWS_MAX: usize = 65_536;
+
+/// Whether tasks of this template are kept: it is small, and has no steps that are made later.
+pub(super) fn is_kept(pinned: &Pinned) -> bool {
+    pinned.steps.len() <= STEPS_MAX && !pinned.has_batches()
+}
 
 /// Tasks of which a step runs here, as they stand in the database.
 #[derive(Debug, Default)]
@@ -144,7 +149,7 @@ impl Cache {
     /// Takes in what was just committed. Tasks of which nothing runs here any more are let go.
     pub(super) fn written(&mut self, writes: &Writes) {
         for (row, _) in &writes.new_tasks {
-            if row.pinned.steps.len() <= STEPS_MAX {
+            if is_kept(&row.pinned) {
                 self.keep(row.clone(), Vec::new(), Vec::new());
             }
         }

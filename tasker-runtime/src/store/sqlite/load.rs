@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use tasker_types::{StepNumber, StepState, TaskId, Timestamp};
 use uuid::Uuid;
 
-use super::cache::{Cache, STEPS_MAX};
+use super::cache::{Cache, is_kept};
 use super::rows::{self, BareTask, Columns, LIVE, TASK, value};
 use super::sql::{Binder, first, nothing, select};
 use super::templates::Templates;
@@ -31,10 +31,14 @@ pub(super) fn load(
     let ids = batch.tasks();
     let unknown: Vec<TaskId> = ids.iter().copied().filter(|&id| !cache.has(id)).collect();
     let (small, large): (Vec<TaskRow>, Vec<TaskRow>) =
-        tasks(connection, templates, &unknown)?.into_iter().partition(|row| row.pinned.steps.len() <= STEPS_MAX);
+        tasks(connection, templates, &unknown)?.into_iter().partition(|row| is_kept(&row.pinned));
     read_whole(connection, cache, small)?;
     ids.iter().for_each(|&id| cache.load_task(id, &mut snapshot));
+    let with_batches: Vec<TaskId> = large.iter().filter(|row| row.pinned.has_batches()).map(|row| row.id).collect();
     large.into_iter().for_each(|row| snapshot.load_task(row));
+    for row in select(connection, rows::BATCHES_OF, &with_batches, bind_task, rows::batch)? {
+        snapshot.load_batch(row);
+    }
 
     let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| row.pinned.clone()));
     let (known, unread): (Vec<StepRef>, Vec<StepRef>) = steps.into_iter().partition(|step| cache.has(step.task));

@@ -1,6 +1,7 @@
 //! Reads: they see the last commit and never wait for the writer.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -134,7 +135,7 @@ pub(super) fn failures(
             number: columns.number()?,
             error_type: columns.get()?,
             error_code: columns.get()?,
-            tasks: columns.get::<i64>()?.unsigned_abs(),
+            failures: columns.get::<i64>()?.unsigned_abs(),
             newest: columns.task()?,
             last_at: columns.time()?,
         })
@@ -190,17 +191,27 @@ pub(super) fn inputs(
         .flat_map(|request| request.results.iter().map(|&number| StepRef { task: request.task, number }))
         .collect();
     let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number = ? AND outcome IN (4, 7, 8)";
-    let results = select(connection, sql, &steps, rows::bind_step, |columns| {
-        let (task, number): (TaskId, StepNumber) = (columns.task()?, columns.number()?);
-        let result = columns.maybe_str()?.map(json).transpose()?;
-        Ok((task, number, result.map(|result| DependencyResult { result }.into())))
-    })?;
-    for (task, number, result) in results {
+    let results = select(connection, sql, &steps, rows::bind_step, value_of)?;
+    let from: Vec<StepRef> = wanted
+        .iter()
+        .filter_map(|request| request.workers_from.map(|number| StepRef { task: request.task, number }))
+        .collect();
+    let sql = "SELECT task, number, result FROM step_results WHERE task = ? AND number >= ? AND outcome IN (4, 7, 8)";
+    let workers = select(connection, sql, &from, rows::bind_step, value_of)?;
+    for (task, number, result) in results.into_iter().chain(workers) {
         if let Some(found) = inputs.get_mut(&task) {
             found.results.insert(number, result);
         }
     }
     Ok(inputs.into_values().collect())
+}
+
+type Given = (TaskId, StepNumber, Option<Arc<DependencyResult>>);
+
+fn value_of(columns: &mut Columns<'_>) -> Result<Given, StoreError> {
+    let (task, number) = (columns.task()?, columns.number()?);
+    let result = columns.maybe_str()?.map(json).transpose()?;
+    Ok((task, number, result.map(|result| DependencyResult { result }.into())))
 }
 
 pub(super) fn cancelling(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<TaskId>, StoreError> {
@@ -285,6 +296,7 @@ pub(super) fn dump(
         dump.results.append(&mut results);
         dump.attempts.append(&mut attempts);
     }
+    dump.batches = select(connection, rows::BATCHES_OF, &ids, bind_task, rows::batch)?;
     dump.actions = actions_of(connection, &ids)?;
     Ok(dump)
 }

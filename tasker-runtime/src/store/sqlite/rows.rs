@@ -11,7 +11,7 @@ use super::error::translate;
 use super::sql::Binder;
 use super::templates::Templates;
 use crate::core::{
-    AttemptOutcome, AttemptRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
+    AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
 };
 use crate::store::StoreError;
 
@@ -19,6 +19,8 @@ pub(super) const TASK: &str =
     "t.id, t.template, t.state, t.open_steps, t.runnable, t.priority, t.created_at, t.started_at, t.finished_at";
 pub(super) const LIVE: &str = "l.task, l.number, l.state, l.attempt, l.failures, l.losses, l.unmet, l.met, l.queue, l.priority, l.ready_at, l.held, l.claimed_by, l.claimed_at";
 pub(super) const RESULT: &str = "r.task, r.number, r.outcome, r.cause, r.attempt, r.worker, r.ready_at, r.claimed_at, r.finished_at, r.result, r.detail";
+pub(super) const BATCHES_OF: &str =
+    "SELECT task, number, count, next, in_flight, failed FROM batches WHERE task = ? ORDER BY number";
 pub(super) const ATTEMPT: &str =
     "a.task, a.number, a.attempt, a.outcome, a.worker, a.ready_at, a.claimed_at, a.finished_at, a.retry_at, a.detail";
 
@@ -222,6 +224,16 @@ pub(super) fn bind_result(row: &ResultRow, to: &mut Binder<'_, '_>) {
         .add(i64::from(row.attempt));
     to.add(worker(row.worker)).add(micros(row.ready_at)).add(micros(row.claimed_at)).add(row.finished_at.as_micros());
     to.add(&row.result).add(&row.detail);
+}
+
+pub(super) fn batch(c: &mut Columns<'_>) -> Result<BatchRow, StoreError> {
+    let (task, number, count, next) = (c.task()?, c.number()?, c.count()?, c.count()?);
+    Ok(BatchRow { task, number, count, next, in_flight: c.count()?, failed: c.count()? })
+}
+
+pub(super) fn bind_batch(row: &BatchRow, to: &mut Binder<'_, '_>) {
+    to.add(id(row.task)).add(i64::from(row.number.0)).add(i64::from(row.count));
+    to.add(i64::from(row.next)).add(i64::from(row.in_flight)).add(i64::from(row.failed));
 }
 
 pub(super) fn bind_attempt(row: &AttemptRow, to: &mut Binder<'_, '_>) {

@@ -9,7 +9,10 @@ use super::writer::{begin, commit};
 use crate::store::{StoreError, migration};
 
 /// The migrations, oldest first: version, name, text.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "tasks", include_str!("../../../../migrations/sqlite/0001_tasks.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "tasks", include_str!("../../../../migrations/sqlite/0001_tasks.sql")),
+    (2, "expand: batches", include_str!("../../../../migrations/sqlite/0002_batches.sql")),
+];
 /// A name that no migrations of the application's own use; the columns are those of sqlx's migrations.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS tasker_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
                                 installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, \

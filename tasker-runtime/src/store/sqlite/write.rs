@@ -19,6 +19,8 @@ pub(super) const CHANGED: &str = "UPDATE live_steps SET state = ?3, attempt = ?4
                                   WHERE task = ?1 AND number = ?2 AND attempt = ?13 AND claimed_by IS ?14";
 pub(super) const RESULTS: &str = "INSERT INTO step_results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 pub(super) const ATTEMPTS: &str = "INSERT INTO step_attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+pub(super) const BATCHES: &str = "INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (task, number) \
+                                  DO UPDATE SET next = ?4, in_flight = ?5, failed = ?6";
 pub(super) const ACTIONS: &str = "INSERT INTO actions VALUES (?, ?, ?, ?, ?, ?, ?)";
 
 /// Writes all of it. The write lock has been held since the rows were loaded, so what was loaded still stands: each row is
@@ -33,6 +35,7 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, LIVE, &writes.live_inserts, rows::bind_live)?;
     execute_all(c, CHANGED, &writes.live_updates, bind_live_change)?;
     execute_all(c, RESULTS, &writes.results, rows::bind_result)?;
+    execute_all(c, BATCHES, &writes.batches, rows::bind_batch)?;
     execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
     execute_all(c, ACTIONS, &writes.actions, bind_action)
 }

@@ -107,7 +107,9 @@ impl Mortal {
 fn part_of(command: &Command) -> Part {
     match command {
         Command::Submit(_) => Part::Task,
-        Command::Finish(finish) if matches!(finish.outcome, Outcome::Completed { .. } | Outcome::Decided { .. }) => {
+        Command::Finish(finish)
+            if matches!(finish.outcome, Outcome::Completed { .. } | Outcome::Decided { .. } | Outcome::Cut { .. }) =>
+        {
             Part::Result(finish.step.number)
         }
         Command::Finish(finish) => Part::Failure(finish.step.number),

@@ -1,0 +1,221 @@
+//! Batches: how a step cuts its work into pieces, what each piece is given, and how their results are gathered.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::decode::{Mismatch, decode};
+use crate::{DataError, DependencyResult, DependencyResults, TaskSequenceStep};
+
+/// The key in a batchable step's result under which it says what is to be done.
+const OUTCOME: &str = "batch_processing_outcome";
+
+/// One piece of the work: from `start_cursor` on, up to `end_cursor`, which is not part of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CursorConfig {
+    /// The piece's own name, such as `001`.
+    pub batch_id: String,
+    /// Where it begins: a position, or whatever else the handlers agree on.
+    pub start_cursor: Value,
+    /// Where it ends.
+    pub end_cursor: Value,
+    /// How many items it has, as far as that is known.
+    pub batch_size: u32,
+}
+
+/// What a `batchable` step decides: no batches, or one worker step for each cursor.
+///
+/// ```
+/// use serde_json::json;
+/// use tasker_types::{BatchProcessingOutcome, CursorConfig};
+///
+/// let cursors = (0..2).map(|i| CursorConfig {
+///     batch_id: format!("{:03}", i + 1),
+///     start_cursor: json!(i * 100),
+///     end_cursor: json!((i + 1) * 100),
+///     batch_size: 100,
+/// });
+/// let outcome = BatchProcessingOutcome::create_batches("process_batch".to_owned(), 2, cursors.collect(), 200);
+/// let result = json!({ "batch_processing_outcome": outcome.to_value(), "total_items": 200 });
+/// assert_eq!(BatchProcessingOutcome::of_result(&result), Ok(outcome));
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum BatchProcessingOutcome {
+    /// There is nothing to do, or so little that the step did it itself.
+    NoBatches,
+    /// One worker step is created for each cursor.
+    CreateBatches {
+        /// The `batch_worker` step of the template that each worker is made after.
+        worker_template_name: String,
+        /// How many workers there will be: as many as there are cursors.
+        worker_count: u32,
+        /// What each of them is given, in their order.
+        cursor_configs: Vec<CursorConfig>,
+        /// How many items there are in all.
+        total_items: u64,
+    },
+}
+
+impl BatchProcessingOutcome {
+    /// There are no batches.
+    #[must_use]
+    pub fn no_batches() -> Self {
+        Self::NoBatches
+    }
+
+    /// A worker for each cursor.
+    #[must_use]
+    pub fn create_batches(
+        worker_template_name: String,
+        worker_count: u32,
+        cursor_configs: Vec<CursorConfig>,
+        total_items: u64,
+    ) -> Self {
+        Self::CreateBatches { worker_template_name, worker_count, cursor_configs, total_items }
+    }
+
+    /// The outcome as it stands in a result.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        // It holds nothing that JSON cannot hold.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// The outcome in the result of a batchable step: under `batch_processing_outcome`, or the result itself.
+    ///
+    /// # Errors
+    /// There is none, or it has another shape: the reason.
+    pub fn of_result(result: &Value) -> Result<Self, String> {
+        decode(result.get(OUTCOME).unwrap_or(result)).map_err(|wrong| {
+            format!("the result of a batchable step says under `{OUTCOME}` what is to be done: {}", wrong.located())
+        })
+    }
+}
+
+/// What one worker of a batch is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchWorkerContext {
+    cursor: Option<CursorConfig>,
+}
+
+impl BatchWorkerContext {
+    /// The context of a step that runs as a worker of a batch.
+    ///
+    /// # Errors
+    /// The step's inputs are a cursor of another shape.
+    pub fn from_step_data(step: &TaskSequenceStep) -> Result<Self, DataError> {
+        let inputs = &step.workflow_step.inputs;
+        if inputs.get("batch_id").is_none() {
+            return Ok(Self { cursor: None });
+        }
+        let bad = |wrong: Mismatch| DataError::BadInput { key: "cursor".to_owned(), reason: wrong.located() };
+        decode(inputs).map(|cursor| Self { cursor: Some(cursor) }).map_err(bad)
+    }
+
+    /// Whether there is nothing to do: the step is no worker of a batch, or its piece is empty.
+    #[must_use]
+    pub fn is_no_op(&self) -> bool {
+        self.cursor.as_ref().is_none_or(|cursor| cursor.batch_size == 0 || cursor.start_cursor == cursor.end_cursor)
+    }
+
+    /// Where the piece begins, where cursors are positions; 0 otherwise.
+    #[must_use]
+    pub fn start_position(&self) -> u64 {
+        self.cursor.as_ref().and_then(|cursor| cursor.start_cursor.as_u64()).unwrap_or(0)
+    }
+
+    /// Where the piece ends, where cursors are positions; 0 otherwise. This position is not part of it.
+    #[must_use]
+    pub fn end_position(&self) -> u64 {
+        self.cursor.as_ref().and_then(|cursor| cursor.end_cursor.as_u64()).unwrap_or(0)
+    }
+
+    /// The piece's own name; empty where there is none.
+    #[must_use]
+    pub fn batch_id(&self) -> &str {
+        self.cursor.as_ref().map_or("", |cursor| cursor.batch_id.as_str())
+    }
+
+    /// The piece, where there is one.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&CursorConfig> {
+        self.cursor.as_ref()
+    }
+}
+
+/// What an aggregating step finds: the results of the workers, or that there were none.
+#[derive(Debug, Clone)]
+pub enum BatchAggregationScenario {
+    /// The batchable step made no batches.
+    NoBatches {
+        /// Its result.
+        batchable_result: DependencyResult,
+    },
+    /// There were batches.
+    WithBatches {
+        /// The workers' results by the names of their steps, in order. A worker that failed and was passed over has none.
+        batch_results: Vec<(String, Arc<DependencyResult>)>,
+        /// How many results there are.
+        worker_count: u32,
+    },
+}
+
+impl BatchAggregationScenario {
+    /// Looks for results whose step's name begins with `prefix`, and for that of the step `batchable`.
+    ///
+    /// # Errors
+    /// There is no result of the step `batchable`.
+    pub fn detect(results: &DependencyResults, batchable: &str, prefix: &str) -> Result<Self, DataError> {
+        let batch_results: Vec<(String, Arc<DependencyResult>)> = results
+            .shared()
+            .filter(|(name, _)| *name != batchable && name.starts_with(prefix))
+            .map(|(name, result)| (name.to_owned(), result.clone()))
+            .collect();
+        if batch_results.is_empty() {
+            let missing = || DataError::MissingDependency { step: batchable.to_owned() };
+            let batchable_result = results.get(batchable).cloned().ok_or_else(missing)?;
+            return Ok(Self::NoBatches { batchable_result });
+        }
+        let worker_count = u32::try_from(batch_results.len()).unwrap_or(u32::MAX);
+        Ok(Self::WithBatches { batch_results, worker_count })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_read_from_a_result_or_is_the_result() {
+        let none = BatchProcessingOutcome::no_batches();
+        assert_eq!(none.to_value(), json!({ "type": "no_batches" }));
+        assert_eq!(BatchProcessingOutcome::of_result(&none.to_value()), Ok(none.clone()));
+        assert_eq!(BatchProcessingOutcome::of_result(&json!({ OUTCOME: none.to_value(), "total_items": 0 })), Ok(none));
+        let told = BatchProcessingOutcome::of_result(&json!({ "total_items": 0 })).unwrap_err();
+        assert!(told.starts_with("the result of a batchable step says under `batch_processing_outcome`"), "{told}");
+    }
+
+    #[test]
+    fn an_aggregator_finds_the_results_of_the_workers_or_that_of_the_batchable_step() {
+        let result = |value| Arc::new(DependencyResult { result: value });
+        let mut map = BTreeMap::from([("analyze".to_owned(), result(json!({ "total_items": 3 })))]);
+        let none = BatchAggregationScenario::detect(&DependencyResults::new(map.clone()), "analyze", "process_");
+        assert!(
+            matches!(none, Ok(BatchAggregationScenario::NoBatches { batchable_result }) if batchable_result.result["total_items"] == 3)
+        );
+        map.insert("process_001".to_owned(), result(json!(1)));
+        map.insert("process_002".to_owned(), result(json!(2)));
+        let some = BatchAggregationScenario::detect(&DependencyResults::new(map), "analyze", "process_");
+        let Ok(BatchAggregationScenario::WithBatches { batch_results, worker_count: 2 }) = some else {
+            panic!("{some:?}")
+        };
+        assert_eq!(batch_results[1].0, "process_002");
+        assert!(BatchAggregationScenario::detect(&DependencyResults::default(), "analyze", "process_").is_err());
+    }
+}
