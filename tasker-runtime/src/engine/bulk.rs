@@ -3,6 +3,8 @@
 //! Tasks are taken from the newest to the oldest, a page at a time. An id says when its task was accepted: what is
 //! accepted meanwhile is newer than the first page and is left alone, so that the walk comes to an end.
 
+use std::cmp::Reverse;
+
 use tasker_types::{TaskId, TaskState};
 use tokio::task::JoinSet;
 
@@ -77,7 +79,7 @@ impl Engine {
             acting.spawn(async move { (task, engine.act(task, bulk.act, &bulk.actor, &bulk.reason).await) });
         }
         let mut acted = acting.join_all().await;
-        acted.sort_by(|a, b| b.0.cmp(&a.0));
+        acted.sort_by_key(|(task, _)| Reverse(*task));
         Ok(acted)
     }
 

@@ -1,5 +1,6 @@
 //! What is read of tasks and steps.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -196,7 +197,7 @@ pub(super) fn failure_groups(rows: impl IntoIterator<Item = FailuresOfVersion>, 
     }
     let mut groups: Vec<FailureGroup> = groups.into_values().collect();
     // The order of their keys stays among groups with the same newest task.
-    groups.sort_by(|a, b| b.newest.cmp(&a.newest));
+    groups.sort_by_key(|group| Reverse(group.newest));
     groups.truncate(Page { before: None, limit }.rows() as usize);
     groups
 }
