@@ -6,7 +6,7 @@ extern crate self as tasker;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub use tasker_runtime::app::{App, Demo, app};
 pub use tasker_runtime::handler::{
-    AppState, Classify, FromStep, HandlerEntry, Layer, NeededHandler, Next, Problem, RustStepHandler,
+    AppState, Branches, Classify, FromStep, HandlerEntry, Layer, NeededHandler, Next, Problem, Route, RustStepHandler,
     RustStepHandlerRegistry, StartupReport, StepContext, StepFailure, StepHandlerConfig,
 };
 #[cfg(feature = "http")]
@@ -17,12 +17,12 @@ pub use tasker_runtime::register_handler;
 pub use tasker_runtime::testing;
 pub use tasker_types::*;
 
-pub use tasker_macros::{StepFailure, step_handler};
+pub use tasker_macros::{Route, StepFailure, step_handler};
 
 /// What a file with handlers needs: `use tasker::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Classify, FromStep, RustStepHandler, StepContext, StepError, StepExecutionResult, StepFailure,
+        Classify, FromStep, Route, RustStepHandler, StepContext, StepError, StepExecutionResult, StepFailure,
         StepHandlerConfig, TaskSequenceStep, error_result, error_types, step_handler, success_result,
     };
 }

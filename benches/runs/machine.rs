@@ -4,18 +4,42 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
+use sqlx::Row as _;
+
+use crate::database::{self, Kind};
+
 /// What the figures were measured on.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) load_average: String,
     /// The median time of a 4 KiB write with fdatasync, in microseconds.
     pub(crate) fdatasync_us: f64,
     pub(crate) sqlite: String,
+    /// What the server says of itself, where there is one.
+    pub(crate) postgres: Option<String>,
+    /// The most commands of one commit.
+    pub(crate) batch_max: usize,
+    /// Tasks that are kept going at once, where a row says no other number.
+    pub(crate) in_flight: usize,
+}
+
+/// Asks the machine and the server.
+pub(crate) async fn probe(kinds: &[Kind]) -> anyhow::Result<Machine> {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    Ok(Machine {
+        cores: std::thread::available_parallelism()?.get(),
+        load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
+        fdatasync_us: fdatasync_us()?,
+        sqlite: "WAL, synchronous=FULL".to_owned(),
+        postgres: if kinds.contains(&Kind::Postgres) { Some(settings().await?) } else { None },
+        batch_max: 256,
+        in_flight: crate::load::IN_FLIGHT,
+    })
 }
 
 /// Writes and syncs one page a few hundred times.
-pub(crate) fn probe() -> anyhow::Result<Machine> {
+fn fdatasync_us() -> anyhow::Result<f64> {
     let directory = tempfile::tempdir_in(place())?;
     let file = OpenOptions::new().create_new(true).write(true).open(directory.path().join("probe"))?;
     let page = [7u8; 4096];
@@ -26,13 +50,30 @@ pub(crate) fn probe() -> anyhow::Result<Machine> {
         file.sync_data()?;
         times.push(began.elapsed());
     }
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    Ok(Machine {
-        cores: std::thread::available_parallelism()?.get(),
-        load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
-        fdatasync_us: median(&mut times).as_secs_f64() * 1e6,
-        sqlite: "WAL, synchronous=FULL".to_owned(),
-    })
+    Ok(median(&mut times).as_secs_f64() * 1e6)
+}
+
+/// The server's version, and those of its settings on which figures depend.
+async fn settings() -> anyhow::Result<String> {
+    const SETTINGS: &[&str] = &[
+        "fsync",
+        "synchronous_commit",
+        "full_page_writes",
+        "shared_buffers",
+        "max_wal_size",
+        "wal_compression",
+        "shared_preload_libraries",
+    ];
+    let server = database::server().ok_or_else(|| anyhow::anyhow!("no server is named"))?;
+    let connection = &mut database::connect(&format!("{server}/postgres")).await?;
+    let version: String = database::one(connection, "SHOW server_version").await?.try_get(0)?;
+    let mut told = vec![version.split(' ').next().unwrap_or_default().to_owned()];
+    for setting in SETTINGS {
+        let value: String = database::one(connection, &format!("SHOW {setting}")).await?.try_get(0)?;
+        told.push(format!("{setting}={value}"));
+    }
+    anyhow::ensure!(told.iter().any(|said| said == "fsync=on"), "figures are taken with durability on: {told:?}");
+    Ok(told.join(", "))
 }
 
 /// Where databases are made: under the build's directory, on a real disk, not in a file system in memory.
@@ -44,8 +85,13 @@ pub(crate) fn place() -> std::path::PathBuf {
 }
 
 pub(crate) fn median(times: &mut [Duration]) -> Duration {
+    percentile(times, 50)
+}
+
+/// The time that so many of a hundred are not above.
+pub(crate) fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    times.get(times.len() * percent / 100).copied().unwrap_or_default()
 }
 
 /// Resident memory of this process, in bytes.

@@ -1,4 +1,5 @@
-//! The macros of tasker: [`#[step_handler]`](macro@step_handler) and [`#[derive(StepFailure)]`](derive@StepFailure).
+//! The macros of tasker: [`#[step_handler]`](macro@step_handler), [`#[derive(StepFailure)]`](derive@StepFailure) and
+//! [`#[derive(Route)]`](derive@Route).
 //!
 //! Use them through the crate `tasker`, which brings along what they generate code for.
 //!
@@ -79,6 +80,7 @@ use proc_macro::TokenStream;
 mod errors;
 mod failure;
 mod handler;
+mod route;
 mod values;
 
 /// Makes a step handler out of an `async fn`, or out of the `impl` block of a type, and links it into the binary.
@@ -129,6 +131,9 @@ mod values;
 /// `Result<T, E>`, or plain `T` for what cannot fail; `T` is written as JSON. `E` is an error that says whether another
 /// try makes sense: an enum with [`#[derive(StepFailure)]`](derive@StepFailure), `StepError`, or `anyhow::Error`,
 /// which is tried again as the policy says unless it carries a `StepError::permanent`.
+///
+/// The handler of a decision returns a `Route` to one of the variants of an enum with [`#[derive(Route)]`](derive@Route), as
+/// it is or in a `Result`.
 ///
 /// A handler may build its result itself and return `anyhow::Result<StepExecutionResult>`. Then failures that should be
 /// tried again are results, too, and an `Err` is the unrecoverable way out:
@@ -193,4 +198,52 @@ pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(StepFailure, attributes(step))]
 pub fn derive_step_failure(item: TokenStream) -> TokenStream {
     failure::expand(item.into()).into()
+}
+
+/// Makes the variants of an enum the branches of a decision: each names the steps that go on.
+///
+/// A variant without an attribute names the step that is called like it, in snake case. A variant has no fields; what else
+/// there is to tell goes into the route's context.
+///
+/// | | |
+/// |---|---|
+/// | `#[route("ask_manager", "note_delay")]` | on a variant: the steps that go on |
+/// | `#[route()]` | on a variant: none goes on |
+/// | `#[route(crate = path)]` | on the enum: where the crate `tasker` is found, if not at `::tasker` |
+///
+/// The handler of the decision returns a `Route` to a variant. `check` compares the branches with the template: each step
+/// that a variant names comes after the decision there, and each branch that begins there is named by a variant.
+///
+/// ```standalone_crate
+/// use serde_json::json;
+/// use tasker::{Route, step_handler};
+///
+/// #[derive(Debug, PartialEq, Route)]
+/// enum Approval {
+///     Approve, // the step `approve`
+///     #[route("ask_manager", "note_delay")]
+///     Manager,
+///     #[route()]
+///     Nothing,
+/// }
+///
+/// #[step_handler]
+/// async fn route_approval(#[input] cents: u64) -> Route<Approval> {
+///     match cents {
+///         0 => Route::to(Approval::Nothing),
+///         1..100_000 => Route::to(Approval::Approve),
+///         _ => Route::to(Approval::Manager).with_context(json!({ "limit": 100_000 })),
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let route = route_approval(150_000).await;
+/// assert_eq!(route.branch(), &Approval::Manager);
+/// assert_eq!(route.steps(), ["ask_manager", "note_delay"]);
+/// # }
+/// ```
+#[proc_macro_derive(Route, attributes(route))]
+pub fn derive_route(item: TokenStream) -> TokenStream {
+    route::expand(item.into()).into()
 }

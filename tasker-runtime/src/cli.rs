@@ -28,6 +28,7 @@ mod run;
 mod screen;
 mod session;
 mod signals;
+mod skip;
 mod startup;
 mod status;
 mod step;

@@ -16,6 +16,7 @@ mod register;
 mod registry;
 mod report;
 mod returns;
+mod route;
 mod state;
 #[cfg(feature = "http")]
 mod writes;
@@ -32,6 +33,7 @@ pub use failure::{Classify, StepFailure};
 pub use layer::{Layer, Next};
 pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};
 pub use report::{NeededHandler, Problem, StartupReport};
+pub use route::{Branches, Route};
 pub use state::AppState;
 #[cfg(feature = "http")]
 pub(crate) use writes::Writes;

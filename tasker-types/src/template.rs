@@ -34,6 +34,7 @@ use sha2::{Digest, Sha256};
 use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
+pub use names::check_step_name;
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
 pub use step_type::{BatchSpec, FailureStrategy, StepType};

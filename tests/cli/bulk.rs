@@ -57,7 +57,7 @@ fn act_on_many(world: &World) {
     let told = world.run(&["task", "cancel", "--all", "--yes", "-s", "completed", "-o", "jsonl"]).ended(7);
     assert_eq!((&told.json()["task_uuid"], &told.json()["code"]), (&json!(done), &json!("E104")));
 
-    world.run(&["task", "resolve", "--all", "--yes"]).refused(2, "E209", "needs a reason");
+    world.run(&["task", "resolve", "--all", "--yes"]).refused(2, "E212", "needs a reason");
     let ran = world.run(&["dlq", "resolve", "--all", "--yes", "--reason", "written off", "-o", "id"]).ended(0);
     assert_eq!(ran.out.trim(), failed);
     assert_eq!(ids(world, "resolved_manually"), [failed]);

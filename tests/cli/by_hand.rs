@@ -93,14 +93,14 @@ fn end_by_hand(world: &World) {
     let task = world.order(STOLEN);
     for verb in ["skip", "resolve"] {
         let ran =
-            payment(world, verb, &task, &[]).refused(2, "E209", &format!("to {verb} a step by hand needs a reason"));
+            payment(world, verb, &task, &[]).refused(2, "E212", &format!("to {verb} a step by hand needs a reason"));
         assert!(ran.err.contains("--reason"), "{}", ran.err);
     }
     let receipt = r#"{ "payment_id": "CASH-1", "amount": 1.0 }"#;
-    payment(world, "complete", &task, &["--result", receipt]).refused(2, "E209", "to complete a step by hand");
+    payment(world, "complete", &task, &["--result", receipt]).refused(2, "E212", "to complete a step by hand");
     payment(world, "complete", &task, &["--result", "{", "--reason", "x"]).refused(4, "E307", "--result is not JSON");
     payment(world, "complete", &task, &["--reason", "x"]).ended(2);
-    payment(world, "complete", &task, &["--result", r#""\u0000""#, "--reason", "x"]).refused(4, "E210", "a NUL");
+    payment(world, "complete", &task, &["--result", r#""\u0000""#, "--reason", "x"]).refused(4, "E213", "a NUL");
     payment(world, "skip", &task, &["--reason", &"x".repeat(256)]).refused(4, "E205", "`reason` has 256 bytes");
     assert_eq!(world.show(&task).get("actions"), None, "what is refused is no action");
     world.write("receipt.json", receipt);
@@ -151,7 +151,7 @@ fn end_by_hand(world: &World) {
     }
 
     let task = world.order(STOLEN);
-    world.run(&["task", "resolve", &task]).refused(2, "E209", "to resolve a task by hand needs a reason");
+    world.run(&["task", "resolve", &task]).refused(2, "E212", "to resolve a task by hand needs a reason");
     let ran = world.run(&["task", "resolve", &task, "--reason", "written off"]).ended(0);
     assert!(ran.err.contains("is resolved by hand"), "{ran:?}");
     world.run(&["task", "retry", &task]).refused(7, "E104", "is resolved_manually: it cannot be retried");

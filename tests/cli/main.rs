@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
+mod branches;
 mod bulk;
 mod by_hand;
 mod clumsy;

@@ -89,6 +89,9 @@ fn a_step_that_no_live_worker_can_run_is_told() {
     let words = "no live worker has handler `validate_order`, which step `validate_order` waits for";
     assert!(shown.err.contains(words), "{}", shown.err);
     assert!(ran.out.contains("no live worker has handler `validate_order`, which 1 step wait for"), "{}", ran.out);
+    let figures = world.run(&["doctor", "-o", "json"]).ended(0).json()["figures"].clone();
+    let expected = serde_json::json!({ "tasks": 1, "live_workers": 1, "steps_without_worker": 1 });
+    assert_eq!(figures, expected);
 }
 
 #[test]

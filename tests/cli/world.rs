@@ -72,6 +72,11 @@ impl World {
         self.prepared(clumsy(), arguments)
     }
 
+    /// The example with a typed decision, run to its end.
+    pub(crate) fn approval(&self, arguments: &[&str]) -> Ran {
+        finish(self.prepared(approval(), arguments))
+    }
+
     /// The stock binary, about to be run here.
     pub(crate) fn stock_command(&self, arguments: &[&str]) -> Command {
         self.prepared(Path::new(env!("CARGO_BIN_EXE_tasker")), arguments)
@@ -271,6 +276,15 @@ fn example() -> &'static Path {
     EXAMPLE.get_or_init(|| {
         let files = ["main.rs", "handlers.rs", "templates/order_fulfillment.yaml"];
         program("order_fulfillment", &files.map(|file| Path::new("examples/order_fulfillment").join(file)))
+    })
+}
+
+/// The program of the example with a typed decision.
+fn approval() -> &'static Path {
+    static APPROVAL: OnceLock<PathBuf> = OnceLock::new();
+    APPROVAL.get_or_init(|| {
+        let files = ["main.rs", "handlers.rs", "templates/approval.yaml"];
+        program("approval", &files.map(|file| Path::new("examples/approval").join(file)))
     })
 }
 

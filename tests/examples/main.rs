@@ -3,8 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod application_state;
+mod approval;
 mod hand_written;
 mod order_fulfillment;
+mod order_routing;
 mod programs;
 mod sequences;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 10] = [
     "linear",
     "diamond",
     "tree",
@@ -17,6 +17,8 @@ const EXAMPLES: [&str; 8] = [
     "api_pipeline",
     "hand_written",
     "order_fulfillment",
+    "order_routing",
+    "approval",
 ];
 
 /// The folder of the built examples. Cargo builds them with all targets, and not for `--test examples` alone.
@@ -101,6 +103,8 @@ fn every_example_prints_its_result() {
         json!({ "report": { "ada": 2_000, "grace": 4_900 }, "asked": 2 }),
         json!("customer 123 orders for 59.98"),
         order,
+        json!({ "high_value_review": "an order of 1500 was reviewed", "priority_fulfillment": "sent by express" }),
+        json!({ "amount": 7200, "approved_by": ["the manager", "finance"] }),
     ];
     for (example, result) in EXAMPLES.into_iter().zip(results) {
         let (_folder, database) = database();

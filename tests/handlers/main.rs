@@ -11,6 +11,7 @@ mod documents;
 mod entries;
 mod impls;
 mod registry;
+mod routes;
 
 use std::sync::Arc;
 

@@ -1,12 +1,15 @@
-//! What a developer runs: `cargo xtask lint | test | sim | bless | bench`. It needs nothing installed beside Rust itself, and
-//! PostgreSQL for the tests of that store.
+//! What a developer runs: `cargo xtask lint | test | sim | faults | bless | bench`. It needs nothing installed beside Rust
+//! itself, and PostgreSQL, pgbouncer and libfaketime for the tests of that store.
 
 mod budget;
 mod build_cost;
+mod faults;
+mod install;
 mod postgres;
 mod previous;
 mod run;
 mod tidy;
+mod tools;
 
 use anyhow::{Result, bail, ensure};
 
@@ -16,9 +19,13 @@ const HELP: &str = "\
 cargo xtask lint            fmt, clippy, docs, tidy, budgets
 cargo xtask test            every test, on both databases
 cargo xtask sim [..]        the engine in simulated worlds: [--seeds N] [--from SEED]
+cargo xtask faults [..]     workers and servers killed, stopped, cut off: [--full] [--seed N] [--kills N] [--zombies N]
+                            [--commits N] [--server-kills N] [--restarts N] [--networks N] [TEST ..]
 cargo xtask postgres -- ..  a command beside a PostgreSQL server of its own, which TASKER_TEST_POSTGRES names
 cargo xtask bless           write down anew what the compile-fail tests print
-cargo xtask bench [..]      measure whole runs: [--quick] [--rounds N] [--json] [ROW ..]
+cargo xtask bench [..]      measure whole runs: [--database sqlite|postgres|both] [--quick] [--rounds N] [--json]
+                            [--svg FILE] [ROW ..]
+cargo xtask bench plans     the plans of PostgreSQL's statements beside a million rows of each kind
 cargo xtask bench build     measure what `#[step_handler]` costs to build";
 
 fn main() -> Result<()> {
@@ -29,9 +36,11 @@ fn main() -> Result<()> {
         "lint" => lint(),
         "test" => test(),
         "sim" => sim(&rest),
+        "faults" => faults::run(&rest),
         "postgres" => postgres::with_server(&rest),
         "bless" => bless(),
         "bench" if rest == ["build"] => build_cost::measure(),
+        "bench" if rest == ["plans"] => plans(),
         "bench" => bench(&rest),
         "" | "help" | "--help" | "-h" => run::say(HELP),
         other => bail!("there is no `{other}`\n\n{HELP}"),
@@ -53,6 +62,7 @@ fn lint() -> Result<()> {
 
 fn test() -> Result<()> {
     section("PostgreSQL")?;
+    tools::provide()?;
     let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
     let has_server = server.is_some() || std::env::var_os(postgres::VARIABLE).is_some();
     let skipped = std::env::temp_dir().join(format!("tasker-not-run-{}", std::process::id()));
@@ -71,6 +81,9 @@ fn test() -> Result<()> {
         section("not run")?;
         run::say(&format!("{count} tests of PostgreSQL were not run; to have it: {}", postgres::install_command()))?;
         ensure!(std::env::var_os("CI").is_none(), "nothing may be left out where CI is set");
+    } else if count > 0 {
+        section("not run")?;
+        run::say(&format!("{count} tests were not run; each of them says why"))?;
     }
     Ok(())
 }
@@ -115,8 +128,23 @@ fn bless() -> Result<()> {
     cargo(&["test", "--package", "tasker-ui-tests", "--test", "ui"], &[("TRYBUILD", "overwrite")])
 }
 
+/// How many rows of each kind there are where plans are looked at.
+const PLAN_ROWS: &str = "TASKER_TEST_PLAN_ROWS";
+
+fn plans() -> Result<()> {
+    let Some(server) = postgres::find_or_start()? else {
+        bail!("there is no PostgreSQL: {}", postgres::install_command())
+    };
+    let test = "test --package tasker-runtime --all-features --locked --lib store::postgres::tests::plan";
+    let arguments: Vec<&str> = test.split(' ').collect();
+    cargo(&arguments, &[(postgres::VARIABLE, server.url()), (PLAN_ROWS, "1000000")])
+}
+
 fn bench(arguments: &[String]) -> Result<()> {
+    let alone = arguments.windows(2).any(|pair| pair == ["--database", "sqlite"]);
+    let server = if alone { None } else { postgres::for_bench()? };
+    let environment: Vec<(&str, &str)> = server.iter().map(|(variable, server)| (*variable, server.url())).collect();
     let mut all = vec!["bench", "--features", "testing", "--bench", "runs", "--"];
     all.extend(arguments.iter().map(String::as_str));
-    cargo(&all, &[])
+    cargo(&all, &environment)
 }

@@ -1,4 +1,5 @@
-//! A PostgreSQL server of its own for the tests: started where it is needed, gone when the tests are, however they end.
+//! A PostgreSQL server of its own for tests and for benches: started where it is needed, gone when they are, however they
+//! end.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -10,17 +11,69 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::install::{self, install, is_root};
 use crate::run::say;
 
 /// Where the tests find a server whose user may make databases.
 pub(crate) const VARIABLE: &str = "TASKER_TEST_POSTGRES";
-/// The command that installs the programs of a server.
-const INSTALL: &[&str] = &["apt-get", "install", "--yes", "--no-install-recommends", "postgresql"];
+/// Where benches find theirs.
+const BENCH_VARIABLE: &str = "TASKER_BENCH_POSTGRES";
+/// The package that has the programs of a server.
+const PACKAGE: &str = "postgresql";
 /// The user who runs a server that root starts: PostgreSQL refuses to be root.
 const SERVER_USER: &str = "postgres";
-/// Each test that runs beside others has a few connections.
-const SETTINGS: &str = "-c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off -c max_connections=300 \
-                        -c shared_buffers=128MB -c max_wal_size=2GB -c autovacuum_naptime=10s";
+/// What every server is told.
+const SETTINGS: &str = "-c listen_addresses=127.0.0.1";
+/// The library that counts statements, and that not every server has.
+const COUNTS: &str = "pg_stat_statements";
+
+/// What a server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Its data may be lost with the machine.
+    Tests,
+    /// As durable as PostgreSQL is where nobody sets it otherwise.
+    Bench,
+}
+
+impl Use {
+    /// Where its address is put.
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Tests => VARIABLE,
+            Self::Bench => BENCH_VARIABLE,
+        }
+    }
+
+    /// Where its folder is: that of the system may be in memory, where syncing costs nothing.
+    fn place(self) -> PathBuf {
+        match self {
+            Self::Tests => std::env::temp_dir(),
+            Self::Bench => PathBuf::from("/var/tmp"),
+        }
+    }
+
+    fn settings(self, programs: &Path) -> String {
+        match self {
+            // Each test that runs beside others has a few connections.
+            Self::Tests => format!(
+                "{SETTINGS} -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=128MB \
+                 -c max_wal_size=2GB -c autovacuum_naptime=10s"
+            ),
+            Self::Bench => {
+                let counts = if has_library(programs, COUNTS) {
+                    format!(" -c shared_preload_libraries={COUNTS} -c {COUNTS}.track=none")
+                } else {
+                    String::new()
+                };
+                format!(
+                    "{SETTINGS} -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB \
+                     -c max_wal_size=4GB{counts}"
+                )
+            }
+        }
+    }
+}
 
 /// A running server in a folder of its own.
 pub(crate) struct Server {
@@ -30,15 +83,15 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// What the tests connect to.
+    /// What is connected to.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    fn start(programs: &Path) -> Result<Self> {
+    fn start(programs: &Path, is_for: Use) -> Result<Self> {
         let user = User::of_server()?;
         let nanos = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos();
-        let folder = std::env::temp_dir().join(format!("tasker-postgres-{}-{nanos}", std::process::id()));
+        let folder = is_for.place().join(format!("tasker-postgres-{}-{nanos}", std::process::id()));
         let (data, log, secret) = (folder.join("data"), folder.join("log"), folder.join("password"));
         let password = random_word()?;
         run(user.command("mkdir").args(["-m", "700"]).arg(&folder), None)?;
@@ -54,7 +107,8 @@ impl Server {
         let mut start = user.command(programs.join("pg_ctl"));
         start.args(["start", "--wait", "--timeout=60", "--silent"]).arg(option("--pgdata=", &data));
         start.arg(option("--log=", &log));
-        let settings = format!("{SETTINGS} -c port={port} -c unix_socket_directories={}", folder.display());
+        let settings = is_for.settings(programs);
+        let settings = format!("{settings} -c port={port} -c unix_socket_directories={}", folder.display());
         if let Err(error) = run(start.arg(format!("--options={settings}")), None) {
             let log = user.command("cat").arg(&log).output().map(|output| output.stdout).unwrap_or_default();
             bail!("{error}\n{}", String::from_utf8_lossy(&log));
@@ -71,18 +125,30 @@ impl Drop for Server {
     }
 }
 
-/// A server for the tests: the one that the environment names, else one of its own; none where there are no programs of
-/// a server and they cannot be installed.
+/// A server for the tests; none where there are no programs of a server and they cannot be installed.
 pub(crate) fn find_or_start() -> Result<Option<Server>> {
+    find_or_start_for(Use::Tests)
+}
+
+/// A durable server for benches and the variable that tells them of it; none where the environment names one, or none
+/// can be had.
+pub(crate) fn for_bench() -> Result<Option<(&'static str, Server)>> {
+    if std::env::var_os(BENCH_VARIABLE).is_some() {
+        return Ok(None);
+    }
+    Ok(find_or_start_for(Use::Bench)?.map(|server| (BENCH_VARIABLE, server)))
+}
+
+fn find_or_start_for(is_for: Use) -> Result<Option<Server>> {
     let programs = match find_programs() {
         Some(programs) => programs,
-        None => match install()? {
+        None => match if install(PACKAGE)? { find_programs() } else { None } {
             Some(programs) => programs,
             None => return Ok(None),
         },
     };
-    let server = Server::start(&programs)?;
-    say(&format!("a PostgreSQL server of {} runs for the tests", programs.display()))?;
+    let server = Server::start(&programs, is_for)?;
+    say(&format!("a PostgreSQL server of {} runs for {}", programs.display(), is_for.variable()))?;
     Ok(Some(server))
 }
 
@@ -108,7 +174,7 @@ pub(crate) fn with_server(command: &[String]) -> Result<()> {
 
 /// What a person types to have the programs of a server.
 pub(crate) fn install_command() -> String {
-    format!("sudo {}", INSTALL.join(" "))
+    install::command(PACKAGE)
 }
 
 /// The newest of the servers that are installed.
@@ -136,19 +202,10 @@ fn find_programs() -> Option<PathBuf> {
         .or_else(|| std::env::split_paths(&path).find(|folder| has(folder)))
 }
 
-/// Installs the programs of a server where this needs nobody's password.
-fn install() -> Result<Option<PathBuf>> {
-    let mut command = if is_root()? {
-        Command::new("env")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "env"]);
-        sudo
-    };
-    command.arg("DEBIAN_FRONTEND=noninteractive").args(INSTALL).stdin(Stdio::null());
-    say(&format!("there is no PostgreSQL; trying: {}", INSTALL.join(" ")))?;
-    let installed = command.status().is_ok_and(|status| status.success());
-    Ok(if installed { find_programs() } else { None })
+/// Whether a library of the server is where its programs expect it.
+fn has_library(programs: &Path, name: &str) -> bool {
+    let file = format!("{name}.so");
+    ["../lib", "../lib/postgresql"].iter().any(|folder| programs.join(folder).join(&file).is_file())
 }
 
 /// Who runs the programs of the server.
@@ -187,10 +244,6 @@ impl User {
         command.current_dir("/");
         command
     }
-}
-
-fn is_root() -> Result<bool> {
-    Ok(Command::new("id").arg("-u").output()?.stdout.trim_ascii() == b"0")
 }
 
 /// A process in a group of its own, which Ctrl-C does not reach.

@@ -103,7 +103,7 @@ impl Shim<'_> {
             #(#conditions)*
             #[doc(hidden)]
             const _: () = {
-                use #facade::__private::{self as __p, No as _};
+                use #facade::__private::{self as __p, No as _, NoBranches as _};
                 #ret
                 type __Kind = __p::Kind<{ __p::kind(__p::IsResult::<__Ret>::YES, __p::IsRaw::<__Ret>::YES) }>;
                 #check_returns
@@ -362,6 +362,7 @@ impl Shim<'_> {
                     timeout_ms: #timeout,
                     state: &[#(#state),*],
                     dependencies: &[#(#dependencies),*],
+                    branches: __p::BranchesOf::<__Out>::BRANCHES,
                 }
             }
         }

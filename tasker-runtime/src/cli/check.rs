@@ -1,5 +1,7 @@
 //! `check`: whether templates, handlers, settings and database fit together. Made for CI.
 
+mod routes;
+
 use serde_json::{Value, json};
 use tasker_types::template::codes::Code;
 use tasker_types::template::{Finding, Findings, Severity};
@@ -94,6 +96,7 @@ impl Report {
             }
             self.handlers(context, loaded);
             self.reads(context, loaded);
+            self.routes(context, loaded);
         }
     }
 

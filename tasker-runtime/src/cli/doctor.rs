@@ -58,9 +58,21 @@ impl Check {
     }
 }
 
+/// What a program that watches over the database may want to know.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Figures {
+    /// Tasks that were looked at.
+    tasks: u64,
+    /// Workers whose lease lasts.
+    live_workers: usize,
+    /// Ready steps whose handler none of them has.
+    steps_without_worker: u64,
+}
+
 /// Runs the command.
 pub(crate) async fn run(context: Context, args: args::Doctor) -> Outcome {
     let mut checks = program(&context);
+    let mut figures = None;
     if context.settings.database.is_there() {
         let store = open_store(&context, Missing::Refuse).await?;
         let info = db::read(&context, &store).await?;
@@ -70,14 +82,16 @@ pub(crate) async fn run(context: Context, args: args::Doctor) -> Outcome {
         }
         if !args.quick {
             let workers = store.live_workers().await?;
-            checks.extend(rows(&context, &*store, &workers).await?);
+            let (found, counted) = rows(&context, &*store, &workers).await?;
+            checks.extend(found);
+            figures = Some(counted);
         }
         store.close().await?;
     } else {
         let path = &context.settings.database;
         checks.push(Check::new("database", Level::Good, format!("none yet; it will be {path}")));
     }
-    tell(&context, &checks)
+    tell(&context, &checks, figures)
 }
 
 fn program(context: &Context) -> Vec<Check> {
@@ -168,7 +182,7 @@ fn safety(facts: &Facts) -> Check {
 }
 
 /// Looks at every row of every task.
-async fn rows(context: &Context, store: &dyn Store, workers: &[WorkerView]) -> Result<Vec<Check>, Problem> {
+async fn rows(context: &Context, store: &dyn Store, workers: &[WorkerView]) -> Result<(Vec<Check>, Figures), Problem> {
     let (mut after, mut tasks, mut violations) = (None, 0, Vec::new());
     let mut waiting: BTreeMap<String, u64> = BTreeMap::new();
     let mut nobodys: BTreeMap<String, u64> = BTreeMap::new();
@@ -192,6 +206,7 @@ async fn rows(context: &Context, store: &dyn Store, workers: &[WorkerView]) -> R
             }
         }
     }
+    let figures = Figures { tasks, live_workers: workers.len(), steps_without_worker: nobodys.values().sum() };
     let mut checks = Vec::new();
     if violations.is_empty() {
         checks.push(Check::new("invariants", Level::Good, format!("all hold in {}", human::count(tasks, "task"))));
@@ -231,10 +246,10 @@ async fn rows(context: &Context, store: &dyn Store, workers: &[WorkerView]) -> R
             .with_help("they wait for a program that has it; an alias keeps an old name alive"),
         );
     }
-    Ok(checks)
+    Ok((checks, figures))
 }
 
-fn tell(context: &Context, checks: &[Check]) -> Outcome {
+fn tell(context: &Context, checks: &[Check], figures: Option<Figures>) -> Outcome {
     let bad = checks.iter().filter(|check| check.level == Level::Bad).count();
     match context.screen.format() {
         Format::Table => {
@@ -259,7 +274,7 @@ fn tell(context: &Context, checks: &[Check]) -> Outcome {
                 context.screen.data(names)?;
             }
         }
-        _ => context.screen.document(&json!({ "healthy": bad == 0, "checks": checks }))?,
+        _ => context.screen.document(&json!({ "healthy": bad == 0, "checks": checks, "figures": figures }))?,
     }
     if bad == 0 {
         return Ok(Exit::Ok);

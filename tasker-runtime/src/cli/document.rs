@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tasker_types::{StepState, TaskState, Timestamp};
+use tasker_types::{StepNumber, StepState, TaskState, Timestamp};
 use uuid::Uuid;
 
+use super::skip::Skip;
 use crate::core::{ActionRow, Detail, TaskRow};
 use crate::store::{StepView, TaskView};
 
@@ -20,6 +21,9 @@ pub(crate) struct TaskDocument<'v> {
     total_steps: usize,
     completed_steps: usize,
     failed_steps: usize,
+    /// There only where a step was skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped_steps: Option<usize>,
     steps: Vec<StepDocument<'v>>,
     /// There only where somebody intervened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -46,6 +50,9 @@ pub(crate) struct StepDocument<'v> {
     result: Option<&'v Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorDocument>,
+    /// Why it was skipped, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<Skip<'v>>,
     ready_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
@@ -90,7 +97,8 @@ impl<'v> TaskDocument<'v> {
             total_steps: view.steps.len(),
             completed_steps: in_state(StepState::Completed),
             failed_steps: in_state(StepState::Failed),
-            steps: view.steps.iter().map(StepDocument::of).collect(),
+            skipped_steps: Some(in_state(StepState::Skipped)).filter(|&number| number > 0),
+            steps: view.steps.iter().map(|step| StepDocument::of(view, step)).collect(),
             actions: view.actions.iter().map(|action| ActionDocument::of(view, action)).collect(),
         }
     }
@@ -104,17 +112,23 @@ impl<'v> ActionDocument<'v> {
 
 /// The name of the step that an action concerns.
 pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
-    view.step(action.number?).map(|step| step.name.as_str())
+    step_of(view, action.number?).map(|step| step.name.as_str())
+}
+
+/// The step of this number. Workers of batches stand in the place of the step that they are made after.
+pub(crate) fn step_of(view: &TaskView, number: StepNumber) -> Option<&StepView> {
+    view.steps.binary_search_by_key(&number, |step| step.number).ok().and_then(|at| view.steps.get(at))
 }
 
 impl<'v> StepDocument<'v> {
-    pub(crate) fn of(step: &'v StepView) -> Self {
+    pub(crate) fn of(view: &'v TaskView, step: &'v StepView) -> Self {
         Self {
             name: &step.name,
             current_state: step.state,
             attempts: step.attempt,
             result: step.result.as_ref(),
             error: error_of(step),
+            skipped: Skip::of(view, step),
             ready_at: step.ready_at,
             started_at: step.claimed_at,
             finished_at: step.finished_at,
@@ -141,18 +155,22 @@ impl<'v> ListedDocument<'v> {
     }
 }
 
-/// The result of the only last step; of several last steps, an object of their results by their names.
+/// The result of the only last step; of several last steps, an object of their results by their names, without those that
+/// were skipped. Which of the two it is follows from the template alone.
 pub(crate) fn final_result(view: &TaskView) -> Value {
     let result = |step: &StepView| step.result.clone().unwrap_or_default();
     let leaves = view.row.pinned.graph().leaves();
-    let last: Vec<&StepView> = leaves.iter().filter_map(|&number| view.step(number)).collect();
+    let last: Vec<&StepView> = leaves.iter().filter_map(|&number| step_of(view, number)).collect();
     match last.as_slice() {
         [only] => result(only),
-        several => several.iter().map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into(),
+        several => {
+            let ran = several.iter().filter(|step| step.state != StepState::Skipped);
+            ran.map(|step| (step.name.clone(), result(step))).collect::<Map<_, _>>().into()
+        }
     }
 }
 
-/// Why a step failed; of a step that goes on, why its last attempt did.
+/// Why a step failed, or was skipped over; of a step that goes on, why its last attempt did.
 pub(crate) fn error_of(step: &StepView) -> Option<ErrorDocument> {
     if step.state == StepState::Completed {
         return None;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tasker_types::Template;
+use tasker_types::{StepType, Template};
 
 use super::args::Graph;
 use super::exit::Exit;
@@ -46,9 +46,13 @@ fn outline(template: &Template, styled: bool) -> String {
             let parents: Vec<&str> =
                 step.dependencies.iter().map(|parent| template.steps[parent.index()].name.as_str()).collect();
             let indent = "  ".repeat(levels[number]);
+            let kind = match step.step_type {
+                StepType::Standard => String::new(),
+                kind => format!("  {dim}{}{dim:#}", kind.as_str().replace('_', " ")),
+            };
             let after = match parents.as_slice() {
-                [] => String::new(),
-                parents => format!("  {dim}after {}{dim:#}", parents.join(", ")),
+                [] => kind,
+                parents => format!("{kind}  {dim}after {}{dim:#}", parents.join(", ")),
             };
             _ = writeln!(out, "{indent}{bold}{}{bold:#}{after}", step.name);
         }

@@ -15,6 +15,7 @@ use super::document::{error_in, error_of};
 use super::human;
 use super::live;
 use super::screen::{BAD, BOLD, DIM, GOOD, Screen, WARN};
+use super::skip::Skip;
 use crate::core::{ActionRow, AttemptOutcome};
 use crate::store::{AttemptView, StepView, TaskView};
 
@@ -111,9 +112,10 @@ impl Progress {
         told.attempts = step.attempts.len();
         let ended = step.state.is_over();
         if ended && !told.ended {
-            let quiet = view.steps.len() >= MANY_STEPS && step.state == StepState::Completed;
+            let quiet =
+                view.steps.len() >= MANY_STEPS && matches!(step.state, StepState::Completed | StepState::Skipped);
             if let (false, Some(at)) = (quiet, step.finished_at) {
-                lines.push((at, end_line(step, most, width, ended_by(view, step.number))));
+                lines.push((at, end_line(step, Skip::of(view, step), ended_by(view, step.number), most, width)));
             }
         }
         told.ended = ended;
@@ -127,7 +129,11 @@ impl Progress {
         let row = &view.row;
         let took = row.finished_at.map(|end| end.since(row.created_at)).unwrap_or_default();
         let (mark, style) = mark_of(row.state);
-        screen.status(format!("{style}{mark} {}{style:#} in {}", words(row.state), human::duration(took)));
+        let skipped = match view.steps.iter().filter(|step| step.state == StepState::Skipped).count() {
+            0 => String::new(),
+            number => format!(", {number} of {} steps skipped", view.steps.len()),
+        };
+        screen.status(format!("{style}{mark} {}{style:#} in {}{skipped}", words(row.state), human::duration(took)));
     }
 }
 
@@ -208,7 +214,11 @@ fn numbered(attempt: u32, failures_before: u32, most: u32) -> String {
 
 /// How many attempts may fail, where the number of the step's last one can be held against that.
 pub(crate) fn bound_of(step: &StepView, policy: &RetryPolicy) -> Option<u32> {
-    let failed = u32::from(!matches!(step.state, StepState::Running | StepState::Completed | StepState::Cancelled));
+    // The failure that a step was skipped over for is not among them: it is its result.
+    let failed = u32::from(!matches!(
+        step.state,
+        StepState::Running | StepState::Completed | StepState::Cancelled | StepState::Skipped
+    ));
     let most = most_failures(policy);
     (step.attempt == step.failures.saturating_sub(failed) + 1).then_some(most)
 }
@@ -272,7 +282,7 @@ fn by_whom(action: &ActionRow, nobody: &str) -> String {
 }
 
 /// The end of a step.
-fn end_line(step: &StepView, most: u32, width: usize, by: Option<&ActionRow>) -> String {
+fn end_line(step: &StepView, skip: Option<Skip<'_>>, by: Option<&ActionRow>, most: u32, width: usize) -> String {
     let (mark, style) = mark_of_step(step.state);
     let mut line = format!("  {style}{mark}{style:#} {:width$}  ", step.name);
     let took = step.claimed_at.zip(step.finished_at).map(|(from, to)| human::duration(to.since(from)));
@@ -289,23 +299,37 @@ fn end_line(step: &StepView, most: u32, width: usize, by: Option<&ActionRow>) ->
             line.push_str(&took.unwrap_or_default());
         }
         StepState::Failed => {
-            // A failure that is final says so: a number of attempts beside it would promise another one.
-            let exhausted = step.failures >= most;
-            if exhausted {
-                _ = write!(line, "{}  ", numbered(step.attempt, step.failures.saturating_sub(1), most));
-            } else if step.attempt > 0 {
-                _ = write!(line, "attempt {}  ", step.attempt);
-            }
-            if let Some(error) = error_of(step) {
-                line.push_str(&error_text(error.error_type.as_deref(), &error.message));
-            }
+            let exhausted = write_failure(&mut line, step, step.failures, most);
             if !exhausted {
                 _ = write!(line, "  {DIM}not tried again{DIM:#}");
             }
         }
-        state => line.push_str(&words_of_step(state)),
+        StepState::Skipped if skip == Some(Skip::Failed) => {
+            // The failure that it was skipped over for is not among those that are counted.
+            write_failure(&mut line, step, step.failures + 1, most);
+            _ = write!(line, "  {DIM}skipped over{DIM:#}");
+        }
+        state => match skip {
+            Some(skip) => _ = write!(line, "{DIM}{skip}{DIM:#}"),
+            None => line.push_str(&words_of_step(state)),
+        },
     }
     line.trim_end().to_owned()
+}
+
+/// The last of so many failures: whether there were as many as there may be.
+fn write_failure(line: &mut String, step: &StepView, failures: u32, most: u32) -> bool {
+    // A failure that is final says so: a number of attempts beside it would promise another one.
+    let exhausted = failures >= most;
+    if exhausted {
+        _ = write!(line, "{}  ", numbered(step.attempt, failures.saturating_sub(1), most));
+    } else if step.attempt > 0 {
+        _ = write!(line, "attempt {}  ", step.attempt);
+    }
+    if let Some(error) = error_of(step) {
+        line.push_str(&error_text(error.error_type.as_deref(), &error.message));
+    }
+    exhausted
 }
 
 /// An error in one line: its type, where the message does not begin with it, and its message.

@@ -11,13 +11,14 @@ use tasker_types::{StepNumber, Timestamp};
 
 use self::act::Hand;
 use super::args::{Format, OneStep, Step};
-use super::document::{ErrorDocument, StepDocument, error_in, error_of};
+use super::document::{ErrorDocument, StepDocument, error_in, error_of, step_of};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
 use super::progress::{bound_of, error_text, is_held, mark_of_step, words_of_step};
 use super::screen::{BOLD, DIM, json_text};
 use super::session::{Missing, open_store};
+use super::skip::Skip;
 use super::table::{Cell, Table};
 use super::task::moment;
 use super::{Context, Outcome, ids, input};
@@ -66,7 +67,7 @@ async fn show(context: &Context, which: &OneStep) -> Outcome {
     let id = ids::find(&*store, &which.task).await?;
     let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
     let found = number(&view, &which.step)?;
-    let Some(step) = view.step(found) else { return Ok(Exit::Other) };
+    let Some(step) = step_of(&view, found) else { return Ok(Exit::Other) };
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, step, Clock::System.now())?)?,
         Format::Id => context.screen.data(id.step_uuid(step.number))?,
@@ -93,7 +94,7 @@ fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
         task_uuid: view.row.id.uuid(),
         step_uuid: view.row.id.step_uuid(step.number),
         handler: &view.row.pinned.step(step.number).handler,
-        step: StepDocument::of(step),
+        step: StepDocument::of(view, step),
         metadata: step.detail.as_ref().and_then(|detail| detail.get("metadata").cloned()),
         history: step.attempts.iter().map(attempt).collect(),
     }
@@ -122,9 +123,12 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
     };
     let held = if is_held(step, view) { ", held: the task is paused" } else { "" };
     fact("state", &format!("{style}{}{style:#}{held}", words_of_step(step.state)));
+    fact("because", &Skip::of(view, step).map(|skip| skip.to_string()).unwrap_or_default());
     fact("handler", &pinned.handler);
     let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
-    fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    if step.attempt > 0 {
+        fact("attempt", &format!("{}{}", step.attempt, bound.unwrap_or_default()));
+    }
     fact("timeout", &human::duration(pinned.timeout));
     fact("ready", &step.ready_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());

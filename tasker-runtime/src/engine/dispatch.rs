@@ -178,26 +178,29 @@ impl Dispatcher {
                     {
                         batch.push(message);
                     }
-                    self.receive(std::mem::take(&mut batch)).await;
+                    if !self.doubt.raised {
+                        self.receive(std::mem::take(&mut batch)).await;
+                    }
                     let next = self.shipping.send().await;
                     self.arrived(arrival);
                     if let Some(next) = next {
                         self.arrived(next);
                     }
                 }
-                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.has_room() => {
+                received = self.inbox.recv_many(&mut batch, BATCH_MAX), if self.has_room() && batch.len() < BATCH_MAX => {
                     if received == 0 {
                         break;
                     }
                     self.gather(&mut batch).await;
-                    let messages = std::mem::take(&mut batch);
-                    self.receive(messages).await;
                 }
                 () = self.held.wait() => self.commit(Vec::new()),
                 () = wait_for(retry), if retry.is_some() && self.claims() => self.due().await,
                 () = self.hints.changed() => self.hinted().await,
                 _ = poll.tick() => self.look().await,
                 _ = housekeeping.tick() => self.keep_house().await,
+            }
+            if self.is_due(batch.len()) {
+                self.receive(std::mem::take(&mut batch)).await;
             }
             while let Some(arrival) = self.shipping.send().await {
                 self.arrived(arrival);
@@ -239,6 +242,13 @@ impl Dispatcher {
     fn has_room(&self) -> bool {
         let most = if self.doubt.raised { 1 } else { self.parts.store.batches_at_once() };
         self.shipping.count() < most
+    }
+
+    /// Whether what was gathered is to be sent: at once where nothing is on its way, and beside another batch where it is
+    /// worth a commit of its own.
+    fn is_due(&self, gathered: usize) -> bool {
+        let enough = if self.shipping.is_empty() { 1 } else { self.parts.store.smallest_beside() };
+        gathered >= enough && self.has_room()
     }
 
     /// Whether steps are claimed at all.

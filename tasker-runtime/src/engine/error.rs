@@ -69,8 +69,8 @@ impl Error {
             Self::BadContext(_) => "E204",
             Self::BadRequest(_) => "E205",
             Self::NoTask(_) => "E102",
-            Self::NoReason(_) => "E209",
-            Self::BadResult(_) => "E210",
+            Self::NoReason(_) => "E212",
+            Self::BadResult(_) => "E213",
             Self::Stopped => "E207",
         }
     }

@@ -22,7 +22,11 @@ impl Dispatcher {
         self.restore().await;
         // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
         let polls = self.parts.options.wake_up != WakeUp::EventDrivenOnly && !planted(Bug::PollSkipped);
-        self.want_claim |= polls;
+        if polls && self.parts.store.tells_what_waits() {
+            self.check_cancelled().await;
+        } else {
+            self.want_claim |= polls;
+        }
         let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
         if self.pruned_at.elapsed() < PRUNE_EVERY {
             return;

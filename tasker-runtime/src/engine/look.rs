@@ -42,7 +42,7 @@ impl Dispatcher {
     }
 
     /// Another process may have cancelled tasks that run here.
-    async fn check_cancelled(&mut self) {
+    pub(super) async fn check_cancelled(&mut self) {
         let mut tasks: Vec<TaskId> = self.running.keys().map(|step| step.task).collect();
         tasks.sort_unstable();
         tasks.dedup();

@@ -34,6 +34,8 @@ pub struct HandlerEntry {
     pub state: &'static [StateNeed],
     /// The steps whose results it reads.
     pub dependencies: &'static [DependencySpec],
+    /// For each branch of a decision that returns a [`Route`](super::Route), the steps that go on.
+    pub branches: Option<&'static [&'static [&'static str]]>,
 }
 
 inventory::collect!(HandlerEntry);

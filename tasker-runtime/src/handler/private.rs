@@ -9,7 +9,7 @@ use tasker_types::TaskSequenceStep;
 use super::StepHandlerConfig as Config;
 
 pub use core;
-pub use core::primitive::{bool, str, u8};
+pub use core::primitive::{bool, str, u8, usize};
 pub use std::borrow::ToOwned;
 pub use std::boxed::Box;
 pub use std::clone::Clone;
@@ -30,10 +30,10 @@ pub use super::extract::{
     state_if_any,
 };
 pub use super::returns::{
-    BuildsResult, IsJson, IsOption, IsRaw, IsResult, Kind, No, Shape, StepOutput, StepReturn, Untyped, check_returns,
-    finish, kind, reject,
+    BranchesOf, BuildsResult, IsJson, IsOption, IsRaw, IsResult, Kind, No, NoBranches, Shape, StepOutput, StepReturn,
+    Untyped, check_returns, finish, kind, reject,
 };
-pub use super::{DependencySpec, HandlerEntry, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
+pub use super::{Branches, DependencySpec, HandlerEntry, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
 pub use tasker_types::TaskSequenceStep as Step;
 
 /// What `call` returns under `#[async_trait]`.

@@ -54,6 +54,7 @@ macro_rules! register_handler {
                     timeout_ms: __p::None,
                     state: &[],
                     dependencies: &[],
+                    branches: __p::None,
                 }
             }
         };

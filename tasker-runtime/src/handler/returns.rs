@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tasker_types::{StepError, StepExecutionResult, TaskSequenceStep, error_types};
 
-use super::StepFailure;
+use super::{Branches, Route, StepFailure};
 
 /// The answer where no inherent impl says otherwise.
 pub trait No {
@@ -47,6 +47,23 @@ probe! {
 probe! {
     /// Whether `T` may hold any JSON, so that there is no shape to compare.
     IsJson { impl<> for Value; impl<> for Option<Value>; impl<> for Untyped; }
+}
+
+/// The branches that a result of the type `T` chooses from: those of a [`Route`], and none for all else.
+#[derive(Debug)]
+pub struct BranchesOf<T>(PhantomData<T>);
+
+/// The answer where the result is no [`Route`].
+pub trait NoBranches {
+    /// There are no branches.
+    const BRANCHES: Option<&'static [&'static [&'static str]]> = None;
+}
+
+impl<T> NoBranches for BranchesOf<T> {}
+
+impl<T: Branches> BranchesOf<Route<T>> {
+    /// For each variant, the steps that go on.
+    pub const BRANCHES: Option<&'static [&'static [&'static str]]> = Some(T::STEPS);
 }
 
 /// What the probes found, as a type: the compiler then answers once for each handler.

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod decision;
 pub mod dropped;
 pub mod due;
+pub mod fairness;
 pub mod lease;
 pub mod payload;
 pub mod prune;
@@ -25,6 +26,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("decision", include_str!("conformance/decision.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
     ("due", include_str!("conformance/due.rs")),
+    ("fairness", include_str!("conformance/fairness.rs")),
     ("lease", include_str!("conformance/lease.rs")),
     ("payload", include_str!("conformance/payload.rs")),
     ("prune", include_str!("conformance/prune.rs")),
@@ -79,6 +81,11 @@ macro_rules! store_conformance {
                 what_is_next_is_told,
                 a_step_that_is_due_keeps_its_counts,
                 steps_that_are_due_together_are_made_ready_in_bounded_portions,
+            }
+            fairness {
+                a_step_of_another_namespace_is_in_the_next_claim_behind_a_long_queue,
+                the_only_free_slot_goes_to_each_queue_in_turn,
+                a_high_priority_overtakes_chains_in_progress,
             }
             lease {
                 a_lease_is_held_until_it_ends,

@@ -35,8 +35,14 @@ pub trait Store: Send + Sync + 'static {
     /// Decides the commands of a batch on the rows as they stand and writes the outcome: all of it or nothing.
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError>;
 
-    /// How many batches it takes at once. More than one where it writes those that wait in one transaction.
+    /// How many batches it takes at once. More than one where it writes those that wait in one transaction, or where it has
+    /// several connections to write on.
     fn batches_at_once(&self) -> usize {
+        1
+    }
+
+    /// The fewest commands that are worth a batch of their own while another one is on its way; fewer wait for more.
+    fn smallest_beside(&self) -> usize {
         1
     }
 
@@ -99,8 +105,14 @@ pub trait Store: Send + Sync + 'static {
     /// How much there is.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
-    /// A number that changes whenever another process has written.
+    /// A number that changes whenever another process has written. Where [`tells_what_waits`](Self::tells_what_waits) says so,
+    /// it changes for as long as steps are ready or retries are due, too.
     async fn version(&self) -> Result<i64, StoreError>;
+
+    /// Whether [`version`](Self::version) is all that an idle worker needs to look at.
+    fn tells_what_waits(&self) -> bool {
+        false
+    }
 
     /// Grows whenever another process says that there is something to look at; `None` where none can say so. Hints may be lost, and
     /// may be wrong: who polls misses nothing.

@@ -83,19 +83,25 @@ impl Store for MemoryStore {
             mark(Mark::ClaimWithoutLease);
             return Ok(Claims::default());
         }
-        // Among equals the queue where the rotation begins comes first.
+        // By priority, then by the place in the queue; among equals the queue where the rotation begins comes first.
         let turn = |queue: QueueId| {
             let at = queues.binary_search(&queue).unwrap_or(0);
             (at + queues.len() - request.rotation % queues.len()) % queues.len()
         };
         let mut ready: Vec<_> = state
             .claimable(queues, now)
-            .map(|row| (Reverse(row.priority), row.ready_at, turn(row.queue), step_of(row), row.losses > 0))
+            .map(|row| (turn(row.queue), row.losses > 0, Reverse(row.priority), row.ready_at, step_of(row)))
             .collect();
         ready.sort_unstable();
-        let fresh = ready.iter().filter(|row| !row.4).take(request.limit as usize);
-        let lossy = ready.iter().filter(|row| row.4).take(usize::from(request.lossy));
-        let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.3).collect();
+        let queues = ready.chunk_by(|row, next| (row.0, row.1) == (next.0, next.1));
+        let mut ready: Vec<_> = queues
+            .flat_map(|queue| queue.iter().enumerate())
+            .map(|(place, &(turn, lossy, priority, _, step))| (priority, place, turn, lossy, step))
+            .collect();
+        ready.sort_unstable();
+        let fresh = ready.iter().filter(|row| !row.3).take(request.limit as usize);
+        let lossy = ready.iter().filter(|row| row.3).take(usize::from(request.lossy));
+        let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.4).collect();
         let claimed = chosen.into_iter().filter_map(|step| state.claim(step, request.worker, now)).collect();
         Ok(Claims { claimed })
     }

@@ -21,7 +21,7 @@ mod workers;
 mod write;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -44,9 +44,18 @@ use crate::core::{Act, Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef};
 
 /// Connections that batches are written on: two gave 1.4 to 1.6 times as many steps as one.
 const COMMITTERS: usize = 2;
+/// Each commit has its price, so a batch beside another one is not a handful: with two on their way the rate was 1.3 times
+/// that of one after the other.
+const BESIDE_MIN: usize = 32;
 const READERS: usize = 2;
-/// How often, at most, the store has its worker look for what other processes wrote, whatever they say.
+/// How often a lease can be tried to be renewed while it lasts; and how long each try takes, at least and at most.
+const LEASE_TRIES: u32 = 4;
+const LEASE_PATIENCE_MIN: Duration = Duration::from_secs(1);
+const LEASE_PATIENCE_MAX: Duration = Duration::from_secs(10);
+/// How often the store looks for what other processes wrote: at most, and where they can be heard. An idle worker asks
+/// this, and whether its lease still holds: less than one statement a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_WHERE_HEARD: Duration = Duration::from_secs(3);
 
 /// A database on a PostgreSQL server.
 #[derive(Debug)]
@@ -57,18 +66,19 @@ pub struct PostgresStore {
     upkeep: Lanes,
     readers: Lanes,
     /// Made by the first call that concerns a lease.
-    leases: OnceLock<Lanes>,
+    leases: Mutex<Option<Lanes>>,
     templates: Arc<Templates>,
     notifier: Notifier,
     hearing: OnceLock<Option<(watch::Receiver<Hints>, AbortHandle)>>,
     looks: Mutex<Looks>,
 }
 
-/// When the worker looks again for what other processes wrote.
+/// When the store looks again for what other processes wrote, and what it saw last.
 #[derive(Debug)]
 struct Looks {
-    so_far: i64,
+    version: i64,
     next_at: Instant,
+    seen: read::Waiting,
 }
 
 impl PostgresStore {
@@ -84,12 +94,16 @@ impl PostgresStore {
             committers: Lanes::start(&address, COMMITTERS),
             upkeep: Lanes::start(&address, 1),
             readers: Lanes::start(&address, READERS),
-            leases: OnceLock::new(),
+            leases: Mutex::default(),
             templates: Arc::new(Templates::default()),
             notifier: Notifier::new(&address),
             address,
             hearing: OnceLock::new(),
-            looks: Mutex::new(Looks { so_far: 0, next_at: Instant::now() + jittered(LOOK_EVERY) }),
+            looks: Mutex::new(Looks {
+                version: 0,
+                next_at: Instant::now() + jittered(LOOK_EVERY),
+                seen: read::Waiting::default(),
+            }),
         })
     }
 
@@ -116,11 +130,28 @@ impl PostgresStore {
         self.committers.close().await?;
         self.upkeep.close().await?;
         self.readers.close().await?;
-        if let Some(leases) = self.leases.get() {
-            // It may have gone with the heartbeat that it belonged to.
-            let _ = leases.close().await;
+        if let Some(leases) = self.known_leases() {
+            leases.close().await?;
         }
         Ok(())
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known_leases(&self) -> Option<Lanes> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn leases(&self) -> Result<Lanes, StoreError> {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*leases {
+            return Ok(known.clone());
+        }
+        let lanes = Lanes::apart(&self.address)
+            .map_err(|error| StoreError::Open(format!("the thread for leases cannot be started: {error}")))?;
+        Ok(leases.insert(lanes).clone())
     }
 
     /// What the server and the schema say of themselves.
@@ -176,6 +207,14 @@ impl Store for PostgresStore {
         Ok(committed)
     }
 
+    fn batches_at_once(&self) -> usize {
+        COMMITTERS
+    }
+
+    fn smallest_beside(&self) -> usize {
+        BESIDE_MIN
+    }
+
     async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
         let templates = self.templates.clone();
         self.upkeep
@@ -193,13 +232,18 @@ impl Store for PostgresStore {
     }
 
     async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        // On the runtime of whoever renews: nothing else that this process does can keep it waiting.
-        let lanes = self.leases.get_or_init(|| Lanes::start(&self.address, 1));
         let request = Arc::new(request);
-        lanes
+        self.leases()?
             .run(move |session| {
                 let request = request.clone();
-                Box::pin(async move { workers::lease(session, &request).await })
+                Box::pin(async move {
+                    // A connection of which nothing is heard any more must not use up the time that the lease lasts:
+                    // the next try has another one.
+                    let patience = (request.lease / LEASE_TRIES).clamp(LEASE_PATIENCE_MIN, LEASE_PATIENCE_MAX);
+                    tokio::time::timeout(patience, workers::lease(session, &request)).await.unwrap_or_else(|_| {
+                        Err(StoreError::Unknown(format!("the server did not answer within {patience:?}")))
+                    })
+                })
             })
             .await
     }
@@ -326,12 +370,24 @@ impl Store for PostgresStore {
     }
 
     async fn version(&self) -> Result<i64, StoreError> {
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        if Instant::now() >= looks.next_at {
-            looks.so_far += 1;
-            looks.next_at = Instant::now() + jittered(LOOK_EVERY);
+        let heard = self.hearing.get().is_some_and(Option::is_some);
+        let pause = if heard { LOOK_WHERE_HEARD } else { LOOK_EVERY };
+        {
+            let mut looks = self.looks();
+            if Instant::now() < looks.next_at {
+                return Ok(looks.version);
+            }
+            looks.next_at = Instant::now() + jittered(pause);
         }
-        Ok(looks.so_far)
+        let waiting = self.readers.run(|session| Box::pin(read::waiting(session))).await?;
+        let mut looks = self.looks();
+        looks.version += i64::from(waiting.is_to_be_done || waiting != looks.seen);
+        looks.seen = waiting;
+        Ok(looks.version)
+    }
+
+    fn tells_what_waits(&self) -> bool {
+        true
     }
 
     fn hints(&self) -> Option<watch::Receiver<Hints>> {
@@ -341,7 +397,7 @@ impl Store for PostgresStore {
     async fn settled(&self) -> Result<(), StoreError> {
         self.committers.settled().await?;
         self.upkeep.settled().await?;
-        if let Some(leases) = self.leases.get() {
+        if let Some(leases) = self.known_leases() {
             leases.settled().await?;
         }
         self.readers.settled().await

@@ -202,15 +202,6 @@ pub(super) fn failure_groups(rows: impl IntoIterator<Item = FailuresOfVersion>, 
     groups
 }
 
-impl TaskView {
-    /// The step of this number; none for a worker of a batch that was not begun.
-    #[must_use]
-    pub fn step(&self, number: StepNumber) -> Option<&StepView> {
-        let at = self.steps.binary_search_by_key(&number, |step| step.number).ok()?;
-        self.steps.get(at)
-    }
-}
-
 impl Page {
     /// How many rows to read.
     pub(super) fn rows(self) -> u32 {

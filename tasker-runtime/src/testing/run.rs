@@ -101,6 +101,25 @@ impl TestRun {
         self
     }
 
+    /// The steps that were skipped, in the order of the template.
+    #[must_use]
+    pub fn skipped(&self) -> Vec<&str> {
+        let skipped = self.view.steps.iter().filter(|step| step.state == StepState::Skipped);
+        skipped.map(|step| step.name.as_str()).collect()
+    }
+
+    /// These steps were skipped, in any order, and no others.
+    ///
+    /// # Panics
+    /// Another one was, or one of them was not.
+    pub fn assert_skipped<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> &Self {
+        let (mut skipped, mut names) = (self.skipped(), names.into_iter().collect::<Vec<_>>());
+        skipped.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(skipped, names, "the skipped steps{self}");
+        self
+    }
+
     /// Each of these steps ended before the next one began.
     ///
     /// # Panics

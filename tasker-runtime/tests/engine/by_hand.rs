@@ -59,7 +59,7 @@ async fn a_result_by_hand_is_refused_in_the_words_that_a_handler_gets() {
     assert_eq!(
         (error.code(), error.to_string().as_str()),
         (
-            "E210",
+            "E213",
             "the decision `route` chose `centre`, which is no step after it; its branches begin with `left`, `right`"
         )
     );
@@ -207,5 +207,5 @@ async fn what_can_only_be_done_to_one_step_is_not_done_to_many_tasks() {
     for act in [Act::Retry(Some(FIRST)), Act::End(FIRST, ByHand::Skip)] {
         assert_eq!(Bulk::new(filter(), act, "ada", "x").unwrap_err().code(), "E205");
     }
-    assert_eq!(Bulk::new(filter(), Act::Resolve, "ada", "").unwrap_err().code(), "E209");
+    assert_eq!(Bulk::new(filter(), Act::Resolve, "ada", "").unwrap_err().code(), "E212");
 }

@@ -1,161 +1,191 @@
-//! The worker process: this test binary itself, started again.
+//! The worker process: this test binary itself, started again. It lives as long as whoever started it.
 
+use std::ffi::OsStr;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use serde_json::json;
+use rustix::process::{Pid, Signal, kill_process};
 use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
-use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::Store;
+use tasker_runtime::store::postgres::PostgresStore;
 use tasker_runtime::store::sqlite::{Durability, SqliteStore, WorkerLock};
-use tasker_types::{StepExecutionResult, TaskSequenceStep, template};
 
-use crate::journal;
+use crate::log::Log;
+use crate::workflow::{PLACE, add_templates, registry};
 
-const PLACE: &str = "TASKER_FAULTS_PLACE";
+const URL: &str = "TASKER_FAULTS_URL";
+const LEASE_MS: &str = "TASKER_FAULTS_LEASE_MS";
+/// How long the lease of a worker lasts that does not renew it: the shortest that can be set.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+const SLOTS: usize = 16;
+/// How long anything may take that is waited for.
+const DEADLINE: Duration = Duration::from_secs(100);
 
-/// Twelve steps: a root, two layers that fan out and in, and a chain. They may be lost more often than by default: here
-/// it is the machine that dies, not the handler.
-pub(crate) const DAG: &str = "
-name: dag
-steps:
-  - { name: a, handler: work, retry: { max_losses: 1000 } }
-  - { name: b, handler: work, dependencies: [a], retry: { max_losses: 1000 } }
-  - { name: c, handler: work, dependencies: [a], retry: { max_losses: 1000 } }
-  - { name: d, handler: work, dependencies: [a], retry: { max_losses: 1000 } }
-  - { name: e, handler: work, dependencies: [b, c], retry: { max_losses: 1000 } }
-  - { name: f, handler: work, dependencies: [c, d], retry: { max_losses: 1000 } }
-  - { name: g, handler: work, dependencies: [b, d], retry: { max_losses: 1000 } }
-  - { name: h, handler: work, dependencies: [e, f, g], retry: { max_losses: 1000 } }
-  - { name: i, handler: work, dependencies: [h], retry: { max_losses: 1000 } }
-  - { name: j, handler: work, dependencies: [h], retry: { max_losses: 1000 } }
-  - { name: k, handler: work, dependencies: [i, j], retry: { max_losses: 1000 } }
-  - { name: l, handler: work, dependencies: [k, a], retry: { max_losses: 1000 } }
-";
-pub(crate) const KILLER: &str = "
-name: killer
-steps: [{ name: kill, handler: kill }]
-";
-pub(crate) const INNOCENT: &str = "
-name: innocent
-steps: [{ name: work, handler: work }]
-";
-
-/// Keeps a journal, takes a few milliseconds, returns the sum of what came before plus one.
-struct Work;
-
-#[async_trait]
-impl RustStepHandler for Work {
-    fn new(_: StepHandlerConfig) -> Self {
-        Self
-    }
-
-    fn name(&self) -> &str {
-        "work"
-    }
-
-    async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
-        let (task, name, attempt) =
-            (step.task.task_uuid.to_string(), &step.workflow_step.name, step.workflow_step.attempt);
-        let journal = place().join("journal");
-        journal::note(&journal, "begin", &task, name, attempt);
-        let ms = 1 + u64::from(step.workflow_step.workflow_step_uuid.as_bytes()[9] % 5);
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-        let sum: i64 = step.dependency_results.iter().filter_map(|(_, result)| result.result.as_i64()).sum();
-        journal::note(&journal, "end", &task, name, attempt);
-        Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(sum + 1), None))
-    }
+/// Where tasks are, and where journal and log are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) folder: PathBuf,
+    /// The URL of a server; the file is in the folder.
+    pub(crate) url: Option<String>,
+    /// How long the lease of a worker lasts on a server.
+    pub(crate) lease: Duration,
 }
 
-/// Takes its process with it.
-struct Kill;
-
-#[async_trait]
-impl RustStepHandler for Kill {
-    fn new(_: StepHandlerConfig) -> Self {
-        Self
+impl Place {
+    pub(crate) fn file(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), url: None, lease: LEASE }
     }
 
-    fn name(&self) -> &str {
-        "kill"
+    pub(crate) fn server(folder: &Path, url: &str) -> Self {
+        Self { folder: folder.to_owned(), url: Some(url.to_owned()), lease: LEASE }
     }
 
-    async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
-        let task = step.task.task_uuid.to_string();
-        journal::note(&place().join("journal"), "begin", &task, "kill", step.workflow_step.attempt);
-        std::process::abort();
+    pub(crate) async fn store(&self) -> Arc<dyn Store> {
+        let Some(url) = &self.url else {
+            return Arc::new(SqliteStore::open(self.folder.join("tasker.db"), Durability::Full).await.unwrap());
+        };
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match PostgresStore::open(url, Durability::Full).await {
+                Ok(store) => return Arc::new(store),
+                Err(error) => {
+                    assert!(matches!(error.code(), "D001" | "D002"), "{error}");
+                    assert!(Instant::now() < deadline, "the server never answers: {error}");
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
-}
 
-fn place() -> PathBuf {
-    PathBuf::from(std::env::var_os(PLACE).unwrap())
-}
-
-pub(crate) fn registry() -> RustStepHandlerRegistry {
-    let mut registry = RustStepHandlerRegistry::empty();
-    registry.register("work", || Box::new(Work));
-    registry.register("kill", || Box::new(Kill));
-    registry
-}
-
-/// An engine on the file in `place`; it runs no steps until its worker is started.
-pub(crate) async fn engine(place: &Path, slots: usize) -> (Engine, Arc<SqliteStore>) {
-    let store = Arc::new(SqliteStore::open(place.join("tasker.db"), Durability::Full).await.unwrap());
-    let engine = Engine::start(Parts {
-        store: store.clone() as Arc<dyn Store>,
-        registry: Arc::new(registry()),
-        state: Arc::default(),
-        layers: Arc::new([]),
-        clock: Clock::System,
-        ids: Ids::default(),
-        threads: HandlerThreads::own(2).unwrap(),
-        options: Options { slots, poll: Duration::from_millis(5), ..Options::default() },
-    });
-    (engine, store)
-}
-
-pub(crate) async fn add_templates(engine: &Engine) {
-    for text in [DAG, KILLER, INNOCENT] {
-        engine.add_template(template::parse("faults.yaml", text).unwrap().template).await.unwrap();
+    /// An engine that runs no steps until its worker is started.
+    pub(crate) async fn engine(&self, slots: usize) -> Engine {
+        Engine::start(Parts {
+            store: self.store().await,
+            registry: Arc::new(registry(&self.folder)),
+            state: Arc::default(),
+            layers: Arc::new([]),
+            clock: if self.url.is_some() { Clock::Database } else { Clock::System },
+            ids: Ids::default(),
+            threads: HandlerThreads::own(2).unwrap(),
+            options: Options {
+                slots,
+                poll: Duration::from_millis(if self.url.is_some() { 50 } else { 5 }),
+                lease: self.url.as_ref().map(|_| self.lease),
+                label: std::process::id().to_string(),
+                ..Options::default()
+            },
+        })
     }
 }
 
 /// Not a test of its own: what the other tests start and kill. Alone it does nothing.
 #[test]
 fn worker_process() {
-    if std::env::var_os(PLACE).is_none() {
-        return;
-    }
+    let Some(folder) = std::env::var_os(PLACE) else { return };
+    let lease = Duration::from_millis(std::env::var(LEASE_MS).unwrap().parse().unwrap());
+    let place = Place { folder: folder.into(), url: std::env::var(URL).ok(), lease };
+    std::thread::spawn(|| {
+        // It ends when the other side does.
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    Log::start(&place.folder);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
-        let place = place();
-        let deadline = Instant::now() + Duration::from_secs(120);
-        // The lock of a process that was just killed is released with it.
-        let _lock = loop {
-            match WorkerLock::try_take(&place.join("tasker.db")).unwrap() {
-                Some(lock) => break lock,
-                None => assert!(Instant::now() < deadline, "the worker's lock is never free"),
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        let _lock = match &place.url {
+            None => Some(lock(&place.folder.join("tasker.db")).await),
+            Some(_) => None,
         };
-        let (engine, _store) = engine(&place, 16).await;
+        let engine = place.engine(SLOTS).await;
         add_templates(&engine).await;
-        engine.start_worker().await.unwrap();
-        tokio::time::sleep(deadline - Instant::now()).await;
-        panic!("nobody killed this process");
+        while let Err(error) = engine.start_worker().await {
+            tracing::warn!(%error, "the worker does not start");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        std::future::pending::<()>().await;
     });
 }
 
-/// Starts a worker process on the database in `place`.
-pub(crate) fn spawn(place: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child::worker_process", "--nocapture"])
-        .env(PLACE, place)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+/// The lock of a process that was just killed is released with it.
+async fn lock(file: &Path) -> WorkerLock {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        if let Some(lock) = WorkerLock::try_take(file).unwrap() {
+            return lock;
+        }
+        assert!(Instant::now() < deadline, "the worker's lock is never free");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A worker process, which is killed where it is dropped.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    child: Child,
+    pid: Pid,
+}
+
+impl Worker {
+    pub(crate) fn start(place: &Place) -> Self {
+        Self::start_with(place, &[])
+    }
+
+    /// With these variables of the environment.
+    pub(crate) fn start_with(place: &Place, variables: &[(&str, &OsStr)]) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "child::worker_process", "--nocapture"]);
+        command.env(PLACE, &place.folder).env(LEASE_MS, place.lease.as_millis().to_string());
+        command.envs(variables.iter().copied());
+        match &place.url {
+            Some(url) => command.env(URL, url),
+            None => command.env_remove(URL),
+        };
+        let err = std::fs::OpenOptions::new().create(true).append(true).open(place.folder.join("errors")).unwrap();
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(err).spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        Self { child, pid }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it ended by itself.
+    pub(crate) fn is_gone(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Stops it where it stands, until it goes on.
+    pub(crate) fn stop(&self) {
+        kill_process(self.pid, Signal::STOP).unwrap();
+    }
+
+    pub(crate) fn go_on(&self) {
+        kill_process(self.pid, Signal::CONT).unwrap();
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks again and again until it holds.
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }

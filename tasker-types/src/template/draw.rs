@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::layout::{Arrow, Layout, Point, Size};
-use super::{StepTemplate, Template};
+use super::{StepTemplate, StepType, Template};
 
 /// A letter of the names' font, in pixels.
 const LETTER: i64 = 8;
@@ -11,19 +11,21 @@ const LETTER: i64 = 8;
 const PADDING: i64 = 14;
 /// Names are shown up to this many letters; the full one is in the box's title.
 const LONGEST: usize = 36;
+/// How far the points of a decision's box stand out.
+const POINT: i64 = 12;
 /// The size of an arrow's head.
 const HEAD: i64 = 7;
 
 const STYLE: &str = "\
 .tasker-graph text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;text-anchor:middle;fill:#1f2328}
 .tasker-graph .handler{font-size:11px;fill:#59636e}
-.tasker-graph rect{fill:#f6f8fa;stroke:#818b98}
+.tasker-graph .box{fill:#f6f8fa;stroke:#818b98}
 .tasker-graph .line{fill:none;stroke:#818b98;stroke-width:1.4}
 .tasker-graph .head{fill:#818b98}
 @media (prefers-color-scheme:dark){
 .tasker-graph text{fill:#f0f6fc}
 .tasker-graph .handler{fill:#9198a1}
-.tasker-graph rect{fill:#151b23;stroke:#656c76}
+.tasker-graph .box{fill:#151b23;stroke:#656c76}
 .tasker-graph .line{stroke:#656c76}
 .tasker-graph .head{fill:#656c76}
 }";
@@ -38,7 +40,7 @@ impl Template {
     }
 
     /// The workflow as an SVG image. It has no script and refers to nothing outside, and it follows the reader's choice
-    /// of light or dark.
+    /// of light or dark. A decision is a hexagon, and a convergence a box with round ends.
     ///
     /// ```
     /// use tasker_types::template::parse;
@@ -66,7 +68,7 @@ impl Template {
             let Size { width, height } = place.size;
             let middle = x + width / 2;
             let _ = write!(svg, "<g><title>{}</title>", xml(&title(step)));
-            let _ = write!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"6\"/>");
+            write_box(&mut svg, step.step_type, place.corner, place.size);
             let name_y = y + if has_own_handler(step) { 20 } else { height / 2 + 4 };
             let _ = write!(svg, "<text x=\"{middle}\" y=\"{name_y}\">{}</text>", xml(&shown(&step.name)));
             if has_own_handler(step) {
@@ -79,7 +81,7 @@ impl Template {
         svg
     }
 
-    /// The workflow as a Mermaid flowchart.
+    /// The workflow as a Mermaid flowchart. A decision is a hexagon, and a convergence a box with round ends.
     ///
     /// ```
     /// use tasker_types::template::parse;
@@ -96,12 +98,16 @@ impl Template {
     pub fn to_mermaid(&self) -> String {
         let mut chart = "flowchart LR\n".to_owned();
         for (number, step) in self.steps.iter().enumerate() {
-            let name = mermaid(&step.name);
-            let _ = if has_own_handler(step) {
-                writeln!(chart, "    s{number}[\"{name}<br/>{}\"]", mermaid(&step.handler.callable))
-            } else {
-                writeln!(chart, "    s{number}[\"{name}\"]")
+            let mut text = mermaid(&step.name);
+            if has_own_handler(step) {
+                let _ = write!(text, "<br/>{}", mermaid(&step.handler.callable));
+            }
+            let (open, close) = match step.step_type {
+                StepType::Standard | StepType::Batchable | StepType::BatchWorker => ("[", "]"),
+                StepType::Decision => ("{{", "}}"),
+                StepType::DeferredConvergence => ("([", "])"),
             };
+            let _ = writeln!(chart, "    s{number}{open}\"{text}\"{close}");
         }
         for (number, step) in self.steps.iter().enumerate() {
             for dependency in &step.dependencies {
@@ -122,7 +128,8 @@ fn box_size(step: &StepTemplate) -> Size {
     // A handler's letters are smaller: seven of them take the room of six.
     let letters = name.max((handler * 6).div_ceil(7)).max(4);
     let letters = i64::try_from(letters).unwrap_or(0);
-    Size { width: letters * LETTER + 2 * PADDING, height: if has_own_handler(step) { 48 } else { 36 } }
+    let points = if step.step_type == StepType::Decision { 2 * POINT } else { 0 };
+    Size { width: letters * LETTER + 2 * PADDING + points, height: if has_own_handler(step) { 48 } else { 36 } }
 }
 
 /// The name as it is shown: its middle is left out where it is long, because names differ at both ends.
@@ -135,8 +142,32 @@ fn shown(name: &str) -> String {
     letters[..half].iter().chain(&['…']).chain(&letters[letters.len() - half..]).collect()
 }
 
+/// The outline of a step: arrows meet it in the middle of its left and right ends.
+fn write_box(svg: &mut String, step_type: StepType, corner: Point, size: Size) {
+    let Point { x, y } = corner;
+    let Size { width, height } = size;
+    let round = match step_type {
+        StepType::Decision => {
+            let (right, middle, bottom) = (x + width, y + height / 2, y + height);
+            let (inner_left, inner_right) = (x + POINT, right - POINT);
+            let _ = write!(
+                svg,
+                "<path class=\"box\" d=\"M{x} {middle}L{inner_left} {y}H{inner_right}L{right} {middle}L{inner_right} {bottom}H{inner_left}Z\"/>"
+            );
+            return;
+        }
+        StepType::DeferredConvergence => height / 2,
+        StepType::Standard | StepType::Batchable | StepType::BatchWorker => 6,
+    };
+    let _ =
+        write!(svg, "<rect class=\"box\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"/>");
+}
+
 fn title(step: &StepTemplate) -> String {
     let mut title = step.name.clone();
+    if step.step_type != StepType::Standard {
+        title = format!("{title}, {}", step.step_type.as_str().replace('_', " "));
+    }
     if has_own_handler(step) {
         title = format!("{title} ({})", step.handler.callable);
     }

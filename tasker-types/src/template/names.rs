@@ -23,6 +23,24 @@ pub(super) fn check_step(name: &str) -> Result<(), BadName> {
     check(name, MAX_IDENTIFIER_BYTES)
 }
 
+/// Checks the name of a step.
+///
+/// ```
+/// use tasker_types::template::check_step_name;
+///
+/// assert!(check_step_name("ship_order").is_ok());
+/// assert!(check_step_name("ShipOrder").unwrap_err().ends_with("did you mean \"ship_order\"?"));
+/// ```
+///
+/// # Errors
+/// What is wrong with the name, and a name that would do where one can be guessed.
+pub fn check_step_name(name: &str) -> Result<(), String> {
+    check_step(name).map_err(|BadName { reason, suggestion }| match suggestion {
+        Some(better) => format!("{reason}; did you mean \"{better}\"?"),
+        None => reason,
+    })
+}
+
 /// Checks the name of a handler, as the macros do.
 pub(super) fn check_handler(name: &str) -> Result<(), BadName> {
     let Some(reason) = crate::name::why_unusable(name) else {

@@ -66,6 +66,41 @@ fn the_same_template_is_drawn_the_same_each_time() {
 }
 
 #[test]
+fn decisions_and_convergences_have_shapes_of_their_own() {
+    let source = "\
+name: t
+steps:
+  - { name: route, type: decision, handler: router }
+  - { name: one, dependencies: [route] }
+  - { name: other, dependencies: [route] }
+  - { name: join, type: deferred_convergence, dependencies: [one, other] }
+";
+    let template = parse("t.yaml", source).unwrap_or_else(|findings| panic!("{findings}")).template;
+    let chart = "\
+flowchart LR
+    s0{{\"route<br/>router\"}}
+    s1[\"one\"]
+    s2[\"other\"]
+    s3([\"join\"])
+    s0 --> s1
+    s0 --> s2
+    s1 --> s3
+    s2 --> s3
+";
+    assert_eq!(template.to_mermaid(), chart);
+    let svg = template.to_svg();
+    // The hexagon begins where its arrows do not, and its right point is where they begin.
+    let route = template.layout().places[0];
+    let (left, middle) = (route.corner.x, route.corner.y + route.size.height / 2);
+    assert!(svg.contains(&format!("<path class=\"box\" d=\"M{left} {middle}L")), "{svg}");
+    assert!(svg.contains(&format!("L{} {middle}L", left + route.size.width)), "{svg}");
+    assert_eq!(svg.matches("<rect ").count(), 3);
+    assert_eq!(svg.matches("rx=\"18\"").count(), 1, "{svg}");
+    assert!(svg.contains("<title>route, decision (router)</title>"), "{svg}");
+    assert!(svg.contains("<title>join, deferred convergence</title>"), "{svg}");
+}
+
+#[test]
 fn text_of_any_kind_is_escaped() {
     let mut template = template(&[("a", &[])]);
     template.name = "<script>&\"'\u{0}\u{1b}".to_owned();

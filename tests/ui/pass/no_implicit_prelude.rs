@@ -42,6 +42,18 @@ impl ChargeCard {
 #[step(retryable, retry_after = "1s")]
 struct Busy;
 
+#[derive(::tasker::Route)]
+enum Approval {
+    Automatic,
+    #[route("ask_manager")]
+    Manager,
+}
+
+#[::tasker::step_handler]
+async fn route_approval() -> ::tasker::Route<Approval> {
+    ::tasker::Route::to(if true { Approval::Automatic } else { Approval::Manager })
+}
+
 extern crate serde_json as tasker_json;
 
 fn main() {}

@@ -79,9 +79,18 @@ pages! {
     "E208" "a result that is not there when its reader runs"
         "A handler takes the result of a step with #[dependency], and in this template that step does not come before the handler's own, or \
          is not there under this name. Any step before will do, however far. A handler that can do without takes an `Option`."
-    "E209" "an action by hand without a reason"
+    "E209" "a route to a step that does not come after its decision"
+        "A variant of the enum that a decision's handler routes to names a step that this template does not have, or that does not come after \
+         the decision. Choosing it would fail the decision with the code BAD_DECISION. Correct the name in #[route(..)], or let the step \
+         depend on the decision or on a step after it."
+    "E210" "a branch that is never chosen"
+        "A step depends on a decision, but no variant of the enum that its handler routes to names it or a step behind it: it is skipped \
+         in every task. Name it in a variant, or let it depend on another step."
+    "E211" "a route that decides nothing"
+        "A handler returns a `Route`, but the step is not of `type: decision`: what it names is not looked at, and all steps after it go on."
+    "E212" "an action by hand without a reason"
         "What closes a task or a step without its handler is told from what a handler did by its record alone: say why with --reason."
-    "E210" "a result that the step cannot have"
+    "E213" "a result that the step cannot have"
         "A result is JSON of at most 1 MiB and 64 levels, without NUL characters; that of a decision names the steps that go on under \
          `activated_steps`. What is given by hand is held against the same as what a handler returns."
     "E300" "the system refused"

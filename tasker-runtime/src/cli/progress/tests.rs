@@ -35,7 +35,7 @@ fn plain(line: &str) -> String {
 }
 
 fn end(step: &StepView, most: u32) -> String {
-    plain(&end_line(step, most, 3, None))
+    plain(&end_line(step, None, None, most, 3))
 }
 
 fn attempts(step: &StepView, most: u32) -> Vec<String> {
@@ -106,9 +106,33 @@ fn what_was_done_by_hand_says_by_whom_and_why() {
         at: AT,
     };
     let resolved = step(StepState::ResolvedManually, 2, 2, Vec::new());
-    let line = |by: &ActionRow| plain(&end_line(&resolved, 3, 3, Some(by)));
+    let line = |by: &ActionRow| plain(&end_line(&resolved, None, Some(by), 3, 3));
     assert_eq!(line(&action("ada", "paid in cash")), "  ✔ pay  resolved by ada: paid in cash");
     assert_eq!(line(&action("", "")), "  ✔ pay  resolved by hand");
     assert_eq!(line(&action("a\u{1b}[2J", "b\nc")), "  ✔ pay  resolved by a\u{fffd}[2J: b c");
     assert_eq!(end(&step(StepState::Skipped, 0, 0, Vec::new()), 3), "  ↷ pay  skipped");
+}
+
+#[test]
+fn a_step_that_was_skipped_says_why() {
+    let never_tried = StepView { ready_at: None, claimed_at: None, ..step(StepState::Skipped, 0, 0, Vec::new()) };
+    let told = |skip| plain(&end_line(&never_tried, Some(skip), None, 3, 3));
+    assert_eq!(told(Skip::NotChosen { by: "route" }), "  ↷ pay  not chosen by `route`");
+    assert_eq!(told(Skip::AfterSkipped { step: "ask" }), "  ↷ pay  comes after `ask`, which was skipped");
+    assert_eq!(told(Skip::ByHand { by: "ada" }), "  ↷ pay  skipped by hand");
+    let failed = |attempt, attempts| {
+        let detail = step(StepState::Failed, 1, 1, Vec::new()).detail;
+        let failures = attempt - 1;
+        plain(&end_line(
+            &StepView { detail, ..step(StepState::Skipped, attempt, failures, attempts) },
+            Some(Skip::Failed),
+            None,
+            2,
+            3,
+        ))
+    };
+    assert_eq!(failed(1, Vec::new()), "  ↷ pay  attempt 1  handler_error: declined  skipped over");
+    let before = vec![attempt(1, AttemptOutcome::Failed)];
+    assert_eq!(failed(2, before.clone()), "  ↷ pay  attempt 2/2  handler_error: declined  skipped over");
+    assert_eq!(bound_of(&step(StepState::Skipped, 2, 1, before), &RetryPolicy::default()), Some(3));
 }

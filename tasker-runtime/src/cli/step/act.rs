@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tasker_types::StepNumber;
 
 use super::super::args::{Format, StepActing};
+use super::super::document::step_of;
 use super::super::exit::Exit;
 use super::super::run::who;
 use super::super::session::{Missing, Role, Session};
@@ -60,7 +61,7 @@ pub(super) async fn run(context: &Context, args: &StepActing, hand: Hand) -> Out
     Engine::check_action(&act, &who(), &args.reason)?;
     let name = &args.which.step;
     if !matches!(hand, Hand::Retry) {
-        let state = seen.step(step).map(|step| step.state.as_str().replace('_', " "));
+        let state = step_of(&seen, step).map(|step| step.state.as_str().replace('_', " "));
         let (verb, state) = (hand.verb(), state.unwrap_or_default());
         if !context.agrees(&format!("{verb} step {name} of {task}, which is {state}?"))? {
             context.screen.status("nothing was done");

@@ -13,6 +13,7 @@ use super::super::problem::Problem;
 use super::super::progress::{bound_of, error_text, is_held, mark_of, mark_of_step, words, words_of_step};
 use super::super::screen::{BOLD, DIM, json_text};
 use super::super::session::{Missing, open_store};
+use super::super::skip::Skip;
 use super::super::table::{Cell, Table};
 use super::super::{Context, Outcome, ids};
 use super::moment;
@@ -137,8 +138,10 @@ fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6
     let state = words_of_step(step.state) + if is_held(step, view) { ", held" } else { "" };
     let waited = step.ready_at.zip(step.claimed_at).map(|(ready, claimed)| human::duration(claimed.since(ready)));
     let took = step.claimed_at.map(|claimed| human::duration(step.finished_at.unwrap_or(now).since(claimed)));
+    let skip = Skip::of(view, step).filter(|&skip| skip != Skip::Failed);
     let what = match (&step.result, error_of(step)) {
         (Some(result), _) => shortened(&json_text(result, false)?, CELL_MAX),
+        _ if skip.is_some() => skip.map(|skip| skip.to_string()).unwrap_or_default(),
         (None, Some(error)) => shortened(&error_text(error.error_type.as_deref(), &error.message), CELL_MAX * 2),
         (None, None) => String::new(),
     };

@@ -47,6 +47,7 @@ const fn entry(name: &'static str, rust_name: &'static str, line: u32) -> Handle
         timeout_ms: None,
         state: &[],
         dependencies: &[],
+        branches: None,
     }
 }
 

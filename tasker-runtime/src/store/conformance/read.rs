@@ -5,11 +5,11 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 
 use super::World;
 use super::sample::{
-    cancel, chain, complete, fail, fail_for_good, failure, finish, lose, release, retry, roots, submit,
+    cancel, chain, complete, fail, fail_for_good, failure, finish, lose, queues, release, retry, roots, submit,
     submit_with_priority, task, template, worker,
 };
 use crate::core::{AttemptOutcome, Claimed, Dump, Failure, Outcome};
-use crate::store::{Counts, InputRequest, Page, Store, TaskFilter};
+use crate::store::{ClaimRequest, Counts, InputRequest, Page, Store, TaskFilter};
 
 const FIRST: Page = Page { before: None, limit: 100 };
 
@@ -178,7 +178,8 @@ pub async fn tasks_are_listed_by_state_template_and_namespace(store: &dyn Store)
     w.transact((1..=4).map(|number| submit(task(number), &chained)).collect()).await;
     w.transact((5..=6).map(|number| submit(task(number), &other)).collect()).await;
     w.one(cancel(task(1), 1)).await.unwrap();
-    let claims = w.claim(worker(1), 2).await;
+    let request = ClaimRequest { queues: queues([&chained]), limit: 2, ..w.request(worker(1)) };
+    let claims = w.claim_as(request).await;
     w.transact(vec![fail_for_good(&claims[0])]).await;
     assert_eq!((claims[0].task, claims[1].task), (task(2), task(3)));
 

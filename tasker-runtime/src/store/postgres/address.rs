@@ -7,6 +7,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
 use super::Durability;
+use super::lane::Silence;
 use crate::store::StoreError;
 
 /// Statements that a session keeps prepared.
@@ -14,7 +15,7 @@ const STATEMENTS_MAX: usize = 256;
 /// What a session is told when it begins. A statement, a wait for a lock and a transaction that nobody goes on with all
 /// come to an end; statements have fixed texts, so they are planned once; and what the planner believes of tables that
 /// grow and shrink within seconds must not lead it away from the indexes that were made for each statement.
-const SESSION: &[(&str, &str)] = &[
+pub(super) const SESSION: &[(&str, &str)] = &[
     ("statement_timeout", "30s"),
     ("lock_timeout", "10s"),
     ("idle_in_transaction_session_timeout", "30s"),
@@ -56,6 +57,8 @@ pub(super) struct Address {
     pub(super) options: PgConnectOptions,
     /// A transaction pooler is in between: nothing outlives a transaction.
     pub(super) pooled: bool,
+    /// Shared by all connections of a store.
+    pub(super) silence: Silence,
 }
 
 impl Address {
@@ -97,7 +100,7 @@ impl Address {
                 options = options.options([("synchronous_commit", "off")]);
             }
         }
-        Ok(Self { options, pooled })
+        Ok(Self { options, pooled, silence: Silence::default() })
     }
 }
 

@@ -15,19 +15,20 @@ use crate::store::{ClaimRequest, Claims, DUE_MAX, Due, StoreError};
 /// How often a claim looks again where another worker took what it had seen.
 const LOOKS_MAX: usize = 3;
 
-/// The steps that come first, by priority and then by time: one probe of an index a queue. Among equals the place of
-/// the queue decides. The conditions are those of the index, to the letter.
+/// The steps that come first: by priority, then by their place in their queue, then by whose turn it is. One probe of an
+/// index a queue, in the index's own order. The conditions are those of the index, to the letter.
 macro_rules! probe {
     ($losses:literal) => {
         concat!(
             "SELECT p.task, p.number FROM unnest($1::bigint[]) WITH ORDINALITY AS q (queue, turn) CROSS JOIN LATERAL \
-             (SELECT l.task, l.number, l.priority, l.ready_at FROM tasker.live_steps AS l WHERE l.queue = q.queue \
+             (SELECT l.task, l.number, l.priority, row_number() OVER (ORDER BY l.priority DESC, l.ready_at, l.task, l.number) AS place \
+             FROM tasker.live_steps AS l WHERE l.queue = q.queue \
              AND l.state = 1 AND NOT l.held AND ",
             $losses,
             " AND l.ready_at <= (SELECT ",
             moment!("$2"),
             ") ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p \
-             ORDER BY p.priority DESC, p.ready_at, q.turn, p.task, p.number LIMIT $3"
+             ORDER BY p.priority DESC, p.place, q.turn LIMIT $3"
         )
     };
 }
@@ -36,7 +37,7 @@ pub(super) const LOSSY: &str = probe!("l.losses > 0");
 
 /// Takes the steps that nobody else is about to change. Where a step's task is pending still, its row is taken too, as
 /// its state changes with this claim; where another transaction has it, the step is left for the next claim.
-const TAKE: &str = concat!(
+pub(super) const TAKE: &str = concat!(
     "WITH now AS MATERIALIZED (SELECT ",
     moment!("$4"),
     " AS at), chosen AS MATERIALIZED (SELECT l.task, l.number FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \

@@ -19,6 +19,9 @@ enum Class {
     Fatal,
 }
 
+/// What to do where a pooler is in between of which the URL says nothing.
+pub(super) const POOLER: &str = "behind a transaction pooler, add `?pooler=true` to the database URL";
+
 /// Codes and classes of codes; of several that fit, the longest counts.
 const CLASSES: &[(&str, Class)] = &[
     // Conflicts with other transactions, and time that ran out.
@@ -54,8 +57,8 @@ const CLASSES: &[(&str, Class)] = &[
     ("42703", Class::Open("the schema is not the one of this program: run `db migrate`")),
     ("3F000", Class::Open("the schema is not the one of this program: run `db migrate`")),
     // A pooler that gives each transaction another session.
-    ("26000", Class::Open("behind a transaction pooler, add `?pooler=true` to the database URL")),
-    ("42P05", Class::Open("behind a transaction pooler, add `?pooler=true` to the database URL")),
+    ("26000", Class::Open(POOLER)),
+    ("42P05", Class::Open(POOLER)),
 ];
 
 fn class(code: &str) -> Class {

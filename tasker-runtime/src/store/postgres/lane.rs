@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Barrier, Mutex, mpsc, oneshot};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::address::Address;
-use super::session::{Backend, Session};
+use super::session::{CommitsBy, Session};
 use crate::store::StoreError;
 
 /// Calls that may wait for a lane; further callers wait for a place.
@@ -25,6 +25,9 @@ pub(super) const AGAIN_MAX: Duration = Duration::from_secs(2);
 
 /// How long a COMMIT without an answer is followed up. Later, the server's own timeouts have ended it.
 const DECIDED_AFTER: Duration = Duration::from_secs(60);
+
+/// A call that fails after so long was most probably not answered.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
 
 /// What is done on a session; it may be done again where nothing had come of it.
 pub(super) type Work<'s, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 's>>;
@@ -50,17 +53,19 @@ impl Lanes {
         let (sender, jobs) = mpsc::channel::<Job>(QUEUE_LENGTH);
         let jobs = Arc::new(Mutex::new(jobs));
         for _ in 0..width {
-            let (jobs, mut link) = (jobs.clone(), Link::new(address.clone()));
-            tokio::spawn(async move {
-                loop {
-                    let job = jobs.lock().await.recv().await;
-                    let Some(job) = job else { break };
-                    job(&mut link).await;
-                }
-                link.close().await;
-            });
+            tokio::spawn(serve(jobs.clone(), Link::new(address.clone())));
         }
         Self { sender, width }
+    }
+
+    /// Starts one on a thread of its own: nothing else that this process does keeps it waiting, and it outlives whoever
+    /// asks it.
+    pub(super) fn apart(address: &Address) -> std::io::Result<Self> {
+        let (sender, jobs) = mpsc::channel::<Job>(QUEUE_LENGTH);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let serving = serve(Arc::new(Mutex::new(jobs)), Link::new(address.clone()));
+        std::thread::Builder::new().name("tasker-leases".to_owned()).spawn(move || runtime.block_on(serving))?;
+        Ok(Self { sender, width: 1 })
     }
 
     /// Has something done on one of the connections. The caller may go away: what was begun is done to its end.
@@ -128,11 +133,40 @@ impl Lanes {
     }
 }
 
+/// Does what it is asked for, until every handle is gone.
+async fn serve(jobs: Arc<Mutex<mpsc::Receiver<Job>>>, mut link: Link) {
+    loop {
+        let job = jobs.lock().await.recv().await;
+        let Some(job) = job else { break };
+        job(&mut link).await;
+    }
+    link.close().await;
+}
+
 /// A connection that is made anew when it is lost.
 pub(super) struct Link {
     address: Address,
     session: Option<Session>,
+    /// When the server was heard on it last.
+    heard_at: Instant,
     failed: Option<Failed>,
+}
+
+/// Since when the server was not heard on one of a store's connections. What is wrong with one is most often wrong with
+/// all that were made before, and each would have to wait in vain by itself.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Silence(Arc<std::sync::Mutex<Option<Instant>>>);
+
+impl Silence {
+    fn note(&self, since: Instant) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *latest = (*latest).max(Some(since));
+    }
+
+    /// Whether a connection is suspect that was heard last at this moment.
+    fn covers(&self, heard_at: Instant) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|since| heard_at < since)
+    }
 }
 
 /// The server could not be reached.
@@ -144,7 +178,7 @@ struct Failed {
 
 impl Link {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, session: None, failed: None }
+        Self { address, session: None, heard_at: Instant::now(), failed: None }
     }
 
     pub(super) async fn run<T>(
@@ -155,11 +189,19 @@ impl Link {
         loop {
             tries += 1;
             let session = self.session().await?;
+            let began = Instant::now();
             let outcome = work(session).await;
-            let Err(error) = outcome else { return outcome };
-            if let (StoreError::Unknown(_), Some(backend)) = (&error, session.backend()) {
+            let Err(error) = outcome else {
+                self.heard_at = Instant::now();
+                return outcome;
+            };
+            let commit = session.commits_by();
+            if began.elapsed() >= SILENCE_MIN {
+                self.address.silence.note(began);
+            }
+            if let (StoreError::Unknown(_), Some(commit)) = (&error, commit) {
                 self.session = None;
-                self.decide(&backend).await;
+                self.decide(&commit).await;
                 return Err(error);
             }
             self.recover().await;
@@ -171,14 +213,14 @@ impl Link {
         }
     }
 
-    /// Nobody knows whether a COMMIT came through. It is over one way or the other when the process that was to carry it out has ended:
-    /// only then can reading tell.
-    async fn decide(&mut self, backend: &Backend) {
+    /// Nobody knows whether a COMMIT came through. It is over one way or the other when the process that was to carry it out has ended,
+    /// or the server says so of its transaction: only then can reading tell.
+    async fn decide(&mut self, commit: &CommitsBy) {
         let deadline = Instant::now() + DECIDED_AFTER;
         let mut pause = AGAIN_FIRST;
         while Instant::now() < deadline {
             match self.session().await {
-                Ok(session) => match session.end(backend).await {
+                Ok(session) => match session.is_open(commit).await {
                     Ok(false) => return,
                     Ok(true) => {}
                     Err(_) => self.session = None,
@@ -191,6 +233,10 @@ impl Link {
     }
 
     async fn session(&mut self) -> Result<&mut Session, StoreError> {
+        if self.session.is_some() && self.address.silence.covers(self.heard_at) {
+            tracing::debug!("a connection is made anew, for nothing is heard on another one");
+            self.session = None;
+        }
         if self.session.is_none() {
             if let Some(failed) = &self.failed
                 && Instant::now() < failed.again_at
@@ -200,6 +246,7 @@ impl Link {
             match Session::connect(&self.address.options, self.address.pooled).await {
                 Ok(session) => {
                     self.session = Some(session);
+                    self.heard_at = Instant::now();
                     self.failed = None;
                 }
                 Err(error) => {

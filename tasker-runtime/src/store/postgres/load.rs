@@ -1,48 +1,78 @@
 //! The rows that a batch reads, locked: first the tasks alone, in the order of their ids; then what stands of their steps.
 
+use sqlx::postgres::PgRow;
 use tasker_types::{StepState, TaskId, Timestamp};
 use uuid::Uuid;
 
-use super::rows::{self, BareTask, Columns, column, live_columns, moment, task_columns, uuids};
+use super::rows::{self, BareTask, Columns, LIVE_COLUMNS, column, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{Backlog, Batch, Snapshot, StepRef};
 use crate::store::StoreError;
 
+/// The columns of a live row but for its key.
+macro_rules! state_columns {
+    () => {
+        "l.state, l.attempt, l.failures, l.losses, l.unmet, l.met, l.queue, l.priority, l.ready_at, l.held, l.claimed_by, \
+         l.claimed_at"
+    };
+}
+/// The time, taken when every lock is held: after all of `locked` was read. Whether the worker may still claim; what waits
+/// for it, by one probe of the claim's index a queue.
+macro_rules! now_and_backlog {
+    ($locked:literal) => {
+        concat!(
+            "now AS MATERIALIZED (SELECT ",
+            moment!("$1"),
+            " AS at FROM ",
+            $locked,
+            "), moment AS MATERIALIZED (SELECT n.at, EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $2 \
+             AND w.expires_at > n.at) AS has_lease, (SELECT max(p.priority) FROM unnest($3::bigint[]) AS q (queue) \
+             CROSS JOIN LATERAL (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
+             AND NOT l.held AND l.losses = 0 AND l.ready_at <= (SELECT m.at FROM now AS m) \
+             ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) AS top FROM now AS n)"
+        )
+    };
+}
+
 /// Alone: what is loaded by the same statement as the lock is what was there before the lock was waited for.
-const LOCK: &str =
+pub(super) const LOCK: &str =
     concat!("SELECT ", task_columns!(), " FROM tasker.tasks AS t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE");
-/// A claim locks no task, so the steps are locked too: a ready one may be claimed at this moment.
-const STEPS: &str = concat!(
-    "SELECT ",
-    live_columns!(),
-    " FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
-     JOIN tasker.live_steps AS l ON l.task = v.task AND l.number = v.number ORDER BY l.task, l.number FOR UPDATE OF l"
+/// What stands of these steps, live or over; then the time, when every lock is held. A claim locks no task, so the live
+/// rows are locked too, in the order in which they are asked for: a ready one may be claimed at this moment.
+pub(super) const STEPS: &str = concat!(
+    "WITH stands AS MATERIALIZED (SELECT v.task, v.number, ",
+    state_columns!(),
+    ", r.outcome, r.attempt AS over_at FROM unnest($4::uuid[], $5::integer[]) AS v (task, number) \
+     LEFT JOIN LATERAL (SELECT * FROM tasker.live_steps AS s WHERE s.task = v.task AND s.number = v.number FOR UPDATE) AS l ON true \
+     LEFT JOIN LATERAL (SELECT o.outcome, o.attempt FROM tasker.step_results AS o WHERE l.task IS NULL AND o.task = v.task \
+     AND o.number = v.number) AS r ON true), locked AS MATERIALIZED (SELECT count(*) AS steps FROM stands), ",
+    now_and_backlog!("locked"),
+    " SELECT m.at, m.has_lease, m.top, s.* FROM moment AS m CROSS JOIN stands AS s"
 );
 const STEPS_OF: &str = concat!(
     "SELECT ",
     live_columns!(),
     " FROM tasker.live_steps AS l WHERE l.task = ANY($1) ORDER BY l.task, l.number FOR UPDATE OF l"
 );
-const OVER: &str = "SELECT r.task, r.number, r.outcome, r.attempt FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
-                    JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number";
 const OVER_OF: &str =
     "SELECT r.task, r.number, r.outcome, r.attempt FROM tasker.step_results AS r WHERE r.task = ANY($1)";
 const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
-/// The time, taken when every lock is held; whether the worker may still claim; what waits for it, by one probe of the
-/// claim's index a queue.
-const MOMENT: &str = concat!(
-    "WITH now AS MATERIALIZED (SELECT ",
-    moment!("$1"),
-    " AS at) SELECT n.at, EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $2 AND w.expires_at > n.at), \
-     (SELECT max(p.priority) FROM unnest($3::bigint[]) AS q (queue) CROSS JOIN LATERAL \
-     (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
-     AND NOT l.held AND l.losses = 0 AND l.ready_at <= (SELECT m.at FROM now AS m) \
-     ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) FROM now AS n"
+pub(super) const MOMENT: &str = concat!(
+    "WITH locked AS MATERIALIZED (SELECT 1), ",
+    now_and_backlog!("locked"),
+    " SELECT m.at, m.has_lease, m.top FROM moment AS m"
 );
 
+/// The time at which a batch is decided, and what waits for its worker where that has a lease.
+type Moment = (Timestamp, Option<Backlog>);
+
 /// Locks and loads what the batch needs, in the transaction that was begun.
-pub(super) async fn load(session: &mut Session, templates: &Templates, batch: &Batch) -> Result<Snapshot, StoreError> {
+pub(super) async fn load(
+    session: &mut Session,
+    templates: &Templates,
+    batch: &Batch,
+) -> Result<(Snapshot, Moment), StoreError> {
     let mut snapshot = Snapshot::default();
     for row in session.fetch(sqlx::query(LOCK).bind(uuids(&batch.tasks()))).await? {
         let bare = BareTask::read(&mut Columns::of(&row))?;
@@ -60,7 +90,6 @@ pub(super) async fn load(session: &mut Session, templates: &Templates, batch: &B
     // Of a task that is read as a whole, no step is read twice.
     let whole: Vec<TaskId> = whole.into_iter().filter(|&task| snapshot.task(task).is_some()).collect();
     let steps: Vec<StepRef> = steps.into_iter().filter(|step| whole.binary_search(&step.task).is_err()).collect();
-    load_steps(session, &steps, &mut snapshot).await?;
     load_whole(session, &whole, &mut snapshot).await?;
     let actions = batch.actions();
     if !actions.is_empty() {
@@ -68,22 +97,52 @@ pub(super) async fn load(session: &mut Session, templates: &Templates, batch: &B
             snapshot.load_action(Columns::of(&row).get::<Uuid>()?);
         }
     }
-    Ok(snapshot)
+    let moment = load_steps(session, batch, &steps, &mut snapshot).await?;
+    Ok((snapshot, moment))
 }
 
-async fn load_steps(session: &mut Session, steps: &[StepRef], snapshot: &mut Snapshot) -> Result<(), StoreError> {
-    if steps.is_empty() {
-        return Ok(());
+/// Comes last: it takes the time.
+async fn load_steps(
+    session: &mut Session,
+    batch: &Batch,
+    steps: &[StepRef],
+    snapshot: &mut Snapshot,
+) -> Result<Moment, StoreError> {
+    if let (Some(now), None, []) = (batch.now, &batch.capacity, steps) {
+        return Ok((now, None));
     }
-    for row in session.fetch(keyed(STEPS, steps)).await? {
-        snapshot.load_live(rows::live(&row)?);
+    let worker = batch.capacity.as_ref().map(|capacity| capacity.worker.0);
+    let queues: Vec<i64> =
+        batch.capacity.iter().flat_map(|capacity| capacity.queues.iter().map(|queue| queue.0)).collect();
+    let text = if steps.is_empty() { MOMENT } else { STEPS };
+    let mut query = sqlx::query(text).bind(rows::micros(batch.now)).bind(worker).bind(queues);
+    if !steps.is_empty() {
+        query = query.bind(column(steps, |step| step.task.uuid()));
+        query = query.bind(column(steps, |step| rows::number(step.number)));
     }
-    let absent: Vec<StepRef> =
-        steps.iter().copied().filter(|step| snapshot.live(step.task, step.number).is_none()).collect();
-    if !absent.is_empty() {
-        for row in session.fetch(keyed(OVER, &absent)).await? {
-            load_over(&mut Columns::of(&row), snapshot)?;
+    let rows = session.fetch(query).await?;
+    let first = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell the time".into()))?;
+    let columns = &mut Columns::of(first);
+    let (now, has_lease, top_priority) = (columns.time()?, columns.get::<bool>()?, columns.get()?);
+    if !steps.is_empty() {
+        for row in &rows {
+            load_step(row, snapshot)?;
         }
+    }
+    Ok((now, has_lease.then_some(Backlog { top_priority })))
+}
+
+/// A row of `STEPS`: live, over, or nowhere.
+fn load_step(row: &PgRow, snapshot: &mut Snapshot) -> Result<(), StoreError> {
+    const KEY: usize = 3;
+    const OVER: usize = KEY + LIVE_COLUMNS;
+    let is_live = Columns::from(row, KEY + 2).get::<Option<i16>>()?.is_some();
+    if is_live {
+        snapshot.load_live(rows::live_of(&mut Columns::from(row, KEY))?);
+    } else if Columns::from(row, OVER).get::<Option<i16>>()?.is_some() {
+        let step = Columns::from(row, KEY).step()?;
+        let over = &mut Columns::from(row, OVER);
+        snapshot.load_over(step, over.code(StepState::from_code)?, over.count()?);
     }
     Ok(())
 }
@@ -105,23 +164,6 @@ fn load_over(columns: &mut Columns<'_>, snapshot: &mut Snapshot) -> Result<(), S
     let (step, outcome) = (columns.step()?, columns.code(StepState::from_code)?);
     snapshot.load_over(step, outcome, columns.count()?);
     Ok(())
-}
-
-/// The time at which the batch is decided, and what waits for its worker where that has a lease.
-pub(super) async fn moment(session: &mut Session, batch: &Batch) -> Result<(Timestamp, Option<Backlog>), StoreError> {
-    if let (Some(now), None) = (batch.now, &batch.capacity) {
-        return Ok((now, None));
-    }
-    let worker = batch.capacity.as_ref().map(|capacity| capacity.worker.0);
-    let queues: Vec<i64> =
-        batch.capacity.iter().flat_map(|capacity| capacity.queues.iter().map(|queue| queue.0)).collect();
-    let query = sqlx::query(MOMENT).bind(rows::micros(batch.now)).bind(worker).bind(queues);
-    let rows = session.fetch(query).await?;
-    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell the time".into()))?;
-    let columns = &mut Columns::of(row);
-    let (now, has_lease) = (columns.time()?, columns.get::<bool>()?);
-    let top_priority = columns.get()?;
-    Ok((now, has_lease.then_some(Backlog { top_priority })))
 }
 
 /// A statement whose two parameters are the keys of steps.

@@ -8,7 +8,7 @@ use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 use uuid::Uuid;
 
 use super::load::keyed;
-use super::rows::{self, BareTask, Columns, input_columns, live_columns, task_columns, uuids};
+use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{Act, ActionRow, AttemptRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
@@ -60,6 +60,33 @@ pub(super) const FAILURES: &str = "SELECT t.template, r.number, r.detail::json -
                                    AND p.namespace = coalesce($2, p.namespace))) ORDER BY t.id DESC LIMIT $3) AS t \
                                    JOIN tasker.step_results AS r ON r.task = t.id WHERE r.outcome = 5 \
                                    GROUP BY 1, 2, 3, 4 ORDER BY 6 DESC LIMIT $4";
+
+/// Whether steps are ready or retries due, when the next one will be, and how many queues there are. Each by one probe of
+/// an index.
+pub(super) const WAITING: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM tasker.live_steps AS l WHERE l.state = 1 AND NOT l.held AND l.losses = 0) \
+     OR EXISTS (SELECT 1 FROM tasker.live_steps AS l WHERE l.state = 1 AND NOT l.held AND l.losses > 0) \
+     OR coalesce(d.next <= ",
+    moment!("NULL"),
+    ", false), d.next, (SELECT max(q.id) FROM tasker.queues AS q) FROM (SELECT (SELECT l.ready_at \
+     FROM tasker.live_steps AS l WHERE l.state = 3 AND NOT l.held ORDER BY l.ready_at LIMIT 1) AS next) AS d"
+);
+
+/// What an idle worker looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Steps are ready, or retries are due.
+    pub(super) is_to_be_done: bool,
+    next_due: Option<i64>,
+    last_queue: Option<i64>,
+}
+
+pub(super) async fn waiting(session: &mut Session) -> Result<Waiting, StoreError> {
+    let rows = session.read(sqlx::query(WAITING)).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell what waits".into()))?;
+    let columns = &mut Columns::of(row);
+    Ok(Waiting { is_to_be_done: columns.get()?, next_due: columns.get()?, last_queue: columns.get()? })
+}
 
 pub(super) async fn task_state(session: &mut Session, task: TaskId) -> Result<Option<TaskState>, StoreError> {
     let query = sqlx::query("SELECT state FROM tasker.tasks WHERE id = $1").bind(task.uuid());

@@ -144,7 +144,10 @@ pub(super) fn input(c: &mut Columns<'_>) -> Result<TaskInput, StoreError> {
 }
 
 pub(super) fn live(row: &PgRow) -> Result<LiveStep, StoreError> {
-    let c = &mut Columns::of(row);
+    live_of(&mut Columns::of(row))
+}
+
+pub(super) fn live_of(c: &mut Columns<'_>) -> Result<LiveStep, StoreError> {
     Ok(LiveStep {
         task: c.task()?,
         number: c.number()?,

@@ -1,12 +1,14 @@
 //! A connection with its rules: every statement has a deadline, and a COMMIT without an answer is unknown.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres};
 
-use super::error::{translate, unless_committed};
+use super::address::SESSION;
+use super::error::{POOLER, translate, unless_committed};
 use super::rows::Columns;
 use crate::store::StoreError;
 
@@ -17,7 +19,21 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a failed transaction has to be undone before its connection is dropped instead.
 const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// What the pooler must be told.
+const POOLER_SETTING: &str = "set `ignore_startup_parameters = extra_float_digits` in the pooler";
+
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+/// Behind a pooler the settings of a session are somebody else's: each transaction brings its own, in one message with
+/// its begin. Without them, one whose client is gone may hold its locks, and a connection of the pooler, for ever.
+static POOLED: LazyLock<[String; 2]> = LazyLock::new(|| {
+    [WRITE, READ].map(|begin| {
+        let settings = SESSION.iter().filter(|(name, _)| !name.starts_with("tcp_"));
+        settings.fold(begin.to_owned(), |text, (name, value)| format!("{text}; SET LOCAL {name} = '{value}'"))
+    })
+});
 
 /// A connection that one task owns.
 #[derive(Debug)]
@@ -25,30 +41,40 @@ pub(super) struct Session {
     connection: PgConnection,
     /// Behind a transaction pooler nothing outlives a transaction, prepared statements neither.
     pooled: bool,
-    /// The server's process; behind a pooler it is another one for each transaction.
-    backend: Option<Backend>,
+    /// What carries out a COMMIT that is sent now.
+    commits_by: Option<CommitsBy>,
 }
 
-/// A process of the server. Its number is given again after its end, its start is not.
+/// What is looked at where a COMMIT was not answered.
 #[derive(Debug, Clone)]
-pub(super) struct Backend {
-    pid: i32,
-    start: String,
+pub(super) enum CommitsBy {
+    /// A process of the server. Its number is given again after its end, its start is not.
+    Process { pid: i32, start: String },
+    /// A transaction: behind a pooler, each is carried out by another process.
+    Transaction(String),
 }
 
 const BACKEND: &str = "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+const TRANSACTION: &str = "SELECT pg_current_xact_id()::text";
+const IN_PROGRESS: &str = "SELECT 1 WHERE pg_xact_status($1::text::xid8) = 'in progress'";
 const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
 
 impl Session {
     pub(super) async fn connect(options: &PgConnectOptions, pooled: bool) -> Result<Self, StoreError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
             Ok(connection) => {
-                let mut session = Self { connection: connection.map_err(connecting)?, pooled, backend: None };
+                let mut session = Self {
+                    connection: connection.map_err(|error| connecting(error, pooled))?,
+                    pooled,
+                    commits_by: None,
+                };
                 if !pooled {
                     let rows = session.fetch(sqlx::query(BACKEND)).await?;
                     let row = rows.first().map(Columns::of);
-                    session.backend = row
-                        .map(|mut columns| Ok::<_, StoreError>(Backend { pid: columns.get()?, start: columns.get()? }))
+                    session.commits_by = row
+                        .map(|mut columns| {
+                            Ok::<_, StoreError>(CommitsBy::Process { pid: columns.get()?, start: columns.get()? })
+                        })
                         .transpose()?;
                 }
                 Ok(session)
@@ -97,12 +123,12 @@ impl Session {
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.simple("BEGIN ISOLATION LEVEL READ COMMITTED").await
+        self.simple(if self.pooled { &POOLED[0] } else { WRITE }).await
     }
 
     /// Several reads that see one and the same moment.
     pub(super) async fn begin_read(&mut self) -> Result<(), StoreError> {
-        self.simple("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        self.simple(if self.pooled { &POOLED[1] } else { READ }).await
     }
 
     pub(super) async fn end_read(&mut self) -> Result<(), StoreError> {
@@ -110,6 +136,11 @@ impl Session {
     }
 
     pub(super) async fn commit(&mut self) -> Result<(), StoreError> {
+        if self.pooled {
+            let rows = self.fetch(sqlx::query(TRANSACTION)).await?;
+            let id = rows.first().map(|row| Columns::of(row).get()).transpose()?;
+            self.commits_by = id.map(CommitsBy::Transaction);
+        }
         match tokio::time::timeout(ANSWER_TIMEOUT, sqlx::raw_sql("COMMIT").execute(&mut self.connection)).await {
             Ok(done) => done.map(drop).map_err(unless_committed),
             Err(_) => Err(StoreError::Unknown(no_answer())),
@@ -121,14 +152,17 @@ impl Session {
         answered(sqlx::raw_sql(text).execute(&mut self.connection)).await?.map(drop).map_err(translate)
     }
 
-    /// The server's process behind it.
-    pub(super) fn backend(&self) -> Option<Backend> {
-        self.backend.clone()
+    /// What carries out, or was to carry out, the COMMIT that was sent last.
+    pub(super) fn commits_by(&self) -> Option<CommitsBy> {
+        self.commits_by.clone()
     }
 
-    /// Ends another process of the server. Tells whether it was there still.
-    pub(super) async fn end(&mut self, other: &Backend) -> Result<bool, StoreError> {
-        let rows = self.fetch(sqlx::query(END).bind(other.pid).bind(&other.start)).await?;
+    /// Whether another session's COMMIT may still come through. The process that was to carry it out is ended.
+    pub(super) async fn is_open(&mut self, commit: &CommitsBy) -> Result<bool, StoreError> {
+        let rows = match commit {
+            CommitsBy::Process { pid, start } => self.fetch(sqlx::query(END).bind(pid).bind(start)).await?,
+            CommitsBy::Transaction(id) => self.read(sqlx::query(IN_PROGRESS).bind(id)).await?,
+        };
         Ok(!rows.is_empty())
     }
 
@@ -153,8 +187,13 @@ fn no_answer() -> String {
 }
 
 /// Where there is no connection yet, most errors of the system are about the address.
-fn connecting(error: sqlx::Error) -> StoreError {
+fn connecting(error: sqlx::Error, pooled: bool) -> StoreError {
     match &error {
+        // What a server knows, a pooler may not.
+        sqlx::Error::Database(inner) if inner.message().contains("unsupported startup parameter") => {
+            let advice = if pooled { POOLER_SETTING.to_owned() } else { format!("{POOLER}, and {POOLER_SETTING}") };
+            StoreError::Open(format!("{}; {advice}", inner.message()))
+        }
         sqlx::Error::Io(inner) if inner.kind() == std::io::ErrorKind::ConnectionRefused => {
             StoreError::Unavailable(format!("{inner}: start the server, or check host and port in the database URL"))
         }

@@ -4,6 +4,7 @@ mod clock;
 mod commit;
 mod conformance;
 mod differential;
+mod lease;
 mod notify;
 mod plan;
 mod server;

@@ -1,6 +1,6 @@
 //! One batch: lock, load, fold, write, commit.
 
-use super::load::{load, moment};
+use super::load::load;
 use super::session::Session;
 use super::templates::Templates;
 use super::write::write;
@@ -13,8 +13,7 @@ pub(super) async fn transact(
     batch: &Batch,
 ) -> Result<Committed, StoreError> {
     session.begin().await?;
-    let snapshot = load(session, templates, batch).await?;
-    let (now, backlog) = moment(session, batch).await?;
+    let (snapshot, (now, backlog)) = load(session, templates, batch).await?;
     let writes = fold(snapshot, &batch.commands, batch.capacity.as_ref().zip(backlog), now);
     write(session, &writes).await?;
     session.commit().await?;

@@ -1,5 +1,7 @@
 //! Ready steps go to this worker; steps whose retry is due become ready.
 
+use std::cmp::Reverse;
+
 use rusqlite::Connection;
 use tasker_types::{TaskId, Timestamp, WorkerId};
 
@@ -14,10 +16,10 @@ use crate::store::contract::told;
 use crate::store::{ClaimRequest, Claims, DUE_MAX, Due, StoreError};
 
 /// The steps of a queue that come first, by the index of those that were never lost.
-const FRESH: &str = "SELECT priority, ready_at, task, number FROM live_steps WHERE queue = ? AND state = 1 AND held = 0 \
+const FRESH: &str = "SELECT queue, priority, task, number FROM live_steps WHERE queue = ? AND state = 1 AND held = 0 \
                      AND losses = 0 AND ready_at <= ? ORDER BY priority DESC, ready_at LIMIT ?";
 /// The same of those that were.
-const LOSSY: &str = "SELECT priority, ready_at, task, number FROM live_steps WHERE queue = ? AND state = 1 AND held = 0 \
+const LOSSY: &str = "SELECT queue, priority, task, number FROM live_steps WHERE queue = ? AND state = 1 AND held = 0 \
                      AND losses > 0 AND ready_at <= ? ORDER BY priority DESC, ready_at LIMIT ?";
 const TAKE: &str = "UPDATE live_steps SET state = 2, attempt = attempt + 1, claimed_by = ?, claimed_at = ? WHERE state = 1 \
                     AND task = ? AND number = ?";
@@ -41,7 +43,7 @@ pub(super) fn claim(
     Ok(Claims { claimed })
 }
 
-/// The steps that come first, by priority and then by time.
+/// The steps that come first: by priority, then by their place in their queue, then by whose turn it is.
 fn candidates(connection: &Connection, request: &ClaimRequest, now: Timestamp) -> Result<Vec<StepRef>, StoreError> {
     let mut chosen = probe(connection, request, now, (FRESH, request.limit))?;
     if request.lossy {
@@ -63,14 +65,19 @@ fn probe(
     let rotated = [&request.queues[start..], &request.queues[..start]].concat();
     let bind = |queue: &QueueId, to: &mut Binder<'_, '_>| _ = to.add(queue.0).add(now.as_micros()).add(limit);
     let read = |columns: &mut Columns<'_>| {
-        let (priority, ready_at): (i16, i64) = (columns.get()?, columns.get()?);
-        Ok((priority, ready_at, StepRef { task: columns.task()?, number: columns.number()? }))
+        let (queue, priority): (i64, i16) = (columns.get()?, columns.get()?);
+        Ok((queue, priority, StepRef { task: columns.task()?, number: columns.number()? }))
     };
-    let mut found = select(connection, sql, &rotated, bind, read)?;
+    let found = select(connection, sql, &rotated, bind, read)?;
+    let mut ordered: Vec<(Reverse<i16>, usize, StepRef)> = Vec::with_capacity(found.len());
+    for of_queue in found.chunk_by(|(queue, ..), (next, ..)| queue == next) {
+        ordered
+            .extend(of_queue.iter().enumerate().map(|(place, &(_, priority, step))| (Reverse(priority), place, step)));
+    }
     // Stable: among equals the rotation decides which queue comes first.
-    found.sort_by_key(|&(priority, ready_at, _)| (std::cmp::Reverse(priority), ready_at));
-    found.truncate(limit as usize);
-    Ok(found.into_iter().map(|(_, _, step)| step).collect())
+    ordered.sort_by_key(|&(priority, place, _)| (priority, place));
+    ordered.truncate(limit as usize);
+    Ok(ordered.into_iter().map(|(.., step)| step).collect())
 }
 
 fn take(

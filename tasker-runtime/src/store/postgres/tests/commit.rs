@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::Row as _;
 use tasker_types::TaskState;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +12,8 @@ use super::server::{is_there, open, run};
 use crate::core::Batch;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, task};
+use crate::store::postgres::address::Address;
+use crate::store::postgres::session::Session;
 use crate::store::postgres::{Durability, PostgresStore};
 use crate::store::{Store as _, StoreError};
 
@@ -53,9 +56,20 @@ async fn pass(mut client: TcpStream, server: String, mut cut: watch::Receiver<bo
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_commit_whose_connection_is_lost_is_decided_when_it_is_told_as_unknown() {
-    if !is_there() {
-        return;
+    if is_there() {
+        is_decided("").await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_commit_through_a_pooler_is_decided_too() {
+    if is_there() {
+        is_decided("?pooler=true").await;
+    }
+}
+
+/// A commit of which the server hears no more, on a store whose URL ends so.
+async fn is_decided(parameters: &str) {
     let (direct, database) = open().await;
     let mut w = World::new(&direct);
     let pinned = w.pin(roots(1)).await;
@@ -76,7 +90,7 @@ async fn a_commit_whose_connection_is_lost_is_decided_when_it_is_told_as_unknown
             tokio::spawn(pass(client, server.clone(), hears.clone()));
         }
     });
-    let store = PostgresStore::open(&format!("{before}@{through}/{name}"), Durability::Full).await.unwrap();
+    let store = PostgresStore::open(&format!("{before}@{through}/{name}{parameters}"), Durability::Full).await.unwrap();
     let commands = [submit(task(1), &pinned)].into();
     let batch = Batch { commands, capacity: None, now: Some(w.now) };
     let sleeps = async {
@@ -93,4 +107,25 @@ async fn a_commit_whose_connection_is_lost_is_decided_when_it_is_told_as_unknown
     assert_eq!(direct.task_state(task(1)).await.unwrap(), told);
     assert!(matches!(told, None | Some(TaskState::Pending)));
     proxy.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn behind_a_pooler_each_transaction_brings_its_own_time_limits() {
+    if !is_there() {
+        return;
+    }
+    let (_store, database) = open().await;
+    let address = Address::parse(&format!("{}?pooler=true", database.url()), Durability::Full).unwrap();
+    let mut session = Session::connect(&address.options, address.pooled).await.unwrap();
+    let limit = async |session: &mut Session| {
+        let asked = sqlx::query("SELECT current_setting('idle_in_transaction_session_timeout')");
+        session.fetch(asked).await.unwrap()[0].get::<String, _>(0)
+    };
+    session.begin().await.unwrap();
+    assert_eq!(limit(&mut session).await, "30s");
+    session.commit().await.unwrap();
+    session.begin_read().await.unwrap();
+    assert_eq!(limit(&mut session).await, "30s");
+    session.end_read().await.unwrap();
+    assert_eq!(limit(&mut session).await, "0", "the session is left as it was");
 }
