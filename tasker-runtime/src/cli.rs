@@ -8,6 +8,7 @@ mod database;
 mod db;
 mod demo;
 mod dev;
+mod dlq;
 mod doctor;
 mod document;
 mod exit;
@@ -136,6 +137,7 @@ fn dispatch(context: Context, verb: Option<Verb>) -> Outcome {
         Some(Verb::New(args)) => new::run(&context, &args),
         Some(Verb::Task(verb)) => session::block_on(Box::pin(task::run(context, verb))),
         Some(Verb::Step(verb)) => session::block_on(Box::pin(step::run(context, verb))),
+        Some(Verb::Dlq(verb)) => session::block_on(Box::pin(dlq::run(context, verb))),
         Some(Verb::Template(verb)) => session::block_on(Box::pin(templates::run(context, verb))),
         Some(Verb::Handler(verb)) => handlers::run(&context, &verb),
         Some(Verb::Check) => session::block_on(Box::pin(check::run(context))),

@@ -3,8 +3,10 @@
 //! One loop owns what this process knows of its claims. While one commit is in flight, what arrives meanwhile forms
 //! the next batch, so a batch grows with the load and an idle engine adds no delay.
 
+mod act;
 mod active;
 mod attempt;
+mod bulk;
 mod claim;
 mod clock;
 mod commit;
@@ -27,9 +29,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tasker_types::{StepNumber, TaskId, TaskRequest, TaskState, Template, WorkerId};
+use tasker_types::{TaskId, TaskRequest, TaskState, Template, WorkerId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+pub use self::bulk::{Acted, Bulk};
 pub use self::clock::Clock;
 use self::dispatch::{Dispatcher, Message};
 pub use self::error::Error;
@@ -40,7 +43,7 @@ pub use self::runtime::HandlerThreads;
 use self::stats::Counters;
 pub use self::stats::Stats;
 use self::wait::Waiting;
-use crate::core::{Act, ActionStamp, Command, Pinned, Reply};
+use crate::core::Pinned;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 use crate::store::Store;
 
@@ -234,38 +237,6 @@ impl Engine {
     /// The store fails.
     pub async fn start_worker(&self) -> Result<Recovered, Error> {
         self.ask(Message::StartWorker).await
-    }
-
-    /// Stops a task: what waits is cancelled at once, what runs is told to stop.
-    ///
-    /// # Errors
-    /// There is no such task, it is over, or the store fails.
-    pub async fn cancel(&self, task: TaskId, actor: &str, reason: &str) -> Result<Reply, Error> {
-        self.act(task, Act::Cancel, actor, reason).await
-    }
-
-    /// Tries failed steps of a task again: all of them, or one.
-    ///
-    /// # Errors
-    /// There is no such task, no such step has failed, or the store fails.
-    pub async fn retry(
-        &self,
-        task: TaskId,
-        step: Option<StepNumber>,
-        actor: &str,
-        reason: &str,
-    ) -> Result<Reply, Error> {
-        self.act(task, Act::Retry(step), actor, reason).await
-    }
-
-    /// Does what an operator asks for, once: in one transaction with the record of who did it, and why.
-    ///
-    /// # Errors
-    /// There is no such task or step, their state does not allow it, or the store fails.
-    pub async fn act(&self, task: TaskId, act: Act, actor: &str, reason: &str) -> Result<Reply, Error> {
-        let action = ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() };
-        let command = Command::Act { task, act, action };
-        self.ask(|answer| Message::Act { command: Box::new(command), answer }).await
     }
 
     /// Waits until a task is over.

@@ -24,4 +24,7 @@ pub use contract::{
 };
 pub use error::StoreError;
 pub use memory::MemoryStore;
-pub use read::{AttemptView, Counts, ListedTask, Page, StepView, StoredTemplate, TaskFilter, TaskView};
+pub use read::{
+    AttemptView, Counts, FAILED_TASKS_MAX, FailureGroup, ListedTask, Page, StepView, StoredTemplate, TaskFilter,
+    TaskView,
+};

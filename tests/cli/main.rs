@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod branches;
+mod bulk;
+mod by_hand;
 mod clumsy;
 mod database;
 mod dev;

@@ -97,3 +97,38 @@ fn cancelling_asks_in_a_terminal_and_not_with_yes() {
     assert_eq!(cancel(&[], "y\n"), (true, Some("cancelled".to_owned())));
     assert_eq!(cancel(&["--yes"], ""), (false, Some("cancelled".to_owned())));
 }
+
+#[test]
+fn many_tasks_are_confirmed_with_their_number_in_a_terminal() {
+    let world = World::new();
+    for _ in 0..2 {
+        world.run(&["run", "order_fulfillment", "-i", ORDER]).ended(0);
+    }
+    let pause = |more: &[&str], typed: &str| {
+        let mut arguments = vec!["task", "pause", "--all"];
+        arguments.extend(more);
+        let (code, screen) = typed_in_terminal(world.command(&arguments), typed);
+        let paused = world.run(&["task", "list", "-s", "paused", "-o", "id"]).ended(0).out.lines().count();
+        (code, screen.contains("pause 2 tasks?"), paused)
+    };
+    assert_eq!(pause(&[], "n\n"), (0, true, 0));
+    assert_eq!(pause(&["--dry-run"], ""), (0, false, 0));
+    assert_eq!(pause(&[], "y\n"), (0, true, 2));
+    assert_eq!(pause(&["--yes"], ""), (0, false, 2), "there is none left");
+}
+
+#[test]
+fn what_is_closed_by_hand_is_confirmed_in_a_terminal() {
+    let world = World::new();
+    let task = world.order(crate::world::STOLEN);
+    for arguments in [&["task", "resolve", &task][..], &["step", "skip", &task, "process_payment"]] {
+        let (code, screen) = typed_in_terminal(world.command(arguments), "");
+        assert!(code == 2 && screen.contains("needs a reason") && !screen.contains("[y/N]"), "{screen}");
+        let arguments = [arguments, &["--reason", "x"]].concat();
+        let (code, screen) = typed_in_terminal(world.command(&arguments), "n\n");
+        assert!(code == 0 && screen.contains("[y/N]") && screen.contains("nothing was done"), "{screen}");
+    }
+    assert_eq!(world.show(&task)["status"], "failed");
+    let (code, screen) = typed_in_terminal(world.command(&["task", "resolve", &task, "--reason", "x"]), "y\n");
+    assert!(code == 0 && screen.contains("is resolved by hand"), "{screen}");
+}

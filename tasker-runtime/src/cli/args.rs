@@ -1,11 +1,16 @@
 //! What can be typed.
 
+mod task;
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use tasker_types::TaskState;
+
+pub(crate) use self::task::{
+    Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, Retry, Step, StepActing, Task, TaskList, Watch,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -65,12 +70,15 @@ pub(crate) enum Verb {
     Dev(Dev),
     /// Start a task
     Run(Run),
-    /// Tasks: list, show, watch, retry, cancel
+    /// Tasks: list, show, watch, retry, pause, resume, cancel, resolve
     #[command(subcommand)]
     Task(Task),
-    /// Steps of a task
+    /// Steps of a task: show, retry, skip, resolve, complete
     #[command(subcommand)]
     Step(Step),
+    /// Dead letters: what failed, and why
+    #[command(subcommand)]
+    Dlq(Dlq),
     /// Templates: list, show, check, graph, schema
     #[command(subcommand)]
     Template(Template),
@@ -141,88 +149,6 @@ pub(crate) struct Run {
     /// Wait at most so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "waits")]
     pub(crate) timeout: Option<f64>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Task {
-    /// List tasks, newest first
-    List(TaskList),
-    /// Show a task and its steps
-    Show(OneTask),
-    /// Show the steps as they run until the task is over
-    Watch(Watch),
-    /// Try the failed steps of a task again
-    Retry(Retry),
-    /// Stop a task
-    Cancel(Cancel),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TaskList {
-    /// Only tasks in this state; may be given more than once
-    #[arg(short, long, value_parser = state)]
-    pub(crate) state: Vec<TaskState>,
-    /// Only tasks of this template
-    #[arg(short, long)]
-    pub(crate) template: Option<String>,
-    /// Only tasks in this namespace
-    #[arg(short, long)]
-    pub(crate) namespace: Option<String>,
-    /// At most so many
-    #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    pub(crate) limit: u32,
-    /// Only tasks that were accepted before this one
-    #[arg(long, value_name = "TASK")]
-    pub(crate) before: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct OneTask {
-    /// The first digits of its id, @last, or @last:failed
-    #[arg(default_value = "@last")]
-    pub(crate) task: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Watch {
-    /// The first digits of its id, @last, or @last:failed
-    #[arg(default_value = "@last")]
-    pub(crate) task: String,
-    /// Watch at most so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    pub(crate) timeout: Option<f64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Retry {
-    /// The first digits of its id, @last, or @last:failed
-    pub(crate) task: String,
-    /// Only this step
-    #[arg(long)]
-    pub(crate) step: Option<String>,
-    /// Why, for the record
-    #[arg(long, default_value = "")]
-    pub(crate) reason: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Cancel {
-    /// The first digits of its id, @last, or @last:failed
-    pub(crate) task: String,
-    /// Why, for the record
-    #[arg(long, default_value = "")]
-    pub(crate) reason: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Step {
-    /// Show a step: its attempts, its result or error
-    Show {
-        /// The first digits of the task's id, @last, or @last:failed
-        task: String,
-        /// The step's name
-        step: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -298,11 +224,4 @@ pub(crate) enum Db {
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().map_err(|_| "it takes a number of seconds".to_owned())?;
     if (0.0..=1e9).contains(&seconds) { Ok(seconds) } else { Err("it takes 0 to 1000000000 seconds".to_owned()) }
-}
-
-fn state(text: &str) -> Result<TaskState, String> {
-    TaskState::from_name(text).ok_or_else(|| {
-        let known: Vec<&str> = TaskState::ALL.iter().map(|state| state.as_str()).collect();
-        format!("a task is {}", known.join(", "))
-    })
 }

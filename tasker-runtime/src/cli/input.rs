@@ -1,4 +1,4 @@
-//! What a task is submitted with: JSON, a file of it, or standard input.
+//! What a task is submitted with, and what a step is completed with: JSON, a file of it, or standard input.
 
 use std::fs::File;
 use std::io::{Read, stdin};
@@ -10,15 +10,15 @@ use super::problem::Problem;
 /// The longest input that is read at all; the engine's own limit is smaller, and says so better.
 const BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// The context that `-i` names.
-pub(crate) fn read(text: &str) -> Result<Value, Problem> {
+/// The value that this option names.
+pub(crate) fn read(text: &str, option: &'static str) -> Result<Value, Problem> {
     let (json, place) = match text.strip_prefix('@') {
         Some(file) => {
             let opened = File::open(file).map_err(|error| unreadable(file, &error))?;
             (take(opened, file)?, file.to_owned())
         }
         None if text == "-" => (take(stdin().lock(), "standard input")?, "standard input".to_owned()),
-        None => (text.to_owned(), "--input".to_owned()),
+        None => (text.to_owned(), option.to_owned()),
     };
     serde_json::from_str(&json).map_err(|error| {
         let problem = Problem::new("E307", format!("{place} is not JSON: {error}"));
@@ -33,10 +33,7 @@ fn take(from: impl Read, place: &str) -> Result<String, Problem> {
     let mut text = String::new();
     from.take(BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| unreadable(place, &error))?;
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > BYTES_MAX {
-        return Err(Problem::new(
-            "E204",
-            format!("{place} has more than {BYTES_MAX} bytes; a context has at most 1 MiB"),
-        ));
+        return Err(Problem::new("E204", format!("{place} has more than {BYTES_MAX} bytes; at most 1 MiB are stored")));
     }
     Ok(text)
 }

@@ -121,6 +121,7 @@ impl From<Error> for Problem {
         match error {
             Error::Store(error) => error.into(),
             Error::Refused(refusal) => refusal.into(),
+            Error::NoReason(_) => Self::new(error.code(), error.to_string()).with_help("say why with --reason"),
             other => Self::new(other.code(), other.to_string()),
         }
     }

@@ -17,7 +17,7 @@ use super::human;
 use super::live;
 use super::screen::{BAD, BOLD, DIM, GOOD, Screen, WARN};
 use super::skip::Skip;
-use crate::core::AttemptOutcome;
+use crate::core::{ActionRow, AttemptOutcome};
 use crate::store::{AttemptView, StepView, TaskView};
 
 /// From so many steps on, a line for each would hide what matters.
@@ -34,6 +34,7 @@ const FRAME: Duration = Duration::from_millis(100);
 pub(crate) struct Progress {
     screen: Screen,
     told: BTreeMap<StepNumber, Told>,
+    paused: bool,
     width: usize,
     moving: Option<Moving>,
 }
@@ -63,7 +64,7 @@ impl Progress {
         screen.status(format!("{BOLD}▶ {name}{BOLD:#}  {short}  {DIM}{count}{DIM:#}"));
         let width = view.steps.iter().map(|step| width_of(step, view)).max().unwrap_or(0).min(NAME_MAX);
         let moving = screen.is_live().then(Moving::start);
-        Self { screen, told: BTreeMap::new(), width, moving }
+        Self { screen, told: BTreeMap::new(), paused: false, width, moving }
     }
 
     /// Says what is new, and shows what runs.
@@ -80,9 +81,30 @@ impl Progress {
             let text: Vec<String> = lines.into_iter().map(|(_, line)| line).collect();
             self.screen.status(text.join("\n"));
         }
+        if let Some(line) = self.pause_line(view) {
+            self.screen.status(line);
+        }
         if let Some(moving) = &mut self.moving {
             moving.show(view, self.width, now);
         }
+    }
+
+    /// What is to be said of a task that was paused since the last look, or resumed.
+    fn pause_line(&mut self, view: &TaskView) -> Option<String> {
+        let (state, was) = (view.row.state, self.paused);
+        self.paused = state == TaskState::Paused;
+        let (kind, style, words) = match (was, self.paused) {
+            (false, true) => ("pause", WARN, "‖ paused"),
+            (true, false) if !state.is_over() && state != TaskState::Cancelling => ("resume", BOLD, "▶ resumed"),
+            _ => return None,
+        };
+        let by = view
+            .actions
+            .iter()
+            .rfind(|action| action.kind == kind)
+            .map(|action| by_whom(action, ""))
+            .unwrap_or_default();
+        Some(format!("{style}{words}{style:#}{by}"))
     }
 
     fn collect(&mut self, step: &StepView, view: &TaskView, lines: &mut Vec<(Timestamp, String)>) {
@@ -98,7 +120,7 @@ impl Progress {
             let quiet =
                 view.steps.len() >= MANY_STEPS && matches!(step.state, StepState::Completed | StepState::Skipped);
             if let (false, Some(at)) = (quiet, step.finished_at) {
-                lines.push((at, end_line(step, Skip::of(view, step), most, width)));
+                lines.push((at, end_line(step, Skip::of(view, step), ended_by(view, step.number), most, width)));
             }
         }
         told.ended = ended;
@@ -195,6 +217,7 @@ impl Moving {
                 bar
             });
             let since = match step.state {
+                StepState::WaitingForRetry if is_held(step, view) => "held".to_owned(),
                 StepState::WaitingForRetry => {
                     let left = step.ready_at.map(|at| at.since(now)).unwrap_or_default();
                     format!("again in {}", human::duration(left))
@@ -275,11 +298,39 @@ fn mark_of_attempt(outcome: AttemptOutcome) -> Option<char> {
     }
 }
 
+/// Whether a step could go on and may not, since its task is paused.
+pub(crate) fn is_held(step: &StepView, view: &TaskView) -> bool {
+    view.row.state == TaskState::Paused && matches!(step.state, StepState::Ready | StepState::WaitingForRetry)
+}
+
+/// What ended the step, where an operator did.
+fn ended_by(view: &TaskView, number: StepNumber) -> Option<&ActionRow> {
+    let ends = |action: &&ActionRow| ["skip", "resolve", "complete"].contains(&action.kind);
+    view.actions.iter().filter(ends).find(|action| action.number == Some(number))
+}
+
+/// Who took an action, and why.
+fn by_whom(action: &ActionRow, nobody: &str) -> String {
+    let mut by = match action.actor.as_str() {
+        "" => nobody.to_owned(),
+        actor => format!(" by {}", human::visible(actor)),
+    };
+    if !action.reason.is_empty() {
+        _ = write!(by, ": {}", human::visible(&action.reason));
+    }
+    by
+}
+
 /// The end of a step.
-fn end_line(step: &StepView, skip: Option<Skip<'_>>, most: u32, width: usize) -> String {
+fn end_line(step: &StepView, skip: Option<Skip<'_>>, by: Option<&ActionRow>, most: u32, width: usize) -> String {
     let (mark, style) = mark_of_step(step.state);
     let mut line = format!("  {style}{mark}{style:#} {:width$}  ", step.name);
     let took = step.claimed_at.zip(step.finished_at).map(|(from, to)| human::duration(to.since(from)));
+    if let Some(by) = by {
+        let done = if step.state == StepState::ResolvedManually { "resolved" } else { step.state.as_str() };
+        _ = write!(line, "{done}{}", by_whom(by, " by hand"));
+        return line;
+    }
     match step.state {
         StepState::Completed => {
             if step.attempt > 1 {
@@ -300,7 +351,7 @@ fn end_line(step: &StepView, skip: Option<Skip<'_>>, most: u32, width: usize) ->
         }
         state => match skip {
             Some(skip) => _ = write!(line, "{DIM}{skip}{DIM:#}"),
-            None => line.push_str(state.as_str()),
+            None => line.push_str(&words_of_step(state)),
         },
     }
     line.trim_end().to_owned()
@@ -358,5 +409,12 @@ pub(crate) fn words(state: TaskState) -> &'static str {
     match state {
         TaskState::ResolvedManually => "resolved by hand",
         state => state.as_str(),
+    }
+}
+
+pub(crate) fn words_of_step(state: StepState) -> String {
+    match state {
+        StepState::ResolvedManually => "resolved by hand".to_owned(),
+        state => state.as_str().replace('_', " "),
     }
 }

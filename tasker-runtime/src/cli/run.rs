@@ -17,7 +17,7 @@ use crate::store::TaskView;
 
 /// Runs the command.
 pub(crate) async fn run(context: Context, args: Run) -> Outcome {
-    let request_context = input::read(&args.input)?;
+    let request_context = input::read(&args.input, "--input")?;
     let templates = startup::check(&context)?;
     let waits = args.wait || args.watch;
     let role = if waits { Role::Worker } else { Role::Client };

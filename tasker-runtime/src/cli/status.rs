@@ -85,7 +85,7 @@ fn next(context: &Context, templates: &[&str], info: Option<&db::Info>) -> Vec<(
     }
     if let Some(info) = info {
         if info.counts.failed_tasks > 0 {
-            next.push(("task list --state failed".to_owned(), "what went wrong"));
+            next.push(("dlq list".to_owned(), "what went wrong"));
         } else {
             next.push(("task list".to_owned(), "what there is"));
         }

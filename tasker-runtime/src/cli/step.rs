@@ -1,4 +1,6 @@
-//! `step`: one step of a task.
+//! `step`: one step of a task, and what an operator does to it.
+
+mod act;
 
 use std::fmt::Write as _;
 
@@ -7,18 +9,19 @@ use serde_json::Value;
 use tasker_types::suggest::nearest;
 use tasker_types::{StepNumber, Timestamp};
 
-use super::args::{Format, Step};
+use self::act::Hand;
+use super::args::{Format, OneStep, Step};
 use super::document::{ErrorDocument, StepDocument, error_in, error_of, step_of};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
-use super::progress::{bound_of, error_text, mark_of_step};
+use super::progress::{bound_of, error_text, is_held, mark_of_step, words_of_step};
 use super::screen::{BOLD, DIM, json_text};
 use super::session::{Missing, open_store};
 use super::skip::Skip;
 use super::table::{Cell, Table};
 use super::task::moment;
-use super::{Context, Outcome, ids};
+use super::{Context, Outcome, ids, input};
 use crate::engine::{Clock, Error};
 use crate::store::{AttemptView, StepView, TaskView};
 
@@ -36,7 +39,7 @@ struct FullStep<'v> {
 
 /// An attempt that did not end its step.
 #[derive(Debug, Serialize)]
-struct Attempt {
+pub(crate) struct Attempt {
     attempt: u32,
     outcome: &'static str,
     started_at: Option<Timestamp>,
@@ -47,11 +50,23 @@ struct Attempt {
 
 /// Runs the command.
 pub(crate) async fn run(context: Context, verb: Step) -> Outcome {
-    let Step::Show { task, step } = verb;
-    let store = open_store(&context, Missing::Refuse).await?;
-    let id = ids::find(&*store, &task).await?;
+    match verb {
+        Step::Show(which) => show(&context, &which).await,
+        Step::Retry(args) => act::run(&context, &args, Hand::Retry).await,
+        Step::Skip(args) => act::run(&context, &args, Hand::Skip).await,
+        Step::Resolve(args) => act::run(&context, &args, Hand::Resolve).await,
+        Step::Complete { acting, result } => {
+            let result = input::read(&result, "--result")?;
+            act::run(&context, &acting, Hand::Complete(result)).await
+        }
+    }
+}
+
+async fn show(context: &Context, which: &OneStep) -> Outcome {
+    let store = open_store(context, Missing::Refuse).await?;
+    let id = ids::find(&*store, &which.task).await?;
     let view = store.find_task(id).await?.ok_or_else(|| Error::NoTask(id.to_string()))?;
-    let found = number(&view, &step)?;
+    let found = number(&view, &which.step)?;
     let Some(step) = step_of(&view, found) else { return Ok(Exit::Other) };
     match context.screen.format() {
         Format::Table => context.screen.data(text(&view, step, Clock::System.now())?)?,
@@ -86,7 +101,7 @@ fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
     }
 }
 
-fn attempt(view: &AttemptView) -> Attempt {
+pub(crate) fn attempt(view: &AttemptView) -> Attempt {
     Attempt {
         attempt: view.attempt,
         outcome: view.outcome.as_str(),
@@ -107,7 +122,8 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
             _ = writeln!(out, "  {DIM}{name:12}{DIM:#}{value}");
         }
     };
-    fact("state", &format!("{style}{}{style:#}", step.state.as_str().replace('_', " ")));
+    let held = if is_held(step, view) { ", held: the task is paused" } else { "" };
+    fact("state", &format!("{style}{}{style:#}{held}", words_of_step(step.state)));
     fact("because", &Skip::of(view, step).map(|skip| skip.to_string()).unwrap_or_default());
     fact("handler", &pinned.handler);
     let bound = bound_of(step, &pinned.retry).map(|most| format!(" of at most {most}"));
@@ -120,19 +136,7 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
     fact("finished", &step.finished_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("worker", &step.worker.map(|worker| worker.to_string()).unwrap_or_default());
     if !step.attempts.is_empty() {
-        let mut table = Table::new(&["  ATTEMPT", "OUTCOME", "TOOK", "ERROR"]);
-        for attempt in &step.attempts {
-            let took = attempt.claimed_at.map(|from| human::duration(attempt.finished_at.since(from)));
-            let error = attempt.detail.as_ref().and_then(error_in);
-            let error = error.map(|error| error_text(error.error_type.as_deref(), &error.message));
-            table.row([
-                format!("  {}", attempt.attempt).into(),
-                Cell::from(attempt.outcome.as_str().replace('_', " ")),
-                took.unwrap_or_default().into(),
-                error.unwrap_or_default().into(),
-            ]);
-        }
-        _ = write!(out, "\n{table}\n");
+        _ = write!(out, "\n{}\n", attempts(step));
     }
     if let Some(error) = error_of(step) {
         let kind = error.error_type.unwrap_or_default();
@@ -148,4 +152,21 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
         _ = write!(out, "\n{}\n", json_text(result, true)?);
     }
     Ok(out.trim_end().to_owned())
+}
+
+/// The attempts that did not end a step.
+pub(crate) fn attempts(step: &StepView) -> Table {
+    let mut table = Table::new(&["  ATTEMPT", "OUTCOME", "TOOK", "ERROR"]);
+    for attempt in &step.attempts {
+        let took = attempt.claimed_at.map(|from| human::duration(attempt.finished_at.since(from)));
+        let error = attempt.detail.as_ref().and_then(error_in);
+        let error = error.map(|error| error_text(error.error_type.as_deref(), &error.message));
+        table.row([
+            format!("  {}", attempt.attempt).into(),
+            Cell::from(attempt.outcome.as_str().replace('_', " ")),
+            took.unwrap_or_default().into(),
+            error.unwrap_or_default().into(),
+        ]);
+    }
+    table
 }

@@ -1,12 +1,15 @@
 //! `task`: what became of tasks, and what an operator does to them.
 
+mod act;
+mod bulk;
 mod show;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tasker_types::{TaskId, Timestamp};
+use serde_json::Value;
+use tasker_types::{TaskState, Timestamp};
 
+pub(crate) use self::act::{explained, run as act_on, said};
 use self::show::show;
 use super::args::{self, Format, Task, TaskList};
 use super::document::ListedDocument;
@@ -14,13 +17,13 @@ use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
 use super::progress::{Progress, mark_of, words};
-use super::run::{finish, who};
-use super::screen::{BOLD, DIM};
+use super::run::finish;
+use super::screen::DIM;
 use super::session::{Missing, Role, Session, open_store};
 use super::table::{Cell, Table};
 use super::watch::{Bounds, Watched, view, watch};
 use super::{Context, Outcome, ids, signals};
-use crate::core::Reply;
+use crate::core::Act;
 use crate::engine::Clock;
 use crate::store::{ListedTask, Page, Store, TaskFilter};
 
@@ -30,8 +33,11 @@ pub(crate) async fn run(context: Context, verb: Task) -> Outcome {
         Task::List(args) => list(&context, args).await,
         Task::Show(args) => show(&context, &args.task).await,
         Task::Watch(args) => watch_one(&context, &args).await,
-        Task::Retry(args) => retry(&context, &args).await,
-        Task::Cancel(args) => cancel(&context, &args).await,
+        Task::Retry(args) => act::retry(&context, &args).await,
+        Task::Pause(args) => act::run(&context, &args, Act::Pause).await,
+        Task::Resume(args) => act::run(&context, &args, Act::Resume).await,
+        Task::Cancel(args) => act::run(&context, &args, Act::Cancel).await,
+        Task::Resolve(args) => act::run(&context, &args, Act::Resolve).await,
     }
 }
 
@@ -41,10 +47,12 @@ async fn list(context: &Context, args: TaskList) -> Outcome {
         Some(text) => Some(ids::find(&*store, text).await?),
         None => None,
     };
-    let filter = TaskFilter { states: args.state, template: args.template, namespace: args.namespace };
-    let tasks = store.list_tasks(filter, Page { before, limit: args.limit }).await?;
+    let tasks = store.list_tasks(args.filter.into(), Page { before, limit: args.limit }).await?;
     match context.screen.format() {
-        Format::Table => table(context, &*store, &tasks, args.limit).await?,
+        Format::Table => {
+            table(context, &*store, &tasks).await?;
+            tell_older(context, &*store, &tasks, args.limit, "task list").await?;
+        }
         Format::Id if tasks.is_empty() => {}
         Format::Id => context.screen.data(lines(tasks.iter().map(|listed| listed.row.id)))?,
         _ => {
@@ -60,7 +68,7 @@ pub(crate) fn lines(items: impl Iterator<Item = impl std::fmt::Display>) -> Stri
     items.map(|item| item.to_string()).collect::<Vec<_>>().join("\n")
 }
 
-async fn table(context: &Context, store: &dyn Store, tasks: &[ListedTask], limit: u32) -> Result<(), Problem> {
+pub(crate) async fn table(context: &Context, store: &dyn Store, tasks: &[ListedTask]) -> Result<(), Problem> {
     if tasks.is_empty() {
         context.screen.status(format!("no such task; `{}` starts one", context.program.command("run <template>")));
         return Ok(());
@@ -81,14 +89,22 @@ async fn table(context: &Context, store: &dyn Store, tasks: &[ListedTask], limit
             took.into(),
         ]);
     }
-    context.screen.data(table)?;
-    if tasks.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
-        let last = tasks.last().map(|listed| listed.row.id);
-        if let Some(last) = last {
-            let more = format!("task list --before {}", ids::short(store, last).await?);
-            context.screen.status(format!("{DIM}older ones: `{}`{DIM:#}", context.program.command(&more)));
-        }
-    }
+    context.screen.data(table)
+}
+
+/// Where a list was cut, how it goes on.
+pub(crate) async fn tell_older(
+    context: &Context,
+    store: &dyn Store,
+    tasks: &[ListedTask],
+    limit: u32,
+    list: &str,
+) -> Result<(), Problem> {
+    let Some(last) = tasks.last().filter(|_| tasks.len() >= usize::try_from(limit).unwrap_or(usize::MAX)) else {
+        return Ok(());
+    };
+    let more = format!("{list} --before {}", ids::short(store, last.row.id).await?);
+    context.screen.status(format!("{DIM}older ones: `{}`{DIM:#}", context.program.command(&more)));
     Ok(())
 }
 
@@ -99,7 +115,7 @@ async fn watch_one(context: &Context, args: &args::Watch) -> Outcome {
     let bounds = Bounds { timeout: args.timeout.map(Duration::from_secs_f64), signals: signals::listen() };
     let seen = view(&session, task).await?;
     let mut progress = Progress::begin(context.screen, &seen, &short);
-    if !seen.row.state.is_over() && !session.has_worker().await? {
+    if !seen.row.state.is_over() && seen.row.state != TaskState::Paused && !session.has_worker().await? {
         let dev = context.program.command("dev");
         context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
     }
@@ -114,65 +130,10 @@ async fn watch_one(context: &Context, args: &args::Watch) -> Outcome {
     outcome
 }
 
-async fn retry(context: &Context, args: &args::Retry) -> Outcome {
-    let session = Session::open(context, Missing::Refuse, Role::Client).await?;
-    let task = ids::find(&*session.store, &args.task).await?;
-    let step = match &args.step {
-        Some(name) => Some(super::step::number(&view(&session, task).await?, name)?),
-        None => None,
-    };
-    let reply = session.engine.retry(task, step, &who(), &args.reason).await.map_err(Problem::from);
-    let outcome = match reply {
-        Ok(reply) => acted(context, &session, reply, "its failed steps are tried again").await,
-        Err(problem) => Err(explained(context, problem, task)),
-    };
-    session.close().await;
-    outcome
-}
-
-async fn cancel(context: &Context, args: &args::Cancel) -> Outcome {
-    let session = Session::open(context, Missing::Refuse, Role::Client).await?;
-    let task = ids::find(&*session.store, &args.task).await?;
-    let seen = view(&session, task).await?;
-    let name = &seen.row.pinned.template.name;
-    let question = format!("cancel {name} {task}, which is {}?", seen.row.state);
-    if !context.agrees(&question)? {
-        context.screen.status("nothing was done");
-        return Ok(Exit::Ok);
+impl From<args::Filter> for TaskFilter {
+    fn from(filter: args::Filter) -> Self {
+        Self { states: filter.state, template: filter.template, namespace: filter.namespace }
     }
-    let reply = session.engine.cancel(task, &who(), &args.reason).await.map_err(Problem::from);
-    let outcome = match reply {
-        Ok(reply) => acted(context, &session, reply, "what still runs is told to stop").await,
-        Err(problem) => Err(explained(context, problem, task)),
-    };
-    session.close().await;
-    outcome
-}
-
-fn explained(context: &Context, problem: Problem, task: TaskId) -> Problem {
-    if problem.code.starts_with("E1") {
-        return problem
-            .with_help(format!("look at it with `{}`", context.program.command(&format!("task show {task}"))));
-    }
-    problem
-}
-
-/// Tells what an action has made of the task.
-async fn acted(context: &Context, session: &Session, reply: Reply, over: &str) -> Outcome {
-    let short = ids::short(&*session.store, reply.task).await?;
-    let (mark, style) = mark_of(reply.state);
-    let rest = if reply.state.is_over() { String::new() } else { format!("; {over}") };
-    context.screen.status(format!("{style}{mark}{style:#} {BOLD}{short}{BOLD:#} is {}{rest}", words(reply.state)));
-    if !reply.state.is_over() && !session.has_worker().await? {
-        let dev = context.program.command("dev");
-        context.screen.status(format!("no worker runs on this database: the task waits for `{dev}`"));
-    }
-    match context.screen.format() {
-        Format::Table => {}
-        Format::Id => context.screen.data(reply.task)?,
-        _ => context.screen.document(&json!({ "task_uuid": reply.task, "status": reply.state }))?,
-    }
-    Ok(Exit::Ok)
 }
 
 /// A moment, and how long ago it was.

@@ -42,6 +42,12 @@ pub enum Error {
     /// The request itself is wrong.
     #[error("{0}")]
     BadRequest(String),
+    /// What was done by hand cannot be told from what a handler did without a reason.
+    #[error("{0} by hand needs a reason, for the record")]
+    NoReason(&'static str),
+    /// The result is none that the step can have.
+    #[error("{0}")]
+    BadResult(String),
     /// There is no such task.
     #[error("there is no task {0}")]
     NoTask(String),
@@ -63,6 +69,8 @@ impl Error {
             Self::BadContext(_) => "E204",
             Self::BadRequest(_) => "E205",
             Self::NoTask(_) => "E102",
+            Self::NoReason(_) => "E212",
+            Self::BadResult(_) => "E213",
             Self::Stopped => "E207",
         }
     }

@@ -2,12 +2,14 @@
 
 use serde_json::Value;
 
+use super::Error;
+
 /// The most bytes of a context or a result, as JSON.
 pub(super) const JSON_BYTES_MAX: usize = 1024 * 1024;
 /// The deepest nesting of a context or a result.
 pub(super) const JSON_DEPTH_MAX: usize = 64;
 /// The most bytes of a name or a label.
-pub(super) const LABEL_BYTES_MAX: usize = 255;
+const LABEL_BYTES_MAX: usize = 255;
 
 /// The value as JSON, or why it can't be stored; the sentence goes on from "the context" or "the result".
 pub(super) fn to_json(value: &Value) -> Result<String, String> {
@@ -22,6 +24,20 @@ pub(super) fn to_json(value: &Value) -> Result<String, String> {
         return Err("holds a NUL character, which a database cannot store".to_owned());
     }
     Ok(text)
+}
+
+/// Whether a label can be stored.
+pub(super) fn check_label(label: &str, text: &str) -> Result<(), Error> {
+    if text.len() > LABEL_BYTES_MAX {
+        return Err(Error::BadRequest(format!(
+            "`{label}` has {} bytes; at most {LABEL_BYTES_MAX} are stored",
+            text.len()
+        )));
+    }
+    if text.contains('\0') {
+        return Err(Error::BadRequest(format!("`{label}` holds a NUL character")));
+    }
+    Ok(())
 }
 
 fn is_deeper_than(value: &Value, depth: usize) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use serde_json::Value;
 use tasker_types::{TaskForExecution, TaskId, TaskRequest};
 
-use super::limits::{self, LABEL_BYTES_MAX};
+use super::limits::{self, check_label};
 use super::{Engine, Error};
 use crate::core::{NewTask, Pinned, TaskInput};
 
@@ -77,15 +77,7 @@ fn check_labels(request: &TaskRequest) -> Result<(), Error> {
         ("correlation_id", request.correlation_id.as_deref().unwrap_or_default()),
     ];
     for (label, text) in labels {
-        if text.len() > LABEL_BYTES_MAX {
-            return Err(Error::BadRequest(format!(
-                "`{label}` has {} bytes; at most {LABEL_BYTES_MAX} are stored",
-                text.len()
-            )));
-        }
-        if text.contains('\0') {
-            return Err(Error::BadRequest(format!("`{label}` holds a NUL character")));
-        }
+        check_label(label, text)?;
     }
     if !(-100..=100).contains(&request.priority) {
         return Err(Error::BadRequest(format!("the priority is {}; it is from -100 to 100", request.priority)));

@@ -125,6 +125,7 @@ macro_rules! store_conformance {
                 tasks_are_listed_newest_first_page_by_page,
                 a_page_is_bounded,
                 tasks_are_listed_by_state_template_and_namespace,
+                failures_are_grouped_by_template_step_and_error,
                 a_task_is_found_by_the_beginning_of_its_id,
                 what_there_is_is_counted,
                 inputs_are_the_context_and_the_results_that_exist,

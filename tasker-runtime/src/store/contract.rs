@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
 use tokio::sync::watch;
 
-use super::{Counts, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
+use super::{Counts, FailureGroup, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
 use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
 
 /// How hard a commit is pressed to the disk.
@@ -94,6 +94,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Tasks, newest first.
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError>;
+
+    /// The failed steps of the newest [`FAILED_TASKS_MAX`](super::FAILED_TASKS_MAX) failed tasks by template, step and kind of
+    /// error: at most `limit` groups, those with the newest task first. The states of the filter are not looked at.
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError>;
 
     /// Tasks whose UUID begins with these hexadecimal digits (hyphens left out): at most `limit`.
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError>;

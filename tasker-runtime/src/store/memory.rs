@@ -17,7 +17,7 @@ use super::contract::{
     Store, WORKERS_KEPT, Whose, WorkerView, told,
 };
 use super::read::hex;
-use super::read::{Counts, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
+use super::read::{Counts, FailureGroup, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
     ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef,
@@ -302,6 +302,30 @@ impl Store for MemoryStore {
                 read::listed(row.clone(), &batches)
             });
         Ok(listed.collect())
+    }
+
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
+        let state = self.state();
+        let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
+        let failed = state.tasks.values().rev().map(|(row, _)| row).filter(|row| filter.admits(row));
+        let steps = failed.take(super::FAILED_TASKS_MAX as usize).flat_map(|row| {
+            let over = state.results.range(all_of(row.id)).map(|(_, over)| over);
+            over.filter(|over| over.outcome == StepState::Failed).map(move |over| (row, over))
+        });
+        let rows = steps.map(|(row, over)| {
+            let detail = over.detail.as_deref().map(read::json).transpose()?;
+            let text = |key: &str| detail.as_ref().and_then(|detail| Some(detail.get(key)?.as_str()?.to_owned()));
+            Ok(read::FailuresOfVersion {
+                pinned: row.pinned.clone(),
+                number: over.number,
+                error_type: text("error_type"),
+                error_code: text("error_code"),
+                failures: 1,
+                newest: row.id,
+                last_at: over.finished_at,
+            })
+        });
+        Ok(read::failure_groups(rows.collect::<Result<Vec<_>, StoreError>>()?, limit))
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {

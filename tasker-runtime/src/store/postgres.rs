@@ -37,8 +37,8 @@ use self::session::Session;
 use self::templates::Templates;
 pub use super::Durability;
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, Hints, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
-    StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, Hints, InputRequest, LeaseRequest, Leased, ListedTask,
+    Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use crate::core::{Act, Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef};
 
@@ -341,6 +341,16 @@ impl Store for PostgresStore {
             .run(move |session| {
                 let (templates, filter) = (templates.clone(), filter.clone());
                 Box::pin(async move { read::list_tasks(session, &templates, &filter, page).await })
+            })
+            .await
+    }
+
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
+        let (templates, filter) = (self.templates.clone(), Arc::new(filter));
+        self.readers
+            .run(move |session| {
+                let (templates, filter) = (templates.clone(), filter.clone());
+                Box::pin(async move { read::failures(session, &templates, &filter, limit).await })
             })
             .await
     }

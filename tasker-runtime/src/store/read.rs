@@ -1,6 +1,7 @@
 //! What is read of tasks and steps.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +10,9 @@ use tasker_types::{StepNumber, StepState, TaskForExecution, TaskId, TaskState, T
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::core::{ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, ResultRow, TaskInput, TaskRow};
+use crate::core::{
+    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, Pinned, ResultRow, TaskInput, TaskRow,
+};
 
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,6 +124,27 @@ pub struct StoredTemplate {
     pub open_tasks: u64,
 }
 
+/// What failed in the same way: the same step of failed tasks, with the same kind of error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailureGroup {
+    /// The namespace of their template.
+    pub namespace: String,
+    /// The name of their template, whichever version of it.
+    pub template: String,
+    /// The step; of workers of a batch, the one that they are made after.
+    pub step: String,
+    /// The class of the error.
+    pub error_type: Option<String>,
+    /// The code of the error.
+    pub error_code: Option<String>,
+    /// How many steps; of one task, several workers of a batch can be among them.
+    pub failures: u64,
+    /// The task that was accepted last.
+    pub newest: TaskId,
+    /// When the last one failed.
+    pub last_at: Timestamp,
+}
+
 /// How much there is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -138,6 +162,50 @@ pub struct Counts {
 
 /// The longest page.
 const PAGE_MAX: u32 = 200;
+/// Failed tasks that are grouped at most: the newest.
+pub const FAILED_TASKS_MAX: u32 = 100_000;
+/// Groups that a database forms at most, before those of different versions of a template are put together.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(super) const GROUPS_MAX: u32 = 10_000;
+
+/// A group of one version of a template.
+pub(super) struct FailuresOfVersion {
+    pub(super) pinned: Arc<Pinned>,
+    pub(super) number: StepNumber,
+    pub(super) error_type: Option<String>,
+    pub(super) error_code: Option<String>,
+    pub(super) failures: u64,
+    pub(super) newest: TaskId,
+    pub(super) last_at: Timestamp,
+}
+
+/// Groups that differ in nothing but the version of the template, put together: those with the newest task first.
+pub(super) fn failure_groups(rows: impl IntoIterator<Item = FailuresOfVersion>, limit: u32) -> Vec<FailureGroup> {
+    let mut groups: BTreeMap<_, FailureGroup> = BTreeMap::new();
+    for row in rows {
+        let FailuresOfVersion { pinned, number, error_type, error_code, failures, newest, last_at } = row;
+        let (namespace, template) = (pinned.template.namespace.clone(), pinned.template.name.clone());
+        let step = pinned.step(number).name.to_string();
+        let key = (namespace.clone(), template.clone(), step.clone(), error_type.clone(), error_code.clone());
+        let group = groups.entry(key).or_insert(FailureGroup {
+            namespace,
+            template,
+            step,
+            error_type,
+            error_code,
+            failures: 0,
+            newest,
+            last_at,
+        });
+        group.failures += failures;
+        (group.newest, group.last_at) = (group.newest.max(newest), group.last_at.max(last_at));
+    }
+    let mut groups: Vec<FailureGroup> = groups.into_values().collect();
+    // The order of their keys stays among groups with the same newest task.
+    groups.sort_by_key(|group| Reverse(group.newest));
+    groups.truncate(Page { before: None, limit }.rows() as usize);
+    groups
+}
 
 impl Page {
     /// How many rows to read.

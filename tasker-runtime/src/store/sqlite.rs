@@ -39,8 +39,8 @@ use self::templates::Templates;
 use self::writer::{BATCHES_AT_ONCE, Job, Writer};
 pub use super::Durability;
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue,
-    StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask, Page,
+    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
 
@@ -261,6 +261,10 @@ impl Store for SqliteStore {
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
         self.readers.read(move |connection, templates| read::list_tasks(connection, templates, &filter, page)).await
+    }
+
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
+        self.readers.read(move |connection, templates| read::failures(connection, templates, &filter, limit)).await
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {

@@ -11,8 +11,8 @@ use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepR
 use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page,
-    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask,
+    MemoryStore, Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{
     StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
@@ -123,6 +123,10 @@ impl Store for Lossy {
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
         self.store.list_tasks(filter, page).await
+    }
+
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
+        self.store.failures(filter, limit).await
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {

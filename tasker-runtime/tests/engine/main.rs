@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod batch;
+mod by_hand;
 mod doubt;
 mod failure;
 mod flow;

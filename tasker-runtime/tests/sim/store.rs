@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tasker_runtime::core::{Batch, Claimed, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, Hints, InputRequest, LeaseAct, LeaseRequest, Leased, ListedTask,
-    Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, Hints, InputRequest, LeaseAct, LeaseRequest, Leased,
+    ListedTask, Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 use tokio::sync::watch;
@@ -210,6 +210,10 @@ impl Store for Way {
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
         self.read("list_tasks", self.sim.store.list_tasks(filter, page)).await
+    }
+
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
+        self.read("failures", self.sim.store.failures(filter, limit)).await
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {

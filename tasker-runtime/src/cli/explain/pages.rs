@@ -43,7 +43,8 @@ pages! {
     "E103" "a task of this id exists"
         "The same task was submitted before. Nothing was changed."
     "E104" "the task's state does not allow it"
-        "A task that is over cannot be cancelled, and only a failed one can be retried. `task show` tells its state."
+        "A task that is over cannot be cancelled, and only a failed one can be resolved by hand. Only what is pending or running can be \
+         paused, and only what is paused can be resumed. `task show` tells its state."
     "E105" "no step of the task has failed"
         "`task retry` tries failed steps again, and this task has none."
     "E106" "the step is not in the state that this needs"
@@ -87,6 +88,11 @@ pages! {
          in every task. Name it in a variant, or let it depend on another step."
     "E211" "a route that decides nothing"
         "A handler returns a `Route`, but the step is not of `type: decision`: what it names is not looked at, and all steps after it go on."
+    "E212" "an action by hand without a reason"
+        "What closes a task or a step without its handler is told from what a handler did by its record alone: say why with --reason."
+    "E213" "a result that the step cannot have"
+        "A result is JSON of at most 1 MiB and 64 levels, without NUL characters; that of a decision names the steps that go on under \
+         `activated_steps`. What is given by hand is held against the same as what a handler returns."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"
@@ -150,4 +156,12 @@ pages! {
     "E324" "a command line that means nothing"
         "An argument is unknown, missing, or not what its place takes. The message says which, and how the command is written; `--help` \
          after any command says what can be typed."
+    "E325" "nobody can be asked"
+        "What is done to all tasks at once is confirmed by a person at a terminal. Where there is none, look with --dry-run at what would be \
+         touched, and say --yes."
+    "E326" "some tasks were left as they are"
+        "Each task is acted on in its own right. One whose state has changed meanwhile, or does not allow it, refuses; the others are done. \
+         The message says how many, and why."
+    "E327" "no dead letter"
+        "Only a task that has failed has failures to show. `task show` tells how it stands."
 }

@@ -14,6 +14,7 @@ const SOURCES: &[&str] = &[
     include_str!("../check.rs"),
     include_str!("../check/routes.rs"),
     include_str!("../demo.rs"),
+    include_str!("../dlq.rs"),
     include_str!("../doctor.rs"),
     include_str!("../explain.rs"),
     include_str!("../exit.rs"),
@@ -30,6 +31,7 @@ const SOURCES: &[&str] = &[
     include_str!("../startup.rs"),
     include_str!("../step.rs"),
     include_str!("../task.rs"),
+    include_str!("../task/bulk.rs"),
     include_str!("../templates.rs"),
     include_str!("../usage.rs"),
 ];

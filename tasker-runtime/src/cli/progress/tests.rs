@@ -35,7 +35,7 @@ fn plain(line: &str) -> String {
 }
 
 fn end(step: &StepView, most: u32) -> String {
-    plain(&end_line(step, None, most, 3))
+    plain(&end_line(step, None, None, most, 3))
 }
 
 fn attempts(step: &StepView, most: u32) -> Vec<String> {
@@ -95,9 +95,28 @@ fn a_step_that_may_not_be_tried_again_has_one_attempt() {
 }
 
 #[test]
+fn what_was_done_by_hand_says_by_whom_and_why() {
+    let action = |actor: &str, reason: &str| ActionRow {
+        id: uuid::Uuid::nil(),
+        task: tasker_types::TaskId::from_uuid(uuid::Uuid::nil()),
+        number: Some(StepNumber(0)),
+        kind: "resolve",
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+        at: AT,
+    };
+    let resolved = step(StepState::ResolvedManually, 2, 2, Vec::new());
+    let line = |by: &ActionRow| plain(&end_line(&resolved, None, Some(by), 3, 3));
+    assert_eq!(line(&action("ada", "paid in cash")), "  ✔ pay  resolved by ada: paid in cash");
+    assert_eq!(line(&action("", "")), "  ✔ pay  resolved by hand");
+    assert_eq!(line(&action("a\u{1b}[2J", "b\nc")), "  ✔ pay  resolved by a\u{fffd}[2J: b c");
+    assert_eq!(end(&step(StepState::Skipped, 0, 0, Vec::new()), 3), "  ↷ pay  skipped");
+}
+
+#[test]
 fn a_step_that_was_skipped_says_why() {
     let never_tried = StepView { ready_at: None, claimed_at: None, ..step(StepState::Skipped, 0, 0, Vec::new()) };
-    let told = |skip| plain(&end_line(&never_tried, Some(skip), 3, 3));
+    let told = |skip| plain(&end_line(&never_tried, Some(skip), None, 3, 3));
     assert_eq!(told(Skip::NotChosen { by: "route" }), "  ↷ pay  not chosen by `route`");
     assert_eq!(told(Skip::AfterSkipped { step: "ask" }), "  ↷ pay  comes after `ask`, which was skipped");
     assert_eq!(told(Skip::ByHand { by: "ada" }), "  ↷ pay  skipped by hand");
@@ -107,6 +126,7 @@ fn a_step_that_was_skipped_says_why() {
         plain(&end_line(
             &StepView { detail, ..step(StepState::Skipped, attempt, failures, attempts) },
             Some(Skip::Failed),
+            None,
             2,
             3,
         ))

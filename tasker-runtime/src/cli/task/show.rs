@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use tasker_types::{StepState, Timestamp};
+use tasker_types::{StepState, TaskState, Timestamp};
 
 use super::super::args::Format;
 use super::super::batches::Batch;
@@ -12,7 +12,7 @@ use super::super::document::{TaskDocument, error_of, step_name};
 use super::super::exit::Exit;
 use super::super::human;
 use super::super::problem::Problem;
-use super::super::progress::{bound_of, error_text, mark_of, mark_of_step, words};
+use super::super::progress::{bound_of, error_text, is_held, mark_of, mark_of_step, words, words_of_step};
 use super::super::screen::{BOLD, DIM, json_text};
 use super::super::session::{Missing, open_store};
 use super::super::skip::Skip;
@@ -42,8 +42,13 @@ pub(super) async fn show(context: &Context, task: &str) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Says which ready steps wait for a worker that nobody runs.
+/// Says what a task waits for that goes on only when somebody does something: a resume, or a worker that nobody runs.
 async fn tell_unserved(context: &Context, store: &Database, view: &TaskView) -> Result<(), Problem> {
+    if view.row.state == TaskState::Paused {
+        let resume = format!("task resume {}", ids::short(&**store, view.row.id).await?);
+        context.screen.status(format!("paused: nothing of it starts before `{}`", context.program.command(&resume)));
+        return Ok(());
+    }
     let ready: Vec<_> = view.steps.iter().filter(|step| step.state == StepState::Ready).collect();
     if ready.is_empty() {
         return Ok(());
@@ -125,8 +130,10 @@ fn batch_row(batch: &Batch<'_>) -> [Cell; 6] {
 fn actions(view: &TaskView, now: Timestamp) -> Table {
     let mut table = Table::new(&["  ACTION", "STEP", "BY", "WHEN", "REASON"]);
     for action in &view.actions {
+        // Whether a task or a step was resolved, the next column tells.
+        let kind = if action.kind == "resolve_task" { "resolve" } else { action.kind };
         table.row([
-            Cell::from(format!("  {}", action.kind)),
+            Cell::from(format!("  {kind}")),
             step_name(view, action).unwrap_or_default().into(),
             human::visible(&action.actor).into(),
             Cell::styled(moment(action.at, now), DIM),
@@ -152,6 +159,7 @@ fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6
         Some(most) => format!("{}/{most}", step.attempt),
         None => step.attempt.to_string(),
     };
+    let state = words_of_step(step.state) + if is_held(step, view) { ", held" } else { "" };
     let waited = step.ready_at.zip(step.claimed_at).map(|(ready, claimed)| human::duration(claimed.since(ready)));
     let took = step.claimed_at.map(|claimed| human::duration(step.finished_at.unwrap_or(now).since(claimed)));
     let skip = Skip::of(view, step).filter(|&skip| skip != Skip::Failed);
@@ -163,7 +171,7 @@ fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6
     };
     Ok([
         Cell::styled(format!("{mark} {}", step.name), style),
-        Cell::styled(step.state.as_str().replace('_', " "), style),
+        Cell::styled(state, style),
         attempt.into(),
         waited.unwrap_or_default().into(),
         took.unwrap_or_default().into(),

@@ -12,9 +12,13 @@ use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, 
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{Act, ActionRow, AttemptRow, BatchRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
-use crate::store::read::{for_execution, hex, json, listed, task_view, uuids_with_prefix, version_key};
+use crate::store::read::{
+    FailuresOfVersion, GROUPS_MAX, failure_groups, for_execution, hex, json, listed, task_view, uuids_with_prefix,
+    version_key,
+};
 use crate::store::{
-    Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
+    Counts, FAILED_TASKS_MAX, FailureGroup, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate,
+    TaskFilter, TaskView,
 };
 
 const TASKS: &str = concat!(
@@ -48,6 +52,15 @@ const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coale
 const COUNTS: &str = "SELECT (SELECT count(*) FROM tasker.tasks WHERE state IN (0, 1, 2, 5)), \
                       (SELECT count(*) FROM tasker.tasks WHERE state = 4), count(*) FILTER (WHERE state = 1), \
                       count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3) FROM tasker.live_steps";
+
+/// PostgreSQL 15 knows no greatest UUID; as text they have the same order.
+pub(super) const FAILURES: &str = "SELECT t.template, r.number, r.detail::json ->> 'error_type', r.detail::json ->> 'error_code', \
+                                   count(*), max(r.task::text)::uuid, max(r.finished_at) FROM (SELECT t.id, t.template \
+                                   FROM tasker.tasks AS t WHERE t.state = 4 AND ($1::text IS NULL AND $2::text IS NULL OR \
+                                   t.template IN (SELECT p.id FROM tasker.templates AS p WHERE p.name = coalesce($1, p.name) \
+                                   AND p.namespace = coalesce($2, p.namespace))) ORDER BY t.id DESC LIMIT $3) AS t \
+                                   JOIN tasker.step_results AS r ON r.task = t.id WHERE r.outcome = 5 \
+                                   GROUP BY 1, 2, 3, 4 ORDER BY 6 DESC LIMIT $4";
 
 /// Whether steps are ready or retries due, when the next one will be, and how many queues there are. Each by one probe of
 /// an index.
@@ -159,6 +172,32 @@ async fn batches_of(session: &mut Session, tasks: &[&TaskRow]) -> Result<Vec<Bat
     }
     let found = session.fetch(sqlx::query(rows::BATCHES_OF).bind(uuids(&with_batches))).await?;
     found.iter().map(rows::batch).collect()
+}
+
+pub(super) async fn failures(
+    session: &mut Session,
+    templates: &Templates,
+    filter: &TaskFilter,
+    limit: u32,
+) -> Result<Vec<FailureGroup>, StoreError> {
+    let query = sqlx::query(FAILURES).bind(filter.template.clone()).bind(filter.namespace.clone());
+    session.begin_read().await?;
+    let rows = session.fetch(query.bind(i64::from(FAILED_TASKS_MAX)).bind(i64::from(GROUPS_MAX))).await?;
+    let mut groups = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let columns = &mut Columns::of(row);
+        groups.push(FailuresOfVersion {
+            pinned: templates.by_id(session, columns.get()?).await?,
+            number: columns.number()?,
+            error_type: columns.get()?,
+            error_code: columns.get()?,
+            failures: columns.get::<i64>()?.unsigned_abs(),
+            newest: columns.task()?,
+            last_at: columns.time()?,
+        });
+    }
+    session.end_read().await?;
+    Ok(failure_groups(groups, limit))
 }
 
 /// The condition of the partial index that holds every task in one of these states.

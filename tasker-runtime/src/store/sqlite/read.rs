@@ -12,9 +12,13 @@ use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
 use crate::core::{Act, ActionRow, BatchRow, Dump, StepRef, TaskRow};
-use crate::store::read::{for_execution, hex, json, listed, task_view, uuids_with_prefix, version_key};
+use crate::store::read::{
+    FailuresOfVersion, GROUPS_MAX, failure_groups, for_execution, hex, json, listed, task_view, uuids_with_prefix,
+    version_key,
+};
 use crate::store::{
-    Counts, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
+    Counts, FAILED_TASKS_MAX, FailureGroup, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate,
+    TaskFilter, TaskView,
 };
 
 /// A task with what it was submitted with.
@@ -69,16 +73,7 @@ pub(super) fn list_tasks(
     let (index, condition) = index_of(&filter.states);
     let mut sql = format!("SELECT {TASK} FROM tasks AS t{index} WHERE {condition}");
     let mut values: Vec<Value> = Vec::new();
-    if filter.template.is_some() || filter.namespace.is_some() {
-        sql.push_str(" AND t.template IN (SELECT id FROM templates WHERE 1");
-        for (condition, value) in [(" AND name = ?", &filter.template), (" AND namespace = ?", &filter.namespace)] {
-            if let Some(value) = value {
-                sql.push_str(condition);
-                values.push(value.clone().into());
-            }
-        }
-        sql.push(')');
-    }
+    of_template(filter, &mut sql, &mut values);
     if !filter.states.is_empty() {
         let codes: Vec<String> = filter.states.iter().map(|state| state.code().to_string()).collect();
         sql.push_str(&format!(" AND t.state IN ({})", codes.join(", ")));
@@ -103,6 +98,57 @@ pub(super) fn list_tasks(
 fn batches_of(connection: &Connection, tasks: &[&TaskRow]) -> Result<Vec<BatchRow>, StoreError> {
     let with_batches: Vec<TaskId> = tasks.iter().filter(|row| row.pinned.has_batches()).map(|row| row.id).collect();
     select(connection, rows::BATCHES_OF, &with_batches, bind_task, rows::batch)
+}
+
+/// The condition that a filter makes of the template's name and namespace.
+fn of_template(filter: &TaskFilter, sql: &mut String, values: &mut Vec<Value>) {
+    if filter.template.is_none() && filter.namespace.is_none() {
+        return;
+    }
+    sql.push_str(" AND t.template IN (SELECT id FROM templates WHERE 1");
+    for (condition, value) in [(" AND name = ?", &filter.template), (" AND namespace = ?", &filter.namespace)] {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            values.push(value.clone().into());
+        }
+    }
+    sql.push(')');
+}
+
+pub(super) fn failures(
+    connection: &Connection,
+    templates: &Templates,
+    filter: &TaskFilter,
+    limit: u32,
+) -> Result<Vec<FailureGroup>, StoreError> {
+    let mut sql = "SELECT t.template, r.number, json_extract(r.detail, '$.error_type') AS kind, \
+                   json_extract(r.detail, '$.error_code') AS code, count(*), max(r.task), max(r.finished_at) FROM \
+                   (SELECT t.id, t.template FROM tasks AS t INDEXED BY tasks_failed WHERE t.state = 4"
+        .to_owned();
+    let mut values: Vec<Value> = Vec::new();
+    of_template(filter, &mut sql, &mut values);
+    sql.push_str(
+        " ORDER BY t.id DESC LIMIT ?) AS t CROSS JOIN step_results AS r ON r.task = t.id WHERE r.outcome = 5 \
+         GROUP BY t.template, r.number, kind, code ORDER BY max(r.task) DESC LIMIT ?",
+    );
+    values.extend([FAILED_TASKS_MAX.into(), GROUPS_MAX.into()]);
+    let bind = |to: &mut Binder<'_, '_>| {
+        for value in &values {
+            to.add(value);
+        }
+    };
+    let rows = select_all(connection, &sql, bind, |columns| {
+        Ok(FailuresOfVersion {
+            pinned: templates.by_id(connection, columns.get()?)?,
+            number: columns.number()?,
+            error_type: columns.get()?,
+            error_code: columns.get()?,
+            failures: columns.get::<i64>()?.unsigned_abs(),
+            newest: columns.task()?,
+            last_at: columns.time()?,
+        })
+    })?;
+    Ok(failure_groups(rows, limit))
 }
 
 /// The partial index that holds every task in one of these states, and the condition by which SQLite knows that.

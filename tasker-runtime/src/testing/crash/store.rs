@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use super::{TestRun, When};
 use crate::core::{Batch, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
 use crate::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page,
-    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask,
+    MemoryStore, Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
 };
 
 /// A store in memory whose process dies at one commit: from then on no call of it comes back.
@@ -189,6 +189,10 @@ impl Store for Mortal {
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
         self.store.list_tasks(filter, page).await
+    }
+
+    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
+        self.store.failures(filter, limit).await
     }
 
     async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {

@@ -60,6 +60,9 @@ async fn everything(store: &SqliteStore) {
     for states in [vec![tasker_types::TaskState::Failed], vec![tasker_types::TaskState::Running]] {
         store.list_tasks(TaskFilter { states, ..TaskFilter::default() }, page).await.unwrap();
     }
+    for template in [None, Some("fan".to_owned())] {
+        store.failures(TaskFilter { template, ..TaskFilter::default() }, 10).await.unwrap();
+    }
     store.tasks_by_prefix("0", 10).await.unwrap();
     store.counts().await.unwrap();
     store.prune(w.now, 10).await.unwrap();
@@ -79,6 +82,7 @@ fn plan(connection: &Connection, statement: &str) -> Vec<String> {
 const MAY_SCAN: &[(&str, &str)] = &[
     ("SELECT (SELECT count(*) FROM tasks", "counts what is there, for a person"),
     ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
+    ("SELECT t.template, r.number", "groups what failed, by the index of failed tasks and up to a bound, for a person"),
     (
         "SELECT task, number, attempt, claimed_by FROM live_steps",
         "looks for claims of dead workers when a worker starts",
@@ -89,6 +93,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
 
 /// Statements that may sort, each with the reason.
 const MAY_SORT: &[(&str, &str)] = &[
+    ("SELECT t.template, r.number", "groups what failed, up to a bound, for a person"),
     ("SELECT id, task, number, kind", "the actions of one task"),
     ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
 ];
@@ -131,6 +136,8 @@ fn check_plans(connection: &Connection, statements: &BTreeSet<String>) {
             ("SELECT priority FROM live_steps", "live_steps USING INDEX live_steps_claim (queue=?)"),
             ("SELECT min(ready_at) FROM live_steps", "USING COVERING INDEX live_steps_due"),
             ("SELECT task, number FROM live_steps WHERE state = 3", "USING COVERING INDEX live_steps_due (ready_at<?)"),
+            ("SELECT t.template, r.number", "USING INDEX tasks_failed"),
+            ("SELECT t.template, r.number", "SEARCH r USING PRIMARY KEY (task=?)"),
             ("UPDATE live_steps", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("DELETE FROM live_steps WHERE task = ? AND number", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("UPDATE tasks", "tasks USING PRIMARY KEY (id=?)"),
