@@ -239,8 +239,12 @@ impl Both {
                     }
                     _ if claim.pinned.step(step.number).decides() => {
                         let children = claim.pinned.children(step.number).iter().enumerate();
-                        let chosen = children.filter(|(bit, _)| seed >> bit & 1 == 1).map(|(_, &child)| child);
-                        Outcome::Decided { result: format!("[{seed}]").into(), detail: None, chosen: chosen.collect() }
+                        let chosen: Vec<StepNumber> =
+                            children.filter(|(bit, _)| seed >> bit & 1 == 1).map(|(_, &child)| child).collect();
+                        let names: Vec<_> =
+                            chosen.iter().map(|&child| claim.pinned.step(child).name.to_string()).collect();
+                        let result = serde_json::json!({ "activated_steps": names }).to_string().into();
+                        Outcome::Decided { result, detail: None, chosen: chosen.into() }
                     }
                     _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
                 };

@@ -1,6 +1,6 @@
 //! What can be typed after `task`, `step` and `dlq`.
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use tasker_types::TaskState;
 
 use super::seconds;
@@ -79,7 +79,6 @@ pub(crate) struct Retry {
 
 /// An action on a task, or on all that a filter admits.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("filters").args(["state", "template", "namespace"]).multiple(true).requires("all"))]
 pub(crate) struct Acting {
     /// The first digits of its id, @last, or @last:failed
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -90,11 +89,25 @@ pub(crate) struct Acting {
     /// All tasks for which it makes sense, or those of them that are chosen with --state, --template and --namespace
     #[arg(long)]
     pub(crate) all: bool,
-    #[command(flatten)]
-    pub(crate) filter: Filter,
+    /// Only tasks in this state; may be given more than once
+    #[arg(short, long, value_parser = state, conflicts_with = "task")]
+    pub(crate) state: Vec<TaskState>,
+    /// Only tasks of this template
+    #[arg(short, long, conflicts_with = "task")]
+    pub(crate) template: Option<String>,
+    /// Only tasks in this namespace
+    #[arg(short, long, conflicts_with = "task")]
+    pub(crate) namespace: Option<String>,
     /// List what would be touched, and change nothing
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with = "task")]
     pub(crate) dry_run: bool,
+}
+
+impl Acting {
+    /// Which tasks are meant, where all are.
+    pub(crate) fn filter(&self) -> Filter {
+        Filter { state: self.state.clone(), template: self.template.clone(), namespace: self.namespace.clone() }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -27,7 +27,7 @@ const PAGE: u32 = 200;
 /// Asks, acts on one task after the other, and tells how many were done and why others were not.
 pub(super) async fn run(context: &Context, args: &Acting, act: Act) -> Outcome {
     let names = Names::of(&act);
-    let bulk = Bulk::new(args.filter.clone().into(), act, &who(), &args.reason)?;
+    let bulk = Bulk::new(args.filter().into(), act, &who(), &args.reason)?;
     let session = Session::open(context, Missing::Refuse, Role::Client).await?;
     let outcome = if args.dry_run {
         list(context, &session, &bulk, names).await

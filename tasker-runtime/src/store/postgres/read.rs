@@ -53,13 +53,15 @@ const COUNTS: &str = "SELECT (SELECT count(*) FROM tasker.tasks WHERE state IN (
                       (SELECT count(*) FROM tasker.tasks WHERE state = 4), count(*) FILTER (WHERE state = 1), \
                       count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3) FROM tasker.live_steps";
 
-/// PostgreSQL 15 knows no greatest UUID; as text they have the same order.
+/// What failed of a task is looked up task by task, however many results the planner thinks that there are: `OFFSET 0` keeps it
+/// from reading them all. PostgreSQL 15 knows no greatest UUID; as text they have the same order.
 pub(super) const FAILURES: &str = "SELECT t.template, r.number, r.detail::json ->> 'error_type', r.detail::json ->> 'error_code', \
-                                   count(*), max(r.task::text)::uuid, max(r.finished_at) FROM (SELECT t.id, t.template \
+                                   count(*), max(t.id::text)::uuid, max(r.finished_at) FROM (SELECT t.id, t.template \
                                    FROM tasker.tasks AS t WHERE t.state = 4 AND ($1::text IS NULL AND $2::text IS NULL OR \
                                    t.template IN (SELECT p.id FROM tasker.templates AS p WHERE p.name = coalesce($1, p.name) \
                                    AND p.namespace = coalesce($2, p.namespace))) ORDER BY t.id DESC LIMIT $3) AS t \
-                                   JOIN tasker.step_results AS r ON r.task = t.id WHERE r.outcome = 5 \
+                                   CROSS JOIN LATERAL (SELECT o.number, o.detail, o.finished_at FROM tasker.step_results AS o \
+                                   WHERE o.task = t.id AND o.outcome = 5 OFFSET 0) AS r \
                                    GROUP BY 1, 2, 3, 4 ORDER BY 6 DESC LIMIT $4";
 
 /// Whether steps are ready or retries due, when the next one will be, and how many queues there are. Each by one probe of
