@@ -80,6 +80,7 @@ fn one_task_is_not_all_and_a_filter_needs_all() {
     let task = world.order(STOLEN);
     for arguments in [
         &["task", "pause"][..],
+        &["task", "pause", "--state", "failed"],
         &["task", "pause", &task, "--all"],
         &["task", "pause", &task, "--state", "failed"],
         &["task", "resolve", &task, "--template", "order_fulfillment"],
