@@ -23,17 +23,23 @@ pub fn chosen(pinned: &Pinned, number: StepNumber, result: &Value) -> Result<Arc
     let mut wanted = BTreeSet::new();
     for name in names {
         let name = name.as_str().ok_or_else(unreadable)?;
-        let after = pinned.number(name).filter(|&named| pinned.graph().ancestors(named).binary_search(&number).is_ok());
-        let Some(named) = after else { return Err(unknown(pinned, number, name)) };
+        // Workers of batches have names too, but a decision comes before they are made.
+        let named = pinned.number(name).filter(|named| named.index() < pinned.steps.len());
+        let Some((named, before)) = named.map(|named| (named, pinned.ancestors(named))) else {
+            return Err(unknown(pinned, number, name));
+        };
+        if before.binary_search(&number).is_err() {
+            return Err(unknown(pinned, number, name));
+        }
         wanted.insert(named);
-        wanted.extend(pinned.graph().ancestors(named));
+        wanted.extend(before);
     }
-    Ok(pinned.graph().children(number).iter().copied().filter(|child| wanted.contains(child)).collect())
+    Ok(pinned.children(number).iter().copied().filter(|child| wanted.contains(child)).collect())
 }
 
 fn unknown(pinned: &Pinned, number: StepNumber, name: &str) -> String {
     const NAMED_MAX: usize = 8;
-    let children = pinned.graph().children(number);
+    let children = pinned.children(number);
     let mut branches: Vec<String> =
         children.iter().take(NAMED_MAX).map(|&child| format!("`{}`", pinned.step(child).name)).collect();
     if children.len() > NAMED_MAX {

@@ -159,7 +159,7 @@ pub enum Outcome {
         result: Arc<str>,
         /// The rest, as JSON.
         detail: Option<Arc<str>>,
-        /// The steps directly after the decision that go on; see [`chosen`](super::chosen).
+        /// The steps directly after the decision that go on, in the order of their numbers; see [`chosen`](super::chosen).
         chosen: Arc<[StepNumber]>,
     },
     /// The handler of a batchable step returned which workers are to be made.

@@ -64,7 +64,7 @@ pub(super) fn choose(
         .children(decision)
         .iter()
         // A convergence is no branch: to it the decision is a parent like any other.
-        .map(|&child| (child, chosen.contains(&child) || joins(child)))
+        .map(|&child| (child, chosen.binary_search(&child).is_ok() || joins(child)))
         .collect();
     while let Some((child, is_satisfied)) = edges.pop_front() {
         if snapshot.is_over(task.id, child) || skipped.contains(&child) {

@@ -139,6 +139,21 @@ async fn isolate_lets_the_others_come_to_their_end() {
 }
 
 #[tokio::test]
+async fn a_retry_takes_up_all_that_failed_at_once() {
+    let store = MemoryStore::new();
+    let mut w = World::new(&store);
+    let id = w.start(1, batches(Some(1), Isolate)).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(cut(&claim, 3)).await.unwrap();
+    for end in [fail_for_good, fail_for_good, complete] {
+        let claim = w.claim_one(worker(1)).await;
+        w.one(end(&claim)).await.unwrap();
+    }
+    w.one(retry(id, 1)).await.unwrap();
+    assert_eq!(workers(&w), [Ready, Ready, Completed]);
+}
+
+#[tokio::test]
 async fn continue_on_failure_passes_a_worker_over_that_failed() {
     let store = MemoryStore::new();
     let mut w = World::new(&store);

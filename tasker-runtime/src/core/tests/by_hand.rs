@@ -17,6 +17,15 @@ fn result(text: &str) -> ByHand {
     ByHand::Complete { result: text.into(), chosen: None }
 }
 
+#[test]
+fn every_kind_of_action_is_read_back_under_its_name() {
+    let complete = ByHand::Complete { result: "1".into(), chosen: None };
+    let hands = [ByHand::Skip, ByHand::Resolve, complete].map(|by_hand| end(0, by_hand));
+    let acts = [Act::Cancel, Act::Retry(None), Act::Pause, Act::Resume, Act::Resolve];
+    let kinds: Vec<&str> = acts.iter().chain(&hands).map(Act::kind).collect();
+    assert_eq!(kinds, Act::KINDS);
+}
+
 #[tokio::test]
 async fn nothing_of_a_paused_task_is_claimed_until_it_goes_on() {
     let store = MemoryStore::new();

@@ -220,6 +220,17 @@ async fn names_that_are_no_steps_after_the_decision_are_told() {
     }
 }
 
+#[tokio::test]
+async fn a_worker_of_a_batch_is_no_step_that_a_decision_can_name() {
+    let store = MemoryStore::new();
+    let mut w = World::new(&store);
+    let types = [(0, Decision), (1, StepType::Batchable), (2, StepType::BatchWorker)];
+    let pinned = w.pin(with_types(template("b", &[&[], &[0], &[1]]), &types)).await;
+    assert!(pinned.number("step_2_001").is_some());
+    let told = chosen(&pinned, StepNumber(0), &json!({ "activated_steps": ["step_2_001"] })).unwrap_err();
+    assert!(told.starts_with("the decision `step_0` chose `step_2_001`, which is no step after it"), "{told}");
+}
+
 /// A chain of three whose second step is skippable.
 fn skippable() -> ResolvedTemplate {
     let mut resolved = template("s", &[&[], &[0], &[1]]);
