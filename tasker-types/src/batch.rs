@@ -88,10 +88,24 @@ impl BatchProcessingOutcome {
     /// # Errors
     /// There is none, or it has another shape: the reason.
     pub fn of_result(result: &Value) -> Result<Self, String> {
-        decode(result.get(OUTCOME).unwrap_or(result)).map_err(|wrong| {
+        decode(outcome_in(result)).map_err(|wrong| {
             format!("the result of a batchable step says under `{OUTCOME}` what is to be done: {}", wrong.located())
         })
     }
+}
+
+impl CursorConfig {
+    /// The piece of the worker of this index, counted from 0, in the result of the step that made it. It is looked up and
+    /// not read: thousands of workers ask for theirs.
+    #[must_use]
+    pub fn in_result(result: &Value, index: usize) -> Option<&Value> {
+        outcome_in(result).get("cursor_configs")?.get(index)
+    }
+}
+
+/// The outcome in a result, or the result itself.
+fn outcome_in(result: &Value) -> &Value {
+    result.get(OUTCOME).unwrap_or(result)
 }
 
 /// What one worker of a batch is to do.
@@ -199,6 +213,21 @@ mod tests {
         assert_eq!(BatchProcessingOutcome::of_result(&json!({ OUTCOME: none.to_value(), "total_items": 0 })), Ok(none));
         let told = BatchProcessingOutcome::of_result(&json!({ "total_items": 0 })).unwrap_err();
         assert!(told.starts_with("the result of a batchable step says under `batch_processing_outcome`"), "{told}");
+    }
+
+    #[test]
+    fn a_piece_is_found_by_its_index() {
+        let cursor = |id: &str| CursorConfig {
+            batch_id: id.to_owned(),
+            start_cursor: json!(0),
+            end_cursor: json!(1),
+            batch_size: 1,
+        };
+        let outcome = BatchProcessingOutcome::create_batches("w".to_owned(), 2, vec![cursor("001"), cursor("002")], 2);
+        for result in [outcome.to_value(), json!({ OUTCOME: outcome.to_value() })] {
+            assert_eq!(CursorConfig::in_result(&result, 1).unwrap()["batch_id"], "002");
+            assert_eq!(CursorConfig::in_result(&result, 2), None);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tasker_types::{DependencyResults, StepNumber, TaskForExecution, TaskId, WorkerId};
+use tasker_types::{CursorConfig, DependencyResults, StepNumber, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -524,8 +524,7 @@ fn cursor(pinned: &Pinned, number: StepNumber, results: &DependencyResults) -> O
     let index = usize::try_from(pinned.worker_index(number)?).ok()?;
     let made_by = pinned.parents(number).first().copied()?;
     let result = &results.get(&pinned.name(made_by))?.result;
-    let outcome = result.get("batch_processing_outcome").unwrap_or(result);
-    outcome.get("cursor_configs")?.get(index).cloned().map(Arc::new)
+    CursorConfig::in_result(result, index).cloned().map(Arc::new)
 }
 
 async fn wait_for(moment: Option<Instant>) {
