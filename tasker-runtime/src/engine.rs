@@ -21,6 +21,7 @@ mod limits;
 mod look;
 mod resolve;
 mod runtime;
+mod spawn;
 mod stats;
 mod submit;
 mod wait;

@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub mod app;
+mod by_id;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 mod cli;
 pub mod core;

@@ -21,9 +21,22 @@ const STEP_BITS: u128 = 0x00ff_ffff;
 /// assert_eq!(TaskId::of_step(step), Some((task, StepNumber(3))));
 /// assert_eq!(TaskId::of_step(task.uuid()), None);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(Uuid);
+
+/// The order of their bytes: the older task comes first. Compared as numbers, which is a call of `memcmp` less each time.
+impl Ord for TaskId {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.as_u128().cmp(&other.0.as_u128())
+    }
+}
+
+impl PartialOrd for TaskId {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl TaskId {
     /// The task that `uuid` names: its low 24 bits are cleared.

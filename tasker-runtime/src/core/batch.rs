@@ -31,8 +31,8 @@ pub struct Batch {
 pub enum Needs {
     /// Only whether the task exists.
     Task,
-    /// These steps, live or over, and their successors.
-    Steps(Vec<StepNumber>),
+    /// This step, live or over, and its successors.
+    Step(StepNumber),
     /// Every row that the task has.
     Everything,
 }
@@ -138,7 +138,7 @@ impl Command {
         match self {
             Self::Submit(_) => Needs::Task,
             Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
-                Needs::Steps(vec![step.number])
+                Needs::Step(step.number)
             }
             Self::Act { .. } => Needs::Everything,
         }
@@ -189,7 +189,7 @@ impl Batch {
     }
 
     /// The steps to load once the tasks' templates are known, in order and each once, and the tasks of which everything is loaded.
-    pub fn steps(&self, pinned: impl Fn(TaskId) -> Option<Arc<Pinned>>) -> (Vec<StepRef>, Vec<TaskId>) {
+    pub fn steps<'p>(&self, pinned: impl Fn(TaskId) -> Option<&'p Pinned>) -> (Vec<StepRef>, Vec<TaskId>) {
         let mut steps = Vec::with_capacity(self.commands.len() * 2);
         let mut whole = Vec::new();
         for command in self.commands.iter() {
@@ -197,15 +197,13 @@ impl Batch {
             match command.needs() {
                 Needs::Task => {}
                 Needs::Everything => whole.push(task),
-                Needs::Steps(numbers) => {
-                    let Some(pinned) = pinned(task) else { continue };
-                    for number in numbers.into_iter().filter(|&number| pinned.has(number)) {
-                        steps.push(StepRef { task, number });
-                        if command.may_end_batch(&pinned, number) {
-                            whole.push(task);
-                        }
-                        steps.extend(command.reaches(&pinned, number).iter().map(|&number| StepRef { task, number }));
+                Needs::Step(number) => {
+                    let Some(pinned) = pinned(task).filter(|pinned| pinned.has(number)) else { continue };
+                    steps.push(StepRef { task, number });
+                    if command.may_end_batch(pinned, number) {
+                        whole.push(task);
                     }
+                    steps.extend(command.reaches(pinned, number).iter().map(|&number| StepRef { task, number }));
                 }
             }
         }
@@ -250,14 +248,15 @@ pub fn fold(
 
 fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continued: Continued) -> Writes {
     let ready = snapshot.became_ready().len() + continued.left;
+    let tasks = snapshot.tasks.len();
     let mut writes = Writes {
         replies,
         claimed: continued.claimed,
         considered: continued.considered,
         ready,
-        live_deletes: Vec::with_capacity(snapshot.tasks.len()),
-        live_inserts: Vec::with_capacity(snapshot.tasks.len()),
-        tasks: Vec::with_capacity(snapshot.tasks.len()),
+        live_deletes: Vec::with_capacity(tasks),
+        live_inserts: Vec::with_capacity(tasks),
+        tasks: Vec::with_capacity(tasks),
         ..Writes::default()
     };
     let mut finished = std::mem::take(&mut snapshot.finished);
@@ -268,7 +267,7 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continu
         .filter_map(|task| snapshot.task(task).map(|row| Reply { task, state: row.state }))
         .filter(|reply| reply.state.is_over())
         .collect();
-    for slot in snapshot.tasks.into_values() {
+    for slot in snapshot.tasks.into_ordered() {
         for live in slot.live {
             match (live.loaded, live.now) {
                 (None, Some(row)) => writes.live_inserts.push(row),

@@ -58,7 +58,8 @@ pub(super) fn continue_successors(
         .collect();
     ready.sort_unstable_by_key(|&(priority, at)| (std::cmp::Reverse(priority), at));
 
-    let mut continued = Continued::default();
+    let claimed = Vec::with_capacity(ready.len().min(capacity.free));
+    let mut continued = Continued { claimed, ..Continued::default() };
     for (priority, at) in ready.into_iter().take(capacity.free) {
         if backlog.top_priority.is_some_and(|top| top > priority) && !planted(Bug::ContinuationJumpsQueue) {
             mark(Mark::ContinuationBehindPriority);

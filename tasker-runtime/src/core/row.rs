@@ -32,6 +32,14 @@ pub struct TaskRow {
     pub finished_at: Option<Timestamp>,
 }
 
+impl TaskRow {
+    /// Takes over what of a task changes.
+    pub(crate) fn set_to(&mut self, newer: &Self) {
+        (self.state, self.open_steps, self.runnable) = (newer.state, newer.open_steps, newer.runnable);
+        (self.started_at, self.finished_at) = (newer.started_at, newer.finished_at);
+    }
+}
+
 /// What a task was submitted with: written once, never changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskInput {

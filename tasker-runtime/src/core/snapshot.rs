@@ -1,17 +1,18 @@
 //! The rows that a batch of commands may read and change, and what became of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 use uuid::Uuid;
 
 use super::batch::{Fence, Reopened};
 use super::{ActionRow, AttemptRow, BatchRow, Change, LiveStep, NewTask, ResultRow, StepRef, TaskRow};
+use crate::by_id::ById;
 
 /// The rows that a batch of commands may read and change.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    pub(super) tasks: BTreeMap<TaskId, TaskSlot>,
+    pub(super) tasks: Slots,
     pub(super) results: Vec<ResultRow>,
     pub(super) reopened: Vec<Reopened>,
     pub(super) attempts: Vec<AttemptRow>,
@@ -21,6 +22,43 @@ pub struct Snapshot {
     /// Steps that were made ready: some of them more than once, and some that are not ready any more.
     ready: Vec<StepRef>,
     pub(super) finished: Vec<TaskId>,
+}
+
+/// Tasks in the order in which they were loaded or appeared, and where each stands: one is looked up a dozen times for a command.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: Vec<TaskSlot>,
+    places: ById<usize>,
+}
+
+impl Slots {
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn get(&self, task: TaskId) -> Option<&TaskSlot> {
+        self.slots.get(*self.places.get(task)?)
+    }
+
+    fn get_mut(&mut self, task: TaskId) -> Option<&mut TaskSlot> {
+        self.slots.get_mut(*self.places.get(task)?)
+    }
+
+    fn insert(&mut self, task: TaskSlot) {
+        match self.get_mut(task.row.id) {
+            Some(there) => *there = task,
+            None => {
+                self.places.insert(task.row.id, self.slots.len());
+                self.slots.push(task);
+            }
+        }
+    }
+
+    /// All of them in the order of their ids.
+    pub(super) fn into_ordered(mut self) -> Vec<TaskSlot> {
+        self.slots.sort_unstable_by_key(|slot| slot.row.id);
+        self.slots
+    }
 }
 
 /// A task with what is known of its steps. Few of them are: they are kept in the order of their numbers.
@@ -58,14 +96,21 @@ pub struct Over {
 }
 
 impl Snapshot {
+    /// Nothing yet, with room for so many tasks.
+    #[must_use]
+    pub fn for_tasks(count: usize) -> Self {
+        let tasks = Slots { slots: Vec::with_capacity(count), places: ById::with_capacity(count) };
+        Self { tasks, results: Vec::with_capacity(count), ready: Vec::with_capacity(count), ..Self::default() }
+    }
+
     /// Adds a task as it stands in the database.
     pub fn load_task(&mut self, row: TaskRow) {
-        self.tasks.insert(row.id, TaskSlot::new(row, None));
+        self.tasks.insert(TaskSlot::new(row, None));
     }
 
     /// Adds a live row of a task that was loaded, as it stands in the database.
     pub fn load_live(&mut self, row: LiveStep) {
-        let Some(task) = self.tasks.get_mut(&row.task) else { return };
+        let Some(task) = self.tasks.get_mut(row.task) else { return };
         let fence = Fence { task: row.task, number: row.number, attempt: row.attempt, claimed_by: row.claimed_by };
         let slot = LiveSlot { number: row.number, loaded: Some(fence), now: Some(row), dirty: false };
         match task.live_at(slot.number) {
@@ -76,14 +121,14 @@ impl Snapshot {
 
     /// Adds what stands in the database of a step that is over, of a task that was loaded.
     pub fn load_over(&mut self, step: StepRef, outcome: StepState, attempt: u32) {
-        if let Some(task) = self.tasks.get_mut(&step.task) {
+        if let Some(task) = self.tasks.get_mut(step.task) {
             task.put_over(step.number, Over { outcome, attempt });
         }
     }
 
     /// Adds a batch of a task that was loaded, as it stands in the database.
     pub fn load_batch(&mut self, row: BatchRow) {
-        if let Some(task) = self.tasks.get_mut(&row.task) {
+        if let Some(task) = self.tasks.get_mut(row.task) {
             task.batches.push((row, false));
         }
     }
@@ -96,7 +141,7 @@ impl Snapshot {
 
     /// The batches of a task.
     pub fn batches_of(&self, task: TaskId) -> impl Iterator<Item = BatchRow> {
-        self.tasks.get(&task).into_iter().flat_map(|task| &task.batches).map(|(row, _)| *row)
+        self.tasks.get(task).into_iter().flat_map(|task| &task.batches).map(|(row, _)| *row)
     }
 
     /// Tells that this action was taken before.
@@ -113,30 +158,30 @@ impl Snapshot {
     /// The task, if there is one.
     #[must_use]
     pub fn task(&self, id: TaskId) -> Option<&TaskRow> {
-        self.tasks.get(&id).map(|slot| &slot.row)
+        self.tasks.get(id).map(|slot| &slot.row)
     }
 
     /// The live row of a step, if it has one.
     #[must_use]
     pub fn live(&self, task: TaskId, number: StepNumber) -> Option<&LiveStep> {
-        let task = self.tasks.get(&task)?;
+        let task = self.tasks.get(task)?;
         task.live.get(task.live_at(number).ok()?)?.now.as_ref()
     }
 
     /// The live rows of a task, in the order of their numbers.
     pub fn live_of(&self, task: TaskId) -> impl Iterator<Item = &LiveStep> {
-        self.tasks.get(&task).into_iter().flat_map(|task| &task.live).filter_map(|slot| slot.now.as_ref())
+        self.tasks.get(task).into_iter().flat_map(|task| &task.live).filter_map(|slot| slot.now.as_ref())
     }
 
     /// The steps of a task that are over, in the order of their numbers, as far as they were loaded.
     pub fn over_of(&self, task: TaskId) -> impl Iterator<Item = (StepNumber, Over)> {
-        self.tasks.get(&task).into_iter().flat_map(|task| &task.over).copied()
+        self.tasks.get(task).into_iter().flat_map(|task| &task.over).copied()
     }
 
     /// Whether the step is over.
     #[must_use]
     pub fn is_over(&self, task: TaskId, number: StepNumber) -> bool {
-        self.tasks.get(&task).is_some_and(|task| task.over_at(number).is_ok())
+        self.tasks.get(task).is_some_and(|task| task.over_at(number).is_ok())
     }
 
     /// The steps that became ready in this batch and still are, in order and each once.
@@ -163,17 +208,17 @@ impl Snapshot {
                     started_at: None,
                     finished_at: None,
                 };
-                self.tasks.insert(new.id, TaskSlot::new(row, Some(new)));
+                self.tasks.insert(TaskSlot::new(row, Some(new)));
             }
             Change::Count { task, open_steps, runnable } => {
-                if let Some(slot) = self.tasks.get_mut(&task) {
+                if let Some(slot) = self.tasks.get_mut(task) {
                     slot.row.open_steps = slot.row.open_steps.saturating_add_signed(open_steps);
                     slot.row.runnable = slot.row.runnable.saturating_add_signed(runnable);
                     slot.dirty = true;
                 }
             }
             Change::TaskState { task, state, at } => {
-                if let Some(slot) = self.tasks.get_mut(&task) {
+                if let Some(slot) = self.tasks.get_mut(task) {
                     slot.row.state = state;
                     slot.row.finished_at = state.is_over().then_some(at);
                     if state == TaskState::Running && slot.row.started_at.is_none() {
@@ -190,7 +235,7 @@ impl Snapshot {
                 if row.state == StepState::Ready {
                     self.ready.push(at);
                 }
-                let Some(task) = self.tasks.get_mut(&at.task) else { return };
+                let Some(task) = self.tasks.get_mut(at.task) else { return };
                 match task.live_at(at.number) {
                     Ok(found) => (task.live[found].now, task.live[found].dirty) = (Some(row), true),
                     Err(place) => {
@@ -200,19 +245,19 @@ impl Snapshot {
                 }
             }
             Change::Gone { task, number } => {
-                let Some(task) = self.tasks.get_mut(&task) else { return };
+                let Some(task) = self.tasks.get_mut(task) else { return };
                 if let Ok(at) = task.live_at(number) {
                     task.live[at].now = None;
                 }
             }
             Change::Result(row) => {
-                if let Some(task) = self.tasks.get_mut(&row.task) {
+                if let Some(task) = self.tasks.get_mut(row.task) {
                     task.put_over(row.number, Over { outcome: row.outcome, attempt: row.attempt });
                 }
                 self.results.push(row);
             }
             Change::Reopen { task, number } => {
-                if let Some(task) = self.tasks.get_mut(&task)
+                if let Some(task) = self.tasks.get_mut(task)
                     && let Ok(at) = task.over_at(number)
                 {
                     task.over.remove(at);
@@ -227,7 +272,7 @@ impl Snapshot {
                 }
             }
             Change::Batch(row) => {
-                let Some(task) = self.tasks.get_mut(&row.task) else { return };
+                let Some(task) = self.tasks.get_mut(row.task) else { return };
                 match task.batches.iter_mut().find(|(found, _)| found.number == row.number) {
                     Some(found) => *found = (row, true),
                     None => task.batches.push((row, true)),

@@ -164,7 +164,9 @@ impl Shipping {
 impl Dispatcher {
     /// Sends these messages, and what was held back, on their way to the store.
     pub(super) fn commit(&mut self, messages: Vec<Message>) {
-        let mut entries: Vec<Entry> = self.held.take().into_iter().map(Entry::of_attempt).collect();
+        let held = self.held.take();
+        let mut entries = Vec::with_capacity(held.len() + messages.len());
+        entries.extend(held.into_iter().map(Entry::of_attempt));
         for message in messages {
             match message {
                 Message::Submit { new, task, answer } => {

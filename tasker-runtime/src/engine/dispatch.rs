@@ -7,7 +7,6 @@ use std::time::Duration;
 use serde_json::Value;
 use tasker_types::{CursorConfig, DependencyResults, StepNumber, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +15,7 @@ use super::attempt::{Attempt, Finished, permanent};
 use super::commit::{Doubt, Held, Shipping};
 use super::hints::Heard;
 use super::lease::Lease;
+use super::spawn::{self, Spawned};
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
@@ -85,7 +85,8 @@ pub(super) struct Running {
     /// How many steps wait for it.
     pub(super) successors: usize,
     token: CancellationToken,
-    pub(super) abort: Option<AbortHandle>,
+    /// Once it was sent to the handlers' threads.
+    pub(super) spawned: Option<Spawned>,
     pub(super) gives_up_at: Option<(Instant, Duration)>,
 }
 
@@ -93,8 +94,8 @@ impl Running {
     /// Drops the handler where it stands.
     pub(super) fn stop(&self) {
         self.token.cancel();
-        if let Some(abort) = &self.abort {
-            abort.abort();
+        if let Some(spawned) = &self.spawned {
+            spawned.abort();
         }
     }
 }
@@ -333,6 +334,7 @@ impl Dispatcher {
     pub(super) fn begin(&mut self, claimed: Vec<Claimed>) {
         let mut unread = Vec::new();
         let mut requests = Vec::new();
+        let mut attempts = Vec::with_capacity(claimed.len());
         for step in claimed {
             let at = StepRef { task: step.task, number: step.live.number };
             let (attempt, Some(worker)) = (step.live.attempt, step.live.claimed_by) else { continue };
@@ -347,7 +349,7 @@ impl Dispatcher {
                 lossy: step.live.losses > 0,
                 successors: step.pinned.children(step.live.number).len(),
                 token: CancellationToken::new(),
-                abort: None,
+                spawned: None,
                 gives_up_at: None,
             };
             let missing = self.active.missing(&step);
@@ -355,13 +357,14 @@ impl Dispatcher {
                 self.active.enter(step.task);
             }
             match missing {
-                None => self.spawn(&step),
+                None => attempts.extend(self.attempt(&step)),
                 Some(request) => {
                     requests.push(request);
                     unread.push(step);
                 }
             }
         }
+        spawn::start(&self.parts.threads.handle(), attempts, &self.myself);
         if unread.is_empty() {
             return;
         }
@@ -379,10 +382,12 @@ impl Dispatcher {
         match inputs {
             Ok(inputs) => {
                 inputs.into_iter().for_each(|input| self.active.loaded(input));
+                let mut attempts = Vec::with_capacity(claimed.len());
                 for step in &claimed {
                     self.active.all_read(step);
-                    self.spawn(step);
+                    attempts.extend(self.attempt(step));
                 }
+                spawn::start(&self.parts.threads.handle(), attempts, &self.myself);
             }
             Err(error) if error.is_passing() => {
                 mark(Mark::InputReadAgain);
@@ -408,17 +413,22 @@ impl Dispatcher {
         }
     }
 
-    fn spawn(&mut self, claimed: &Claimed) {
+    /// The attempt that a claim is for; where it cannot begin, it has ended.
+    fn attempt(&mut self, claimed: &Claimed) -> Option<(Spawned, Attempt)> {
         let at = StepRef { task: claimed.task, number: claimed.live.number };
         let attempt = claimed.live.attempt;
         let handler = match self.handler(claimed) {
             Ok(handler) => handler,
-            Err(reason) => return self.finish_unstarted(at, attempt, &reason, "HANDLER_NOT_BUILT"),
+            Err(reason) => {
+                self.finish_unstarted(at, attempt, &reason, "HANDLER_NOT_BUILT");
+                return None;
+            }
         };
         let Some((task, results)) = self.active.data(claimed.task, &claimed.pinned, claimed.live.number) else {
-            return self.finish_unstarted(at, attempt, "the task is not in the database", "INPUT_NOT_READABLE");
+            self.finish_unstarted(at, attempt, "the task is not in the database", "INPUT_NOT_READABLE");
+            return None;
         };
-        let Some(running) = self.running.get_mut(&at).filter(|running| running.attempt == attempt) else { return };
+        let running = self.running.get_mut(&at).filter(|running| running.attempt == attempt)?;
         let worker = running.worker;
         let step = claimed.pinned.step(claimed.live.number);
         let scope = AttemptScope::new(self.parts.state.clone(), running.token.clone());
@@ -449,15 +459,8 @@ impl Dispatcher {
             grace: self.parts.options.cancel_grace,
         };
         running.gives_up_at = Some((Instant::now() + step.timeout + OVERRUN, step.timeout));
-        let myself = self.myself.clone();
-        let spawned = self.parts.threads.handle().spawn(async move {
-            let finished = run.run().await;
-            if let Some(myself) = myself.upgrade() {
-                // A loop that is gone gave its claims back.
-                let _ = myself.send(Message::Finished(Box::new(finished))).await;
-            }
-        });
-        running.abort = Some(spawned.abort_handle());
+        let spawned = running.spawned.insert(Spawned::default()).clone();
+        Some((spawned, run))
     }
 
     /// The handler of a step: made once for each step of a template.

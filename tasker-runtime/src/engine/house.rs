@@ -49,11 +49,11 @@ impl Dispatcher {
         let now = Instant::now();
         let mut stuck = Vec::new();
         for (&step, running) in &mut self.running {
-            let runs = running.abort.as_ref().is_some_and(|abort| !abort.is_finished());
+            let runs = running.spawned.as_ref().is_some_and(|spawned| !spawned.is_over());
             if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| runs && *at <= now) {
                 stuck.push((step, running.attempt, limit));
-                if let Some(abort) = running.abort.take() {
-                    abort.abort();
+                if let Some(spawned) = running.spawned.take() {
+                    spawned.abort();
                 }
             }
         }

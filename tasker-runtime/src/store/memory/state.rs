@@ -36,7 +36,7 @@ pub(super) struct Stored {
 
 impl State {
     pub(super) fn load(&self, batch: &Batch) -> Snapshot {
-        let mut snapshot = Snapshot::default();
+        let mut snapshot = Snapshot::for_tasks(batch.commands.len());
         for id in batch.tasks() {
             if let Some((row, _)) = self.tasks.get(&id) {
                 snapshot.load_task(row.clone());
@@ -46,7 +46,7 @@ impl State {
         for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
             snapshot.load_action(id);
         }
-        let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| row.pinned.clone()));
+        let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| &*row.pinned));
         for step in steps {
             if let Some(row) = self.live.get(&step) {
                 snapshot.load_live(row.clone());

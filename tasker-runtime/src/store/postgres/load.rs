@@ -73,7 +73,7 @@ pub(super) async fn load(
     templates: &Templates,
     batch: &Batch,
 ) -> Result<(Snapshot, Moment), StoreError> {
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = Snapshot::for_tasks(batch.commands.len());
     for row in session.fetch(sqlx::query(LOCK).bind(uuids(&batch.tasks()))).await? {
         let bare = BareTask::read(&mut Columns::of(&row))?;
         let pinned = templates.by_id(session, bare.template).await?;
@@ -86,7 +86,7 @@ pub(super) async fn load(
             snapshot.load_batch(rows::batch(&row)?);
         }
     }
-    let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| row.pinned.clone()));
+    let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| &*row.pinned));
     // Of a task that is read as a whole, no step is read twice.
     let whole: Vec<TaskId> = whole.into_iter().filter(|&task| snapshot.task(task).is_some()).collect();
     let steps: Vec<StepRef> = steps.into_iter().filter(|step| whole.binary_search(&step.task).is_err()).collect();

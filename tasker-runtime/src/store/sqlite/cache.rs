@@ -3,11 +3,9 @@
 //! A completion reads rows that this very connection wrote a moment ago. They are kept here and used as long as
 //! `PRAGMA data_version`, read under the write lock, says that nobody else has written since.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use tasker_types::{StepNumber, StepState, TaskId};
 
+use crate::by_id::ById;
 use crate::core::{LiveStep, Pinned, Snapshot, StepRef, TaskRow, Writes};
 
 /// The most steps that a task may have to be kept: it is copied as a whole.
@@ -24,26 +22,8 @@ pub(super) fn is_kept(pinned: &Pinned) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     version: i64,
-    tasks: HashMap<TaskId, Kept, BuildHasherDefault<ByRandomBits>>,
+    tasks: ById<Kept>,
     rows: usize,
-}
-
-/// Takes the random bits of a task's UUID, which nobody but this program chose, for its hash.
-#[derive(Debug, Default)]
-struct ByRandomBits(u64);
-
-impl Hasher for ByRandomBits {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
 }
 
 /// Steps by their number, without room for more: most tasks have one live step.
@@ -106,19 +86,19 @@ impl Cache {
 
     /// Whether the task is kept: then all its rows are known.
     pub(super) fn has(&self, task: TaskId) -> bool {
-        self.tasks.contains_key(&task)
+        self.tasks.get(task).is_some()
     }
 
     /// Puts the task itself into a snapshot.
     pub(super) fn load_task(&self, task: TaskId, snapshot: &mut Snapshot) {
-        if let Some(kept) = self.tasks.get(&task) {
+        if let Some(kept) = self.tasks.get(task) {
             snapshot.load_task(kept.row.clone());
         }
     }
 
     /// Puts a step into a snapshot, wherever it stands.
     pub(super) fn load_step(&self, step: StepRef, snapshot: &mut Snapshot) {
-        let Some(kept) = self.tasks.get(&step.task) else { return };
+        let Some(kept) = self.tasks.get(step.task) else { return };
         if let Ok(at) = kept.live(step.number) {
             snapshot.load_live(kept.live[at].clone());
         } else if let Ok(at) = kept.over(step.number) {
@@ -129,7 +109,7 @@ impl Cache {
 
     /// Puts every row of a task into a snapshot.
     pub(super) fn load_all(&self, task: TaskId, snapshot: &mut Snapshot) {
-        let Some(kept) = self.tasks.get(&task) else { return };
+        let Some(kept) = self.tasks.get(task) else { return };
         kept.live.iter().for_each(|row| snapshot.load_live(row.clone()));
         for &(number, outcome, attempt) in &kept.over {
             snapshot.load_over(StepRef { task, number }, outcome, attempt);
@@ -154,7 +134,7 @@ impl Cache {
             }
         }
         for row in &writes.tasks {
-            self.change(row.id, |kept| kept.row = row.clone());
+            self.change(row.id, |kept| kept.row.set_to(row));
         }
         for gone in &writes.live_deletes {
             self.change(gone.task, |kept| _ = kept.live(gone.number).map(|at| kept.live.remove(at)));
@@ -170,7 +150,7 @@ impl Cache {
         }
         let touched = writes.new_tasks.iter().map(|(row, _)| row).chain(&writes.tasks).map(|row| row.id);
         for id in touched {
-            if self.tasks.get(&id).is_some_and(|kept| !kept.is_running()) {
+            if self.tasks.get(id).is_some_and(|kept| !kept.is_running()) {
                 self.forget(id);
             }
         }
@@ -180,7 +160,7 @@ impl Cache {
     }
 
     fn change(&mut self, task: TaskId, change: impl FnOnce(&mut Kept)) {
-        if let Some(kept) = self.tasks.get_mut(&task) {
+        if let Some(kept) = self.tasks.get_mut(task) {
             let before = kept.rows();
             change(kept);
             self.rows = (self.rows + kept.rows()).saturating_sub(before);
@@ -189,7 +169,7 @@ impl Cache {
 
     /// Lets a task go whose rows are changed past this cache.
     pub(super) fn forget(&mut self, task: TaskId) {
-        if let Some(kept) = self.tasks.remove(&task) {
+        if let Some(kept) = self.tasks.remove(task) {
             self.rows = self.rows.saturating_sub(kept.rows());
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn load(
     batch: &Batch,
 ) -> Result<Snapshot, StoreError> {
     cache.validate(first(connection, VERSION, nothing, value)?.unwrap_or_default());
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = Snapshot::for_tasks(batch.commands.len());
     let ids = batch.tasks();
     let unknown: Vec<TaskId> = ids.iter().copied().filter(|&id| !cache.has(id)).collect();
     let (small, large): (Vec<TaskRow>, Vec<TaskRow>) =
@@ -40,7 +40,7 @@ pub(super) fn load(
         snapshot.load_batch(row);
     }
 
-    let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| row.pinned.clone()));
+    let (steps, whole) = batch.steps(|task| snapshot.task(task).map(|row| &*row.pinned));
     let (known, unread): (Vec<StepRef>, Vec<StepRef>) = steps.into_iter().partition(|step| cache.has(step.task));
     known.into_iter().for_each(|step| cache.load_step(step, &mut snapshot));
     read_steps(connection, unread, &mut snapshot)?;
