@@ -16,7 +16,7 @@ use crate::store::{ClaimRequest, Claims, DUE_MAX, Due, StoreError};
 const LOOKS_MAX: usize = 3;
 
 /// The steps that come first: by priority, then by their place in their queue, then by whose turn it is. One probe of an
-/// index a queue, in the index's own order. The conditions are those of the index, to the letter.
+/// index a queue, in the index's own order. None where the worker has no lease. The conditions are those of the index, to the letter.
 macro_rules! probe {
     ($losses:literal) => {
         concat!(
@@ -27,7 +27,10 @@ macro_rules! probe {
             $losses,
             " AND l.ready_at <= (SELECT ",
             moment!("$2"),
-            ") ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p \
+            ") ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p WHERE EXISTS (SELECT 1 FROM tasker.workers AS w \
+             WHERE w.incarnation = $4 AND w.expires_at > (SELECT ",
+            moment!("$2"),
+            ")) \
              ORDER BY p.priority DESC, p.place, q.turn LIMIT $3"
         )
     };
@@ -124,7 +127,7 @@ async fn probe(
     let rotated: Vec<i64> =
         request.queues[start..].iter().chain(&request.queues[..start]).map(|queue| queue.0).collect();
     let rows = i64::try_from(limit + passed.len()).unwrap_or(i64::MAX);
-    let query = sqlx::query(text).bind(rotated).bind(rows::micros(request.now)).bind(rows);
+    let query = sqlx::query(text).bind(rotated).bind(rows::micros(request.now)).bind(rows).bind(request.worker.0);
     let mut found: Vec<StepRef> =
         session.read(query).await?.iter().map(|row| Columns::of(row).step()).collect::<Result<_, _>>()?;
     found.retain(|step| !passed.contains(step));
