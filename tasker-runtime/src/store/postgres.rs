@@ -383,6 +383,9 @@ impl Store for PostgresStore {
         let mut looks = self.looks();
         looks.version += i64::from(waiting.is_to_be_done || waiting != looks.seen);
         looks.seen = waiting;
+        if waiting.is_to_be_done {
+            looks.next_at = looks.next_at.min(Instant::now() + jittered(LOOK_EVERY));
+        }
         Ok(looks.version)
     }
 
