@@ -16,7 +16,7 @@ const TOO_LONG: Duration = Duration::from_secs(2 * 60 + 31);
 /// A task whose first step is tried again every minute, for ever.
 async fn endless(action: &str) -> (TestApp, TaskId) {
     let app = TestApp::with_handlers(RustStepHandlerRegistry::empty())
-        .template(&format!(
+        .template(format!(
             "name: t\nlifecycle: {{ max_duration_minutes: 2, staleness_action: {action} }}\nsteps:\n  \
              - {{ name: try_it, retry: {{ max_attempts: 1000, backoff: linear, backoff_base_ms: 50000, max_backoff_ms: 50000 }} }}\n  \
              - {{ name: after, dependencies: [try_it] }}\n"
