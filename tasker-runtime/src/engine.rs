@@ -22,6 +22,7 @@ mod look;
 mod resolve;
 mod runtime;
 mod spawn;
+mod stale;
 mod stats;
 mod submit;
 mod wait;

@@ -9,5 +9,6 @@ mod failure;
 mod flow;
 mod lease;
 mod slots;
+mod stale;
 mod stop;
 mod threads;
