@@ -7,6 +7,7 @@ mod act;
 mod active;
 mod attempt;
 mod bulk;
+mod checkpoint;
 mod claim;
 mod clock;
 mod commit;

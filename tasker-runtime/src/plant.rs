@@ -65,6 +65,8 @@ bugs! {
     ContinuationJumpsQueue,
     /// Attempts have no time limit.
     TimeLimitIgnored,
+    /// A checkpoint is taken from an attempt that no longer holds the claim.
+    CheckpointNotFenced,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
 }

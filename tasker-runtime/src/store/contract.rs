@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
 use tokio::sync::watch;
 
@@ -296,6 +297,8 @@ pub struct InputRequest {
     pub results: Vec<StepNumber>,
     /// Where workers of batches come before the step: the first number that one can have. All their results are wanted.
     pub workers_from: Option<StepNumber>,
+    /// The step whose checkpoint is wanted, where one may have been saved.
+    pub checkpoint_of: Option<StepNumber>,
 }
 
 /// The data of one task.
@@ -307,4 +310,13 @@ pub struct StepInput {
     pub context: Option<Arc<TaskForExecution>>,
     /// Of the steps that were asked for, those that are over for good, with their results: `None` where one was skipped.
     pub results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
+    /// Of the steps that were asked for, those that have saved one, with their last checkpoints.
+    pub checkpoints: BTreeMap<StepNumber, Arc<Value>>,
+}
+
+impl StepInput {
+    /// Nothing yet.
+    pub(super) fn of(task: TaskId) -> Self {
+        Self { task, context: None, results: BTreeMap::new(), checkpoints: BTreeMap::new() }
+    }
 }

@@ -199,8 +199,20 @@ impl Both {
         self.answered(counted.0, counted.1);
         let results = (0..3).map(StepNumber).collect();
         let wanted = vec![
-            InputRequest { task: id, context: number > 4, results, workers_from: Some(StepNumber(3)) },
-            InputRequest { task: task(limit), context: true, results: vec![StepNumber(limit)], workers_from: None },
+            InputRequest {
+                task: id,
+                context: number > 4,
+                results,
+                workers_from: Some(StepNumber(3)),
+                checkpoint_of: None,
+            },
+            InputRequest {
+                task: task(limit),
+                context: true,
+                results: vec![StepNumber(limit)],
+                workers_from: None,
+                checkpoint_of: None,
+            },
         ];
         let given = (self.memory.inputs(wanted.clone()).await, self.file().inputs(wanted).await);
         self.answered(given.0, given.1);
