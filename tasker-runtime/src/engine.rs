@@ -20,6 +20,7 @@ mod ids;
 mod lease;
 mod limits;
 mod look;
+mod rerun;
 mod resolve;
 mod runtime;
 mod spawn;

@@ -10,5 +10,6 @@ mod failure;
 mod invariants;
 mod loss;
 mod property;
+mod rerun;
 mod stale;
 mod submit;
