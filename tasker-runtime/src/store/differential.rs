@@ -223,7 +223,7 @@ impl Both {
                 context: number > 4,
                 results,
                 workers_from: Some(StepNumber(3)),
-                checkpoint_of: None,
+                checkpoint_of: Some(StepNumber(limit)),
             },
             InputRequest {
                 task: task(limit),

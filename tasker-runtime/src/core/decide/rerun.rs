@@ -8,6 +8,7 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 use super::super::{ActionRow, BatchRow, Change, LiveStep, Pinned, Refusal, Rerun, RerunRow, Snapshot, TaskRow};
 use super::batch;
 use super::successors::skipped_row;
+use crate::plant::{Bug, planted};
 
 pub(super) fn rerun(snapshot: &Snapshot, rerun: &Rerun, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     let Rerun { new, source, from, .. } = rerun;
@@ -186,7 +187,8 @@ impl Plan {
 /// their task was being cancelled, for their workers were never made. Of a worker of a batch, those after it.
 fn anew(snapshot: &Snapshot, source: &TaskRow, from: StepNumber) -> BTreeSet<StepNumber> {
     let (pinned, graph) = (&source.pinned, source.pinned.graph());
-    let mut anew: BTreeSet<StepNumber> = graph.descendants(pinned.template_step(from)).into_iter().collect();
+    let later = graph.descendants(pinned.template_step(from));
+    let mut anew: BTreeSet<StepNumber> = later.into_iter().filter(|_| !planted(Bug::RerunKeepsLater)).collect();
     if pinned.worker_index(from).is_none() {
         anew.insert(from);
     }
@@ -212,7 +214,7 @@ fn is_left_out(
 ) -> Result<bool, Refusal> {
     let completed =
         |task: TaskId| snapshot.over_at(task, parent).is_some_and(|over| over.outcome == StepState::Completed);
-    if !pinned.step(parent).decides() || !completed(rerun.source) {
+    if !pinned.step(parent).decides() || !completed(rerun.source) || planted(Bug::RerunForgetsChoice) {
         return Ok(false);
     }
     // It was completed by hand a moment ago: whoever asks again will know what it chose.
