@@ -291,8 +291,8 @@ impl Store for MemoryStore {
         let batches: Vec<BatchRow> = state.batches.range(all_of(task)).map(|(_, row)| *row).collect();
         let checkpoints = state.checkpoints.range(all_of(task)).map(|(_, row)| row.clone()).collect();
         let reruns = state.reruns.values().filter(|row| row.task == task || row.source == task);
-        let links = Links { checkpoints, reruns: reruns.copied().collect() };
-        read::task_view(row.clone(), input.clone(), &batches, live, results, attempts, actions, links).map(Some)
+        let links = Links { actions, checkpoints, reruns: reruns.copied().collect() };
+        read::task_view(row.clone(), input.clone(), &batches, live, results, attempts, links).map(Some)
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {

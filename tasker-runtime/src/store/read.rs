@@ -55,6 +55,7 @@ pub struct TaskView {
 
 /// What a task view shows beside the rows of its steps.
 pub(super) struct Links {
+    pub(super) actions: Vec<ActionRow>,
     pub(super) checkpoints: Vec<CheckpointRow>,
     /// Of the task, and of those that run it again.
     pub(super) reruns: Vec<RerunRow>,
@@ -298,7 +299,6 @@ pub(super) fn task_view(
     live: Vec<LiveStep>,
     results: Vec<ResultRow>,
     mut attempts: Vec<AttemptRow>,
-    mut actions: Vec<ActionRow>,
     links: Links,
 ) -> Result<TaskView, StoreError> {
     let mut steps = Vec::with_capacity(row.pinned.steps.len());
@@ -377,6 +377,7 @@ pub(super) fn task_view(
         step.result = result.result.as_deref().map(json).transpose()?;
         step.detail = detail(&result.detail)?;
     }
+    let mut actions = links.actions;
     actions.sort_by_key(|row| (row.at, row.id));
     Ok(TaskView { row, input, steps, actions, rerun_of, reruns })
 }

@@ -127,7 +127,7 @@ pub(super) async fn find_task(
     let mut reruns = reruns_of(session, RERUNS, &[task]).await?;
     reruns.append(&mut reruns_of(session, RERUN_AS, &[task]).await?);
     session.end_read().await?;
-    task_view(row, input, &batches, live, results, attempts, actions, Links { checkpoints, reruns }).map(Some)
+    task_view(row, input, &batches, live, results, attempts, Links { actions, checkpoints, reruns }).map(Some)
 }
 
 async fn checkpoints_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<CheckpointRow>, StoreError> {

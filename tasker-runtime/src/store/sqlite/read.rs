@@ -51,8 +51,8 @@ pub(super) fn find_task(
     let mut reruns = reruns_of(connection, &[task])?;
     let of = format!("SELECT {} FROM reruns AS r WHERE r.source = ? ORDER BY r.task", rows::RERUN);
     reruns.extend(select(connection, &of, &[task], bind_task, rows::rerun)?);
-    let links = Links { checkpoints, reruns };
-    task_view(row, input, &batches, live, results, attempts, actions, links).map(Some)
+    let links = Links { actions, checkpoints, reruns };
+    task_view(row, input, &batches, live, results, attempts, links).map(Some)
 }
 
 /// Which of these tasks run another one again.
