@@ -6,8 +6,8 @@ extern crate self as tasker;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub use tasker_runtime::app::{App, Demo, app};
 pub use tasker_runtime::handler::{
-    AppState, Branches, Classify, FromStep, HandlerEntry, Layer, NeededHandler, Next, Problem, Route, RustStepHandler,
-    RustStepHandlerRegistry, StartupReport, StepContext, StepFailure, StepHandlerConfig,
+    AppState, Branches, CheckpointError, Classify, FromStep, HandlerEntry, Layer, NeededHandler, Next, Problem, Route,
+    RustStepHandler, RustStepHandlerRegistry, StartupReport, StepContext, StepFailure, StepHandlerConfig,
 };
 #[cfg(feature = "http")]
 pub use tasker_runtime::http::{ApiBuilder, ApiError, ApiErrorKind, ApiHandler, ApiResponse, StatusCode};

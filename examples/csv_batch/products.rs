@@ -1,6 +1,8 @@
 //! The file: products with a price and a stock, made by a generator, so that they are the same each time.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::ops::Range;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,13 @@ pub(crate) fn count(path: &Path) -> io::Result<u64> {
 /// The products of a file, each as its line.
 pub(crate) fn rows(path: &Path) -> io::Result<Vec<String>> {
     Ok(std::fs::read_to_string(path)?.lines().skip(1).map(str::to_owned).collect())
+}
+
+/// Notes which products were counted, for whoever wants to see that none is counted twice without need: a line for each portion.
+pub(crate) fn note(journal: &Path, counted: Range<u64>) -> io::Result<()> {
+    let mut journal = OpenOptions::new().create(true).append(true).open(journal)?;
+    // In one write: nobody else's line comes in between.
+    journal.write_all(format!("{} {}\n", counted.start, counted.end).as_bytes())
 }
 
 impl Counted {

@@ -24,6 +24,7 @@ impl<T> ById<T> {
         self.0.get(&task)
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn get_mut(&mut self, task: TaskId) -> Option<&mut T> {
         self.0.get_mut(&task)
     }
@@ -32,10 +33,12 @@ impl<T> ById<T> {
         self.0.insert(task, value)
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn remove(&mut self, task: TaskId) -> Option<T> {
         self.0.remove(&task)
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

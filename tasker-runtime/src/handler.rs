@@ -12,6 +12,7 @@ mod failure;
 mod layer;
 #[doc(hidden)]
 pub mod private;
+mod progress;
 mod register;
 mod registry;
 mod report;
@@ -31,6 +32,7 @@ pub use entry::{DependencySpec, HandlerEntry, StateNeed};
 pub use extract::FromStep;
 pub use failure::{Classify, StepFailure};
 pub use layer::{Layer, Next};
+pub use progress::{CheckpointError, Claim, Progress, SaveCheckpoint, Saving};
 pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};
 pub use report::{NeededHandler, Problem, StartupReport};
 pub use route::{Branches, Route};

@@ -65,6 +65,14 @@ bugs! {
     ContinuationJumpsQueue,
     /// Attempts have no time limit.
     TimeLimitIgnored,
+    /// A checkpoint is taken from an attempt that no longer holds the claim.
+    CheckpointNotFenced,
+    /// An attempt begins without what an earlier one saved.
+    CheckpointNotGiven,
+    /// A rerun keeps what comes after the step that it runs anew.
+    RerunKeepsLater,
+    /// A rerun lets a step run that a decision did not choose.
+    RerunForgetsChoice,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
 }

@@ -63,6 +63,7 @@ pub fn create_test_step_data(context: Value) -> TaskSequenceStep {
 pub struct TestStep {
     context: Value,
     inputs: Option<Value>,
+    checkpoint: Option<Value>,
     name: String,
     dependencies: BTreeMap<String, Arc<DependencyResult>>,
     attempt: u32,
@@ -77,6 +78,7 @@ impl TestStep {
         Self {
             context,
             inputs: None,
+            checkpoint: None,
             name: "test_step".to_owned(),
             dependencies: BTreeMap::new(),
             attempt: 1,
@@ -95,6 +97,12 @@ impl TestStep {
     /// Sets the step's inputs; without, they are the task's context.
     pub fn inputs(mut self, inputs: Value) -> Self {
         self.inputs = Some(inputs);
+        self
+    }
+
+    /// Sets what an earlier attempt saved of how far it had come.
+    pub fn checkpoint(mut self, saved: Value) -> Self {
+        self.checkpoint = Some(saved);
         self
     }
 
@@ -141,6 +149,7 @@ impl TestStep {
                 failures: self.attempt.saturating_sub(1),
                 max_attempts: self.max_attempts,
                 inputs: self.inputs.map_or_else(|| context.clone(), Arc::new),
+                checkpoint: self.checkpoint.map(Arc::new),
             },
             task: Arc::new(TaskForExecution {
                 task_uuid: task.uuid(),

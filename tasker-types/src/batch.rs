@@ -112,6 +112,8 @@ fn outcome_in(result: &Value) -> &Value {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchWorkerContext {
     cursor: Option<CursorConfig>,
+    /// Where an earlier attempt left off.
+    resumed_at: Option<u64>,
 }
 
 impl BatchWorkerContext {
@@ -122,10 +124,12 @@ impl BatchWorkerContext {
     pub fn from_step_data(step: &TaskSequenceStep) -> Result<Self, DataError> {
         let inputs = &step.workflow_step.inputs;
         if inputs.get("batch_id").is_none() {
-            return Ok(Self { cursor: None });
+            return Ok(Self { cursor: None, resumed_at: None });
         }
         let bad = |wrong: Mismatch| DataError::BadInput { key: "cursor".to_owned(), reason: wrong.located() };
-        decode(inputs).map(|cursor| Self { cursor: Some(cursor) }).map_err(bad)
+        let cursor: CursorConfig = decode(inputs).map_err(bad)?;
+        let resumed_at = step.workflow_step.checkpoint.as_deref().and_then(|saved| left_off(saved, &cursor));
+        Ok(Self { cursor: Some(cursor), resumed_at })
     }
 
     /// Whether there is nothing to do: the step is no worker of a batch, or its piece is empty.
@@ -134,10 +138,18 @@ impl BatchWorkerContext {
         self.cursor.as_ref().is_none_or(|cursor| cursor.batch_size == 0 || cursor.start_cursor == cursor.end_cursor)
     }
 
-    /// Where the piece begins, where cursors are positions; 0 otherwise.
+    /// Where to begin, where cursors are positions; 0 otherwise. It is where the piece begins, or where an earlier attempt
+    /// left off: that saved a checkpoint that is a position of the piece, or has one under `last_cursor`.
     #[must_use]
     pub fn start_position(&self) -> u64 {
-        self.cursor.as_ref().and_then(|cursor| cursor.start_cursor.as_u64()).unwrap_or(0)
+        let start = self.cursor.as_ref().and_then(|cursor| cursor.start_cursor.as_u64());
+        self.resumed_at.or(start).unwrap_or(0)
+    }
+
+    /// Whether an earlier attempt left off within the piece: what is before the start position is done.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.resumed_at.is_some()
     }
 
     /// Where the piece ends, where cursors are positions; 0 otherwise. This position is not part of it.
@@ -157,6 +169,16 @@ impl BatchWorkerContext {
     pub fn cursor(&self) -> Option<&CursorConfig> {
         self.cursor.as_ref()
     }
+}
+
+/// The key of a checkpoint, and of a result, under which a worker of a batch says how far it came: the first position that it
+/// did not process.
+const LAST_CURSOR: &str = "last_cursor";
+
+/// Where the attempt left off that saved this, if that is a position of the piece.
+fn left_off(saved: &Value, cursor: &CursorConfig) -> Option<u64> {
+    let at = saved.as_u64().or_else(|| saved.get(LAST_CURSOR)?.as_u64())?;
+    (cursor.start_cursor.as_u64()?..=cursor.end_cursor.as_u64()?).contains(&at).then_some(at)
 }
 
 /// What an aggregating step finds: the results of the workers, or that there were none.
@@ -213,6 +235,28 @@ mod tests {
         assert_eq!(BatchProcessingOutcome::of_result(&json!({ OUTCOME: none.to_value(), "total_items": 0 })), Ok(none));
         let told = BatchProcessingOutcome::of_result(&json!({ "total_items": 0 })).unwrap_err();
         assert!(told.starts_with("the result of a batchable step says under `batch_processing_outcome`"), "{told}");
+    }
+
+    #[test]
+    fn a_worker_begins_where_an_earlier_attempt_left_off_within_its_piece() {
+        let cursor = CursorConfig {
+            batch_id: "001".to_owned(),
+            start_cursor: json!(200),
+            end_cursor: json!(400),
+            batch_size: 200,
+        };
+        for (saved, begins) in [
+            (json!(200), Some(200)),
+            (json!({ "last_cursor": 350, "items_processed": 150 }), Some(350)),
+            (json!(400), Some(400)),
+            (json!(199), None),
+            (json!({ "last_cursor": 401 }), None),
+            (json!({ "last_cursor": "350" }), None),
+            (json!({ "items_processed": 150 }), None),
+            (json!("somewhere"), None),
+        ] {
+            assert_eq!(left_off(&saved, &cursor), begins, "{saved}");
+        }
     }
 
     #[test]

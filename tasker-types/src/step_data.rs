@@ -62,6 +62,8 @@ pub struct WorkflowStep {
     pub max_attempts: u32,
     /// The template's mapping of inputs; the task's context where the template has none.
     pub inputs: Arc<Value>,
+    /// What an earlier attempt saved last of how far it had come.
+    pub checkpoint: Option<Arc<Value>>,
 }
 
 /// The result of a step that came before.
@@ -162,6 +164,12 @@ pub enum DataError {
         /// What does not fit, and where.
         reason: String,
     },
+    /// What an earlier attempt saved has another shape.
+    #[error("the last checkpoint of the step: {reason}")]
+    BadCheckpoint {
+        /// What does not fit, and where.
+        reason: String,
+    },
     /// The handler's `initialization` has no such key.
     #[error("the handler's `initialization` has no `{key}`")]
     MissingConfig {
@@ -214,6 +222,16 @@ impl TaskSequenceStep {
                 .map_err(|wrong| DataError::BadDependency { step: step.to_owned(), reason: wrong.located() }),
             None => absent().ok_or_else(|| DataError::MissingDependency { step: step.to_owned() }),
         }
+    }
+
+    /// What an earlier attempt of this step saved last of how far it had come; `None` where none did. What this attempt saves
+    /// itself does not change it.
+    ///
+    /// # Errors
+    /// It is not a `T`.
+    pub fn last_checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, DataError> {
+        let saved = self.workflow_step.checkpoint.as_deref();
+        saved.map(decode).transpose().map_err(|wrong| DataError::BadCheckpoint { reason: wrong.located() })
     }
 }
 

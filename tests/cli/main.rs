@@ -12,6 +12,7 @@ mod input;
 mod new;
 mod postgres;
 mod program;
+mod rerun;
 mod run;
 mod server;
 mod task;

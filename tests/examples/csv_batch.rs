@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tasker::testing::{TestApp, TestRun};
+use tasker::testing::{TestApp, TestRun, TestStep};
 use tasker::{StepState, step_handler};
 
 #[allow(clippy::cast_possible_truncation, reason = "kept as the guide has it")]
@@ -148,7 +148,7 @@ fn start(arguments: &[&str], database: &Path) -> Running {
 fn batches_go_on_where_a_killed_worker_left_them() {
     let (folder, database) = database();
     let mut input = input(folder.path(), 1_000);
-    input["pace_ms"] = json!(1_000);
+    input["pace_ms"] = json!(250);
     let killed = start(&["run", "csv_batch", "-i", &input.to_string(), "--wait"], &database);
     let before = eventually(&database, |task| !completed(task).is_empty());
     drop(killed);
@@ -164,6 +164,89 @@ fn batches_go_on_where_a_killed_worker_left_them() {
     assert_eq!(after["final_result"]["value_cents"], counted.value_cents);
     let steps: Vec<&Value> = after["steps"].as_array().expect("there are steps").iter().collect();
     assert!(steps.iter().any(|step| step["attempts"] == 2), "those that ran were lost, and ran again: {after}");
+}
+
+/// What each worker of a batch has saved, as `step show` tells it.
+fn saved(database: &Path) -> BTreeMap<u64, u64> {
+    let worker = |number: u64| {
+        let name = format!("process_batch_{number:03}");
+        let told = programs::run("csv_batch", &["step", "show", "@last", &name, "-o", "json"], database);
+        let step: Value = serde_json::from_slice(&told.stdout).unwrap_or_default();
+        Some((number - 1, step["checkpoint"]["value"]["last_cursor"].as_u64()?))
+    };
+    (1..=5).filter_map(worker).collect()
+}
+
+/// How often each product was counted.
+fn noted(journal: &Path) -> Vec<u32> {
+    let mut times = vec![0; 1_000];
+    for line in std::fs::read_to_string(journal).unwrap_or_default().lines() {
+        let mut ends = line.split(' ').map(|end| end.parse::<usize>().expect("it is a position"));
+        let (from, to) = (ends.next().expect("where it begins"), ends.next().expect("where it ends"));
+        times[from..to].iter_mut().for_each(|times| *times += 1);
+    }
+    times
+}
+
+#[test]
+fn a_killed_worker_counts_nothing_again_that_it_had_saved() {
+    let (folder, database) = database();
+    let journal = folder.path().join("journal");
+    let mut input = input(folder.path(), 1_000);
+    (input["pace_ms"], input["journal"]) = (json!(200), json!(journal));
+    let killed = start(&["run", "csv_batch", "-i", &input.to_string(), "--wait"], &database);
+    let is_under_way = |worker: &Value| {
+        let name = worker["name"].as_str().unwrap_or_default();
+        name.starts_with("process_batch_") && worker["current_state"] == "running"
+    };
+    // Somebody has saved, and is not done.
+    let began = Instant::now();
+    while !saved(&database).values().any(|at| at % 200 != 0) {
+        assert!(began.elapsed() < DEADLINE, "nobody saved: {}", shown(&database));
+    }
+    drop(killed);
+    let (saved, before, left) = (saved(&database), noted(&journal), shown(&database));
+    let running = left["steps"].as_array().expect("there are steps").iter().filter(|step| is_under_way(step)).count();
+    assert!(running > 0 && before.contains(&0), "it was killed in the middle: {left}");
+    let worker = start(&["dev"], &database);
+    let after = eventually(&database, |task| task["status"] == "completed");
+    drop(worker);
+    let mut counted = Counted::default();
+    products::text(1_000).lines().skip(1).for_each(|row| counted.add(row));
+    assert_eq!(after["final_result"]["items_processed"], 1_000);
+    assert_eq!(after["final_result"]["value_cents"], counted.value_cents);
+    let times = noted(&journal);
+    for (position, times) in (0_u64..).zip(&times) {
+        let was_saved = saved.get(&(position / 200)).is_some_and(|at| position < *at);
+        assert!((1..=if was_saved { 1 } else { 2 }).contains(times), "product {position} was counted {times} times");
+    }
+    let twice = times.iter().filter(|times| **times > 1).count();
+    let portions = twice.div_ceil(usize::try_from(guide::PORTION).expect("it is small"));
+    assert!(portions <= running, "{twice} were counted twice by {running} workers");
+    let doctor = programs::run("csv_batch", &["doctor"], &database);
+    assert!(doctor.status.success(), "{doctor:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_was_resumed_has_the_result_of_one_that_was_not() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    products::write(&folder.path().join("products.csv"), 400).expect("a file can be written");
+    let step = |saved: Option<Value>| {
+        let cursor = json!({ "batch_id": "002", "start_cursor": 200, "end_cursor": 400, "batch_size": 200 });
+        let step = TestStep::new(json!({})).inputs(cursor);
+        let step = step.dependency("write_products", json!({ "path": folder.path().join("products.csv") }));
+        match saved {
+            Some(saved) => step.checkpoint(saved).attempt(2).build(),
+            None => step.build(),
+        }
+    };
+    let whole = guide::process_batch(&step(None)).await.expect("it is counted");
+    let mut counted = Counted::default();
+    products::text(400).lines().skip(201).take(150).for_each(|row| counted.add(row));
+    let mut saved = json!(counted);
+    saved["last_cursor"] = json!(350);
+    let resumed = guide::process_batch(&step(Some(saved))).await.expect("it is counted");
+    assert_eq!((&whole.result, whole.result["items_processed"].as_u64()), (&resumed.result, Some(200)));
 }
 
 #[test]

@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use self::task::{
-    Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, Retry, Step, StepActing, Task, TaskList, Watch,
+    Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, RerunTask, Retry, Step, StepActing, Task, TaskList,
+    Watch,
 };
 
 const STYLES: Styles = Styles::styled()

@@ -25,9 +25,23 @@ pub(crate) struct TaskDocument<'v> {
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped_steps: Option<usize>,
     steps: Vec<StepDocument<'v>>,
+    /// There only where the task runs another one again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerun_of: Option<RerunDocument>,
+    /// There only where other tasks run this one again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reruns: Vec<RerunDocument>,
     /// There only where somebody intervened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     actions: Vec<ActionDocument<'v>>,
+}
+
+/// The other end of a rerun.
+#[derive(Debug, Serialize)]
+struct RerunDocument {
+    task_uuid: Uuid,
+    /// The step from which on the task is run again.
+    from: String,
 }
 
 /// What an operator did to a task.
@@ -53,6 +67,9 @@ pub(crate) struct StepDocument<'v> {
     /// Why it was skipped, where it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<Skip<'v>>,
+    /// There only where the result is that of the task which is run again.
+    #[serde(skip_serializing_if = "is_false")]
+    kept: bool,
     ready_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
@@ -99,6 +116,18 @@ impl<'v> TaskDocument<'v> {
             failed_steps: in_state(StepState::Failed),
             skipped_steps: Some(in_state(StepState::Skipped)).filter(|&number| number > 0),
             steps: view.steps.iter().map(|step| StepDocument::of(view, step)).collect(),
+            rerun_of: view.rerun_of.map(|rerun| RerunDocument {
+                task_uuid: rerun.source.uuid(),
+                from: view.row.pinned.name(rerun.from).to_string(),
+            }),
+            reruns: view
+                .reruns
+                .iter()
+                .map(|rerun| RerunDocument {
+                    task_uuid: rerun.task.uuid(),
+                    from: view.row.pinned.name(rerun.from).to_string(),
+                })
+                .collect(),
             actions: view.actions.iter().map(|action| ActionDocument::of(view, action)).collect(),
         }
     }
@@ -112,7 +141,16 @@ impl<'v> ActionDocument<'v> {
 
 /// The name of the step that an action concerns.
 pub(crate) fn step_name<'v>(view: &'v TaskView, action: &ActionRow) -> Option<&'v str> {
-    step_of(view, action.number?).map(|step| step.name.as_str())
+    let number = action.number?;
+    // The step that workers were made after has no row of its own.
+    let of_template = || view.row.pinned.steps.get(number.index()).map(|step| &*step.name);
+    step_of(view, number).map(|step| step.name.as_str()).or_else(of_template)
+}
+
+/// For fields that are left out where they do not hold.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The step of this number. Workers of batches stand in the place of the step that they are made after.
@@ -129,6 +167,7 @@ impl<'v> StepDocument<'v> {
             result: step.result.as_ref(),
             error: error_of(step),
             skipped: Skip::of(view, step),
+            kept: step.is_copied,
             ready_at: step.ready_at,
             started_at: step.claimed_at,
             finished_at: step.finished_at,

@@ -34,7 +34,18 @@ struct FullStep<'v> {
     #[serde(flatten)]
     step: StepDocument<'v>,
     metadata: Option<Value>,
+    /// There only where an attempt has saved how far it had come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<Saved<'v>>,
     history: Vec<Attempt>,
+}
+
+/// How far a step had come when an attempt of it said so last.
+#[derive(Debug, Serialize)]
+struct Saved<'v> {
+    attempt: u32,
+    value: &'v Value,
+    saved_at: Timestamp,
 }
 
 /// An attempt that did not end its step.
@@ -97,6 +108,11 @@ fn full<'v>(view: &'v TaskView, step: &'v StepView) -> FullStep<'v> {
         handler: &view.row.pinned.step(step.number).handler,
         step: StepDocument::of(view, step),
         metadata: step.detail.as_ref().and_then(|detail| detail.get("metadata").cloned()),
+        checkpoint: step.checkpoint.as_ref().map(|saved| Saved {
+            attempt: saved.attempt,
+            value: &saved.value,
+            saved_at: saved.saved_at,
+        }),
         history: step.attempts.iter().map(attempt).collect(),
     }
 }
@@ -135,6 +151,13 @@ fn text(view: &TaskView, step: &StepView, now: Timestamp) -> Result<String, Prob
     fact("started", &step.claimed_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("finished", &step.finished_at.map(|at| moment(at, now)).unwrap_or_default());
     fact("worker", &step.worker.map(|worker| worker.to_string()).unwrap_or_default());
+    if let Some(saved) = &step.checkpoint {
+        let value = human::visible(&json_text(&saved.value, false)?);
+        fact("checkpoint", &format!("{value} by attempt {}, {}", saved.attempt, moment(saved.saved_at, now)));
+    }
+    if step.is_copied {
+        fact("kept", "its result is that of the task which is run again");
+    }
     if !step.attempts.is_empty() {
         _ = write!(out, "\n{}\n", attempts(step));
     }

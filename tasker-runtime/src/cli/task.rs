@@ -2,6 +2,7 @@
 
 mod act;
 mod bulk;
+mod rerun;
 mod show;
 
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub(crate) async fn run(context: Context, verb: Task) -> Outcome {
         Task::Show(args) => show(&context, &args.task).await,
         Task::Watch(args) => watch_one(&context, &args).await,
         Task::Retry(args) => act::retry(&context, &args).await,
+        Task::Rerun(args) => rerun::run(&context, &args).await,
         Task::Pause(args) => act::run(&context, &args, Act::Pause).await,
         Task::Resume(args) => act::run(&context, &args, Act::Resume).await,
         Task::Cancel(args) => act::run(&context, &args, Act::Cancel).await,

@@ -9,9 +9,10 @@ use uuid::Uuid;
 use super::continuation::{Continued, continue_successors};
 use super::decide::decide;
 use super::row::AttemptOutcome;
+use super::snapshot::Over;
 use super::{
-    ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Outcome, Pinned,
-    Refusal, ResultRow, Snapshot, StepRef, TaskRow,
+    ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Checkpoint, CheckpointRow, Claimed, Command, Finish, LiveStep,
+    NewTask, Outcome, Pinned, Refusal, RerunRow, ResultRow, Snapshot, StepRef, TaskRow,
 };
 use crate::plant::{Bug, planted};
 
@@ -69,6 +70,12 @@ pub struct Writes {
     pub attempts: Vec<AttemptRow>,
     /// What operators did.
     pub actions: Vec<ActionRow>,
+    /// How far running steps have come: one a step, in the place of the one before.
+    pub checkpoints: Vec<CheckpointRow>,
+    /// Results that a task takes over from another one; after the new results, which may be among them.
+    pub copied: Vec<Copied>,
+    /// Which tasks run others again.
+    pub reruns: Vec<RerunRow>,
     /// One answer a command, in their order.
     pub replies: Vec<Result<Reply, Refusal>>,
     /// Steps that this worker may now run.
@@ -112,6 +119,17 @@ pub struct Reopened {
     pub number: StepNumber,
 }
 
+/// Results that a task takes over from another one, as they stand there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// The task.
+    pub task: TaskId,
+    /// The task that has them.
+    pub source: TaskId,
+    /// The steps, each with its outcome, in the order of their numbers.
+    pub steps: Vec<(StepNumber, Over)>,
+}
+
 impl ResultRow {
     /// The attempt row that a result becomes when an operator reopens its step.
     #[must_use]
@@ -136,10 +154,11 @@ impl Command {
     #[must_use]
     pub fn needs(&self) -> Needs {
         match self {
-            Self::Submit(_) => Needs::Task,
-            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => {
-                Needs::Step(step.number)
-            }
+            Self::Submit(_) | Self::Rerun(_) => Needs::Task,
+            Self::Finish(Finish { step, .. })
+            | Self::Checkpoint(Checkpoint { step, .. })
+            | Self::Lose { step, .. }
+            | Self::Release { step, .. } => Needs::Step(step.number),
             Self::Act { .. } => Needs::Everything,
         }
     }
@@ -197,6 +216,7 @@ impl Batch {
         let mut whole = Vec::new();
         for command in self.commands.iter() {
             let task = command.task();
+            whole.extend(command.source());
             match command.needs() {
                 Needs::Task => {}
                 Needs::Everything => whole.push(task),
@@ -219,7 +239,11 @@ impl Batch {
 }
 
 fn ids<'c>(commands: impl Iterator<Item = &'c Command>) -> Vec<TaskId> {
-    let mut ids: Vec<TaskId> = commands.map(Command::task).collect();
+    let mut ids = Vec::new();
+    for command in commands {
+        ids.push(command.task());
+        ids.extend(command.source());
+    }
     ids.sort_unstable();
     ids.dedup();
     ids
@@ -297,5 +321,8 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continu
     writes.results = snapshot.results;
     writes.attempts = snapshot.attempts;
     writes.actions = snapshot.actions;
+    writes.checkpoints = snapshot.checkpoints;
+    writes.copied = snapshot.copied;
+    writes.reruns = snapshot.reruns;
     writes
 }

@@ -2,7 +2,7 @@
 
 use tasker_types::{StepNumber, TaskId, TaskState, Timestamp};
 
-use super::{ActionRow, AttemptRow, BatchRow, LiveStep, NewTask, ResultRow};
+use super::{ActionRow, AttemptRow, BatchRow, CheckpointRow, LiveStep, NewTask, RerunRow, ResultRow};
 
 /// A change of a row.
 #[derive(Debug, Clone)]
@@ -56,6 +56,19 @@ pub enum Change {
     Batch(BatchRow),
     /// An attempt ended without ending its step.
     Attempt(AttemptRow),
+    /// A running step has come this far.
+    Checkpoint(CheckpointRow),
+    /// The task begins with results of another one, as they stand there.
+    Copy {
+        /// The task.
+        task: TaskId,
+        /// The task that has them.
+        source: TaskId,
+        /// The steps, in the order of their numbers.
+        steps: Vec<StepNumber>,
+    },
+    /// The task runs another one again.
+    Rerun(RerunRow),
     /// An operator acted.
     Action(ActionRow),
 }

@@ -1,5 +1,6 @@
 //! What can be asked of a task.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub enum Command {
         /// The worker.
         worker: WorkerId,
     },
+    /// A running attempt saves how far it has come.
+    Checkpoint(Checkpoint),
     /// An operator acts.
     Act {
         /// The task.
@@ -51,6 +54,8 @@ pub enum Command {
         /// Who, and why.
         action: ActionStamp,
     },
+    /// An operator has a task that is over run again from one of its steps on, as a new task.
+    Rerun(Box<Rerun>),
 }
 
 /// What an operator can do to a task.
@@ -91,7 +96,7 @@ pub enum ByHand {
 impl Act {
     /// The names of all kinds, as they are stored.
     pub const KINDS: &[&'static str] =
-        &["cancel", "retry", "pause", "resume", "resolve_task", "skip", "resolve", "complete", "expire"];
+        &["cancel", "retry", "pause", "resume", "resolve_task", "skip", "resolve", "complete", "expire", Rerun::KIND];
 
     /// The name of this kind.
     #[must_use]
@@ -144,6 +149,39 @@ pub struct Finish {
     pub worker: WorkerId,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// How far a running attempt has come: what the next attempt of its step begins with.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    /// The step.
+    pub step: StepRef,
+    /// The attempt: with the worker, the fence.
+    pub attempt: u32,
+    /// The worker that holds the claim.
+    pub worker: WorkerId,
+    /// The value, as JSON.
+    pub value: Arc<str>,
+}
+
+/// A task that is over is run again from one of its steps on.
+#[derive(Debug, Clone)]
+pub struct Rerun {
+    /// The new task. It runs on the template of the one that it reruns.
+    pub new: NewTask,
+    /// The task that is over.
+    pub source: TaskId,
+    /// The step that is run anew, and with it all that come after it.
+    pub from: StepNumber,
+    /// What each completed decision of the task chose; see [`chosen`](super::chosen).
+    pub chosen: BTreeMap<StepNumber, Arc<[StepNumber]>>,
+    /// Who, and why.
+    pub action: ActionStamp,
+}
+
+impl Rerun {
+    /// The name of this kind of action, as it is stored.
+    pub const KIND: &str = "rerun";
 }
 
 /// How an attempt ended.
@@ -221,9 +259,19 @@ impl Command {
     pub fn task(&self) -> TaskId {
         match self {
             Self::Submit(new) => new.id,
-            Self::Finish(Finish { step, .. }) | Self::Lose { step, .. } | Self::Release { step, .. } => step.task,
+            Self::Finish(Finish { step, .. })
+            | Self::Checkpoint(Checkpoint { step, .. })
+            | Self::Lose { step, .. }
+            | Self::Release { step, .. } => step.task,
             Self::Act { task, .. } => *task,
+            Self::Rerun(rerun) => rerun.new.id,
         }
+    }
+
+    /// Another task of which it reads every row, where there is one.
+    #[must_use]
+    pub fn source(&self) -> Option<TaskId> {
+        if let Self::Rerun(rerun) = self { Some(rerun.source) } else { None }
     }
 
     /// Who acts, where an operator does.
@@ -231,7 +279,8 @@ impl Command {
     pub fn action(&self) -> Option<&ActionStamp> {
         match self {
             Self::Act { action, .. } => Some(action),
-            Self::Submit(_) | Self::Finish(_) | Self::Lose { .. } | Self::Release { .. } => None,
+            Self::Rerun(rerun) => Some(&rerun.action),
+            Self::Submit(_) | Self::Finish(_) | Self::Checkpoint(_) | Self::Lose { .. } | Self::Release { .. } => None,
         }
     }
 }
@@ -299,6 +348,16 @@ pub enum Refusal {
         /// The step.
         number: StepNumber,
     },
+    /// The task cannot be run again from this step on.
+    #[error("task {task} cannot be rerun from step {number}: {why}")]
+    NotRerun {
+        /// The task.
+        task: TaskId,
+        /// The step.
+        number: StepNumber,
+        /// Why not, and from where it can.
+        why: &'static str,
+    },
     /// The action was taken before: it is not taken again.
     #[error("action {0} was taken before")]
     Repeated(Uuid),
@@ -322,6 +381,7 @@ impl Refusal {
             Self::Priority(_) => "E108",
             Self::Undecided { .. } => "E109",
             Self::NoStep { .. } => "E110",
+            Self::NotRerun { .. } => "E112",
         }
     }
 }

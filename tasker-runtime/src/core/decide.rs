@@ -2,7 +2,9 @@
 
 mod act;
 mod batch;
+mod checkpoint;
 mod finish;
+mod rerun;
 mod submit;
 mod successors;
 
@@ -24,6 +26,8 @@ pub(super) fn decide(snapshot: &Snapshot, command: &Command, now: Timestamp) -> 
         Command::Finish(finish) => finish::finish(snapshot, finish, now),
         Command::Lose { step, attempt, worker } => finish::lose(snapshot, *step, *attempt, *worker, now),
         Command::Release { step, attempt, worker } => finish::release(snapshot, *step, *attempt, *worker, now),
+        Command::Checkpoint(checkpoint) => checkpoint::checkpoint(snapshot, checkpoint, now),
+        Command::Rerun(rerun) => rerun::rerun(snapshot, rerun, now),
         Command::Act { task, act, action } => act::act(snapshot, *task, act, action, now),
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState};
 
 use super::row::{AttemptOutcome, Cause};
-use super::{ActionRow, AttemptRow, BatchRow, LiveStep, ResultRow, TaskRow, chosen};
+use super::{ActionRow, AttemptRow, BatchRow, CheckpointRow, LiveStep, Rerun, RerunRow, ResultRow, TaskRow, chosen};
 
 /// All rows of some tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +23,10 @@ pub struct Dump {
     pub actions: Vec<ActionRow>,
     /// Their batches, by (task, number).
     pub batches: Vec<BatchRow>,
+    /// How far their steps had come, by (task, number).
+    pub checkpoints: Vec<CheckpointRow>,
+    /// Which of them run another task again, by task.
+    pub reruns: Vec<RerunRow>,
 }
 
 /// Something that must never be.
@@ -64,6 +68,8 @@ struct OfTask<'d> {
     attempts: BTreeMap<StepNumber, Vec<&'d AttemptRow>>,
     actions: Vec<&'d ActionRow>,
     batches: Vec<BatchRow>,
+    checkpoints: Vec<&'d CheckpointRow>,
+    rerun: Option<&'d RerunRow>,
     found: Vec<Violation>,
 }
 
@@ -81,6 +87,8 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
                 attempts: BTreeMap::new(),
                 actions: Vec::new(),
                 batches: Vec::new(),
+                checkpoints: Vec::new(),
+                rerun: None,
                 found: Vec::new(),
             };
             (task.id, of)
@@ -120,6 +128,18 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
         match tasks.get_mut(&row.task) {
             Some(of) => of.batches.push(*row),
             None => orphans.push(orphan(row.task, row.number, "a batch without its task")),
+        }
+    }
+    for row in &dump.checkpoints {
+        match tasks.get_mut(&row.task) {
+            Some(of) => of.checkpoints.push(row),
+            None => orphans.push(orphan(row.task, row.number, "a checkpoint without its task")),
+        }
+    }
+    for row in &dump.reruns {
+        match tasks.get_mut(&row.task) {
+            Some(of) => of.rerun = Some(row),
+            None => orphans.push(orphan(row.task, row.from, "a rerun without its task")),
         }
     }
     for of in tasks.values_mut() {
@@ -164,6 +184,8 @@ impl OfTask<'_> {
             .flat_map(|batch| (0..batch.next).filter_map(|index| pinned.worker(batch.number, index)))
             .collect();
         self.check_batches(&workers);
+        self.check_checkpoints();
+        self.check_rerun();
         for number in pinned.numbers().chain(workers) {
             self.check_place(number);
             self.check_attempts(number);
@@ -196,11 +218,12 @@ impl OfTask<'_> {
                 format!("it is {}, and nothing of it will ever run", task.state)
             });
         }
-        let started = self.live.values().any(|row| row.attempt > 0) || self.results.values().any(|row| row.attempt > 0);
+        let own = |row: &ResultRow| row.attempt > 0 && !self.is_copied(row);
+        let started = self.live.values().any(|row| row.attempt > 0) || self.results.values().any(|row| own(row));
         self.expect(task.state != TaskState::Pending || !started, 6, None, || {
             "it is pending, and a step of it has started".into()
         });
-        let acted = !self.actions.is_empty();
+        let acted = self.actions.iter().any(|action| action.kind != Rerun::KIND);
         let cancelled = matches!(task.state, TaskState::Cancelling | TaskState::Cancelled);
         self.expect(!cancelled || acted, 6, None, || format!("it is {}, and nobody asked for that", task.state));
     }
@@ -394,11 +417,48 @@ impl OfTask<'_> {
             let runs = |number: &StepNumber| self.live.get(number).is_some_and(|row| row.state == StepState::Running);
             let running = workers.iter().filter(|number| of(number) && runs(number)).count();
             // A retry takes up all that failed meanwhile, so only at the first go is the bound one of what is begun.
-            let reopened = self.attempts.values().flatten().any(|row| row.outcome == AttemptOutcome::Reopened);
+            // So does a rerun.
+            let reopened = self.rerun.is_some()
+                || self.attempts.values().flatten().any(|row| row.outcome == AttemptOutcome::Reopened);
             self.expect(reopened || limit.is_none_or(|limit| running <= limit as usize), 14, at, || {
                 format!("{running} workers run, of at most {limit:?}")
             });
         }
+    }
+
+    /// A checkpoint was saved by an attempt of its step, while that attempt held the claim.
+    fn check_checkpoints(&mut self) {
+        for row in self.checkpoints.clone() {
+            let (number, at) = (row.number, Some(row.number));
+            let live = self.live.get(&number).map(|live| live.attempt);
+            let over = self.results.get(&number).copied();
+            let last = live.or(over.map(|over| over.attempt)).unwrap_or(0);
+            self.expect((1..=last).contains(&row.attempt), 5, at, || {
+                format!("attempt {} saved how far it had come, the last one was {last}", row.attempt)
+            });
+            let tried = self.attempts.get(&number).into_iter().flatten();
+            let tried = tried.filter(|tried| tried.attempt == row.attempt).map(|tried| tried.finished_at);
+            // An operator may end by hand later what waits for its retry.
+            let over = over.filter(|over| over.attempt == row.attempt && over.cause != Cause::Operator);
+            let ended = tried.chain(over.map(|over| over.finished_at)).max();
+            self.expect(ended.is_none_or(|ended| row.saved_at <= ended), 5, at, || {
+                format!("attempt {} saved how far it had come when it was over", row.attempt)
+            });
+        }
+    }
+
+    /// A rerun was asked for by somebody.
+    fn check_rerun(&mut self) {
+        let Some(rerun) = self.rerun else { return };
+        let at = Some(rerun.from);
+        let asked = self.actions.iter().any(|action| action.id == rerun.action && action.kind == Rerun::KIND);
+        self.expect(asked, 6, at, || "it runs another task again, and nobody asked for that".into());
+        self.expect(rerun.source != rerun.task, 18, at, || "it runs itself again".into());
+    }
+
+    /// Whether the result may have been taken over from the task that this one runs again.
+    fn is_copied(&self, row: &ResultRow) -> bool {
+        self.rerun.is_some_and(|rerun| rerun.from != row.number) && row.finished_at <= self.task.created_at
     }
 
     /// How many of these steps satisfy what depends on them: all that are decided, but those that no decision chose.

@@ -34,6 +34,7 @@ pub struct TaskRow {
 
 impl TaskRow {
     /// Takes over what of a task changes.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn set_to(&mut self, newer: &Self) {
         (self.state, self.open_steps, self.runnable) = (newer.state, newer.open_steps, newer.runnable);
         (self.started_at, self.finished_at) = (newer.started_at, newer.finished_at);
@@ -295,6 +296,35 @@ pub struct ActionRow {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// How far a step had come when an attempt of it said so last. It stays when the step is over: a retry by an operator goes on
+/// from it, and it costs the end of a step nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointRow {
+    /// The task.
+    pub task: TaskId,
+    /// The step.
+    pub number: StepNumber,
+    /// The attempt that saved it.
+    pub attempt: u32,
+    /// What it saved, as JSON.
+    pub value: Arc<str>,
+    /// When.
+    pub saved_at: Timestamp,
+}
+
+/// Which task a task runs again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RerunRow {
+    /// The task.
+    pub task: TaskId,
+    /// The task that it runs again.
+    pub source: TaskId,
+    /// The step that is run anew, and with it all that come after it.
+    pub from: StepNumber,
+    /// The action by which it was made: it stands with the new task, and tells who, when and why.
+    pub action: Uuid,
 }
 
 /// A step that this worker may now run.

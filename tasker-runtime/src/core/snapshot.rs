@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 use uuid::Uuid;
 
-use super::batch::{Fence, Reopened};
-use super::{ActionRow, AttemptRow, BatchRow, Change, LiveStep, NewTask, ResultRow, StepRef, TaskRow};
+use super::batch::{Copied, Fence, Reopened};
+use super::{
+    ActionRow, AttemptRow, BatchRow, Change, CheckpointRow, LiveStep, NewTask, RerunRow, ResultRow, StepRef, TaskRow,
+};
 use crate::by_id::ById;
 
 /// The rows that a batch of commands may read and change.
@@ -17,6 +19,10 @@ pub struct Snapshot {
     pub(super) reopened: Vec<Reopened>,
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) actions: Vec<ActionRow>,
+    /// The last one of each step.
+    pub(super) checkpoints: Vec<CheckpointRow>,
+    pub(super) copied: Vec<Copied>,
+    pub(super) reruns: Vec<RerunRow>,
     /// Actions of the batch that were taken in an earlier one.
     pub(super) taken: BTreeSet<Uuid>,
     /// Steps that were made ready: some of them more than once, and some that are not ready any more.
@@ -178,6 +184,13 @@ impl Snapshot {
         self.tasks.get(task).into_iter().flat_map(|task| &task.over).copied()
     }
 
+    /// How the step ended, if it is over.
+    #[must_use]
+    pub fn over_at(&self, task: TaskId, number: StepNumber) -> Option<Over> {
+        let task = self.tasks.get(task)?;
+        Some(task.over.get(task.over_at(number).ok()?)?.1)
+    }
+
     /// Whether the step is over.
     #[must_use]
     pub fn is_over(&self, task: TaskId, number: StepNumber) -> bool {
@@ -278,6 +291,22 @@ impl Snapshot {
                     None => task.batches.push((row, true)),
                 }
             }
+            Change::Checkpoint(row) => {
+                // A step saves more than once in a batch only where nobody waited for the first one.
+                match self.checkpoints.iter_mut().find(|kept| (kept.task, kept.number) == (row.task, row.number)) {
+                    Some(kept) => *kept = row,
+                    None => self.checkpoints.push(row),
+                }
+            }
+            Change::Copy { task, source, steps } => {
+                let over = |number: &StepNumber| self.over_at(source, *number).map(|over| (*number, over));
+                let steps: Vec<(StepNumber, Over)> = steps.iter().filter_map(over).collect();
+                if let Some(slot) = self.tasks.get_mut(task) {
+                    steps.iter().for_each(|&(number, over)| slot.put_over(number, over));
+                }
+                self.copied.push(Copied { task, source, steps });
+            }
+            Change::Rerun(row) => self.reruns.push(row),
             Change::Attempt(row) => self.attempts.push(row),
             Change::Action(row) => self.actions.push(row),
         }

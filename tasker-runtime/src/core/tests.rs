@@ -11,5 +11,6 @@ mod failure;
 mod invariants;
 mod loss;
 mod property;
+mod rerun;
 mod stale;
 mod submit;

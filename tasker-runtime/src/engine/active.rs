@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde_json::Value;
 use tasker_types::{DependencyResult, DependencyResults, StepNumber, TaskForExecution, TaskId};
 
 use crate::core::{Claimed, Pinned};
+use crate::plant::{Bug, planted};
 use crate::store::{InputRequest, StepInput};
 
 /// The tasks of which a step runs here. A parent's result is handed on in memory instead of read back.
@@ -20,6 +22,8 @@ struct ActiveTask {
     results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
     /// Steps of which the results of all workers were read that were made after them.
     workers_read: BTreeSet<StepNumber>,
+    /// What earlier attempts saved of how far they had come, of steps that are about to run.
+    checkpoints: BTreeMap<StepNumber, Arc<Value>>,
     /// Steps of it that run here, or are about to.
     running: usize,
 }
@@ -58,6 +62,7 @@ impl Active {
         if let Some(active) = self.0.get_mut(&input.task) {
             active.task = active.task.take().or(input.context);
             active.results.extend(input.results);
+            active.checkpoints.extend(input.checkpoints);
         }
     }
 
@@ -82,8 +87,15 @@ impl Active {
         let is_read = |number: &StepNumber| !pinned.step(*number).is_batch_worker();
         let results: Vec<StepNumber> = ancestors.into_iter().filter(is_read).filter(absent).collect();
         let context = active.is_none_or(|active| active.task.is_none());
-        let wanted = InputRequest { task: claimed.task, context, results, workers_from };
-        (context || !wanted.results.is_empty() || workers_from.is_some()).then_some(wanted)
+        // The first attempt of a step finds none.
+        let checkpoint_of = (claimed.live.attempt > 1).then_some(claimed.live.number);
+        let is_needed = context || !results.is_empty() || workers_from.is_some() || checkpoint_of.is_some();
+        is_needed.then_some(InputRequest { task: claimed.task, context, results, workers_from, checkpoint_of })
+    }
+
+    /// What an earlier attempt of the step saved of how far it had come.
+    pub(super) fn take_checkpoint(&mut self, id: TaskId, number: StepNumber) -> Option<Arc<Value>> {
+        self.0.get_mut(&id)?.checkpoints.remove(&number).filter(|_| !planted(Bug::CheckpointNotGiven))
     }
 
     /// The task and the results of every step before this one.

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent};
+use super::checkpoint::Checkpoints;
 use super::commit::{Doubt, Held, Shipping};
 use super::hints::Heard;
 use super::lease::Lease;
@@ -20,7 +21,7 @@ use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
 use crate::core::{Claimed, Command, Finish, NewTask, Outcome, Pinned, QueueId, Reply, StepRef, TemplateId};
-use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
+use crate::handler::{AttemptScope, Claim, Progress, RustStepHandler, SaveCheckpoint, StepHandlerConfig};
 use crate::mark::{Mark, mark};
 use crate::store::{Leased, StepInput, StoreError};
 
@@ -44,6 +45,7 @@ pub(super) enum Message {
         task: Arc<TaskForExecution>,
         answer: Answer<Reply>,
     },
+    /// An action or a checkpoint: whoever asked waits for the answer.
     Act {
         command: Box<Command>,
         answer: Answer<Reply>,
@@ -119,6 +121,7 @@ pub(super) struct Dispatcher {
     pub(super) give_back: Vec<Command>,
     pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) myself: mpsc::WeakSender<Message>,
+    checkpoints: Arc<dyn SaveCheckpoint>,
     handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
     pub(super) stopping: Option<Instant>,
     pub(super) seen_version: Option<i64>,
@@ -151,6 +154,7 @@ impl Dispatcher {
             lapsed: false,
             give_back: Vec::new(),
             inbox,
+            checkpoints: Arc::new(Checkpoints(myself.clone())),
             myself,
             handlers: HashMap::new(),
             stopping: None,
@@ -434,7 +438,9 @@ impl Dispatcher {
         let running = self.running.get_mut(&at).filter(|running| running.attempt == attempt)?;
         let worker = running.worker;
         let step = claimed.pinned.step(claimed.live.number);
-        let scope = AttemptScope::new(self.parts.state.clone(), running.token.clone());
+        let claim = Claim { task: claimed.task, number: claimed.live.number, attempt, worker };
+        let scope = AttemptScope::new(self.parts.state.clone(), running.token.clone())
+            .with_progress(Progress::new(self.checkpoints.clone(), claim));
         let data = tasker_types::TaskSequenceStep {
             workflow_step: tasker_types::WorkflowStep {
                 workflow_step_uuid: claimed.task.step_uuid(claimed.live.number),
@@ -443,6 +449,7 @@ impl Dispatcher {
                 failures: claimed.live.failures,
                 max_attempts: if step.retry.retryable { step.retry.max_attempts } else { 1 },
                 inputs: cursor(&claimed.pinned, claimed.live.number, &results).unwrap_or_else(|| task.context.clone()),
+                checkpoint: self.active.take_checkpoint(at.task, at.number),
             },
             task,
             step_definition: step.definition.clone(),

@@ -6,6 +6,8 @@ use super::Error;
 
 /// The most bytes of a context or a result, as JSON.
 pub(super) const JSON_BYTES_MAX: usize = 1024 * 1024;
+/// The most bytes of a checkpoint, as JSON: it is written again and again.
+const CHECKPOINT_BYTES_MAX: usize = 64 * 1024;
 /// The deepest nesting of a context or a result.
 pub(super) const JSON_DEPTH_MAX: usize = 64;
 /// The most bytes of a name or a label.
@@ -13,12 +15,21 @@ const LABEL_BYTES_MAX: usize = 255;
 
 /// The value as JSON, or why it can't be stored; the sentence goes on from "the context" or "the result".
 pub(super) fn to_json(value: &Value) -> Result<String, String> {
+    within(value, JSON_BYTES_MAX)
+}
+
+/// The same of a checkpoint.
+pub(super) fn checkpoint(value: &Value) -> Result<String, String> {
+    within(value, CHECKPOINT_BYTES_MAX)
+}
+
+fn within(value: &Value, most: usize) -> Result<String, String> {
     if is_deeper_than(value, JSON_DEPTH_MAX) {
         return Err(format!("is nested deeper than {JSON_DEPTH_MAX} levels"));
     }
     let text = serde_json::to_string(value).map_err(|error| format!("cannot be written as JSON: {error}"))?;
-    if text.len() > JSON_BYTES_MAX {
-        return Err(format!("has {} bytes as JSON; at most {JSON_BYTES_MAX} are stored", text.len()));
+    if text.len() > most {
+        return Err(format!("has {} bytes as JSON; at most {most} are stored", text.len()));
     }
     if has_nul(&text) {
         return Err("holds a NUL character, which a database cannot store".to_owned());
@@ -78,5 +89,7 @@ mod tests {
         assert!(to_json(&nested(JSON_DEPTH_MAX)).is_err());
         assert!(to_json(&json!("x".repeat(JSON_BYTES_MAX - 2))).is_ok());
         assert!(to_json(&json!("x".repeat(JSON_BYTES_MAX - 1))).is_err());
+        assert!(checkpoint(&json!("x".repeat(CHECKPOINT_BYTES_MAX - 2))).is_ok());
+        assert!(checkpoint(&json!("x".repeat(CHECKPOINT_BYTES_MAX - 1))).is_err());
     }
 }

@@ -85,7 +85,7 @@ fn check_labels(request: &TaskRequest) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_context(pinned: &Pinned, context: &Value) -> Result<(), Error> {
+pub(super) fn check_context(pinned: &Pinned, context: &Value) -> Result<(), Error> {
     let Value::Object(entries) = context else {
         return Err(Error::BadContext(format!("is {}, not an object", kind(context))));
     };

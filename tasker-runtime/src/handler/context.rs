@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use tasker_types::{Scope, TaskSequenceStep};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tasker_types::{DataError, Scope, TaskSequenceStep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::AppState;
+use super::{AppState, CheckpointError, Progress};
 
 /// What the worker hands to an attempt beside its data. It travels in the step's `scope`.
 #[derive(Debug, Clone, Default)]
@@ -16,13 +18,21 @@ pub struct AttemptScope {
     pub state: Arc<AppState>,
     /// Cancelled when the attempt should stop: its task is cancelled, or the worker must end.
     pub cancellation: CancellationToken,
+    /// Where the attempt saves how far it has come; in a test that calls a handler there is no such place.
+    pub progress: Option<Progress>,
 }
 
 impl AttemptScope {
     /// The scope of one attempt.
     #[must_use]
     pub fn new(state: Arc<AppState>, cancellation: CancellationToken) -> Self {
-        Self { state, cancellation }
+        Self { state, cancellation, progress: None }
+    }
+
+    /// The scope of an attempt that can save how far it has come.
+    #[must_use]
+    pub fn with_progress(self, progress: Progress) -> Self {
+        Self { progress: Some(progress), ..self }
     }
 
     /// The scope in the form in which a step carries it.
@@ -101,6 +111,45 @@ impl<'s> StepContext<'s> {
     #[must_use]
     pub fn idempotency_key(&self) -> String {
         format!("{}:{}", self.task_uuid(), self.step_name())
+    }
+
+    /// Saves how far this attempt has come, in the place of what was saved before. When this returns, it survives a crash of
+    /// any process, and the next attempt of the step finds it: [`last_checkpoint`](Self::last_checkpoint).
+    ///
+    /// Each call is a commit, shared with whatever else is committed at that moment: save after a portion of work that is
+    /// worth it, not after each item. Where no engine runs the step, as in a test that calls the function, nothing is saved.
+    ///
+    /// ```
+    /// use tasker_runtime::handler::{CheckpointError, StepContext};
+    ///
+    /// async fn count(ctx: StepContext<'_>, lines: &[String]) -> anyhow::Result<usize> {
+    ///     let (mut at, mut counted): (usize, usize) = ctx.last_checkpoint()?.unwrap_or_default();
+    ///     for portion in lines[at..].chunks(1_000) {
+    ///         counted += portion.iter().filter(|line| !line.is_empty()).count();
+    ///         at += portion.len();
+    ///         ctx.checkpoint(&(at, counted)).await?;
+    ///     }
+    ///     Ok(counted)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The attempt no longer holds its claim: another one has taken over, and what this one does next is for nothing. Or
+    /// the value has more than 64 KiB as JSON or cannot be stored, or the store fails: then nothing was saved.
+    pub async fn checkpoint<T: Serialize + Sync + ?Sized>(&self, value: &T) -> Result<(), CheckpointError> {
+        let value = serde_json::to_value(value).map_err(|error| CheckpointError::NotStorable(error.to_string()))?;
+        match AttemptScope::of(self.step).and_then(|scope| scope.progress.as_ref()) {
+            Some(progress) => progress.save(value).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What an earlier attempt of this step saved last; `None` where none did.
+    ///
+    /// # Errors
+    /// It is not a `T`.
+    pub fn last_checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, DataError> {
+        self.step.last_checkpoint()
     }
 
     /// All that the handler was given.

@@ -5,6 +5,8 @@ use std::error::Error;
 use tasker_types::{DataError, StepError, StepExecutionResult, error_types};
 use uuid::Uuid;
 
+use super::CheckpointError;
+
 /// An error that a handler may return: it can say whether another try makes sense.
 ///
 /// `#[derive(StepFailure)]` writes it for an enum of the application's own. `anyhow::Error` has it too: such an error
@@ -149,6 +151,9 @@ fn class_in(error: &(dyn Error + 'static)) -> Option<StepError> {
         if let Some(data) = cause.downcast_ref::<DataError>() {
             return Some(data.clone().into());
         }
+        if let Some(checkpoint) = cause.downcast_ref::<CheckpointError>() {
+            return Some(checkpoint.clone().into());
+        }
         next = cause.source();
     }
     None
@@ -177,6 +182,14 @@ mod tests {
         let error = Err::<(), _>(stolen).context("cannot charge").expect_err("it failed").into_step_error();
         assert!(!error.is_retryable());
         assert_eq!((error.message(), error.code()), ("cannot charge: card stolen", Some("STOLEN")));
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_not_saved_is_tried_again_even_where_errors_are_unrecoverable() {
+        let failure = unrecoverable(Uuid::nil(), CheckpointError::NotSaved("the database is away".into()).into());
+        assert!(failure.metadata.retryable);
+        let failure = unrecoverable(Uuid::nil(), CheckpointError::NotStorable("is nested too deep".into()).into());
+        assert!(!failure.metadata.retryable);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "these are tests")]
 
 pub mod batch;
+pub mod checkpoint;
 pub mod claim;
 pub mod decision;
 pub mod dropped;
@@ -12,6 +13,7 @@ pub mod lease;
 pub mod payload;
 pub mod prune;
 pub mod read;
+pub mod rerun;
 pub mod sample;
 pub mod template;
 pub mod transact;
@@ -22,6 +24,7 @@ pub use world::{World, assert_legal};
 /// The text of each module of the suite: what is missing in the macro's list is found.
 pub const SOURCES: &[(&str, &str)] = &[
     ("batch", include_str!("conformance/batch.rs")),
+    ("checkpoint", include_str!("conformance/checkpoint.rs")),
     ("claim", include_str!("conformance/claim.rs")),
     ("decision", include_str!("conformance/decision.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
@@ -31,6 +34,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("payload", include_str!("conformance/payload.rs")),
     ("prune", include_str!("conformance/prune.rs")),
     ("read", include_str!("conformance/read.rs")),
+    ("rerun", include_str!("conformance/rerun.rs")),
     ("template", include_str!("conformance/template.rs")),
     ("transact", include_str!("conformance/transact.rs")),
 ];
@@ -48,6 +52,13 @@ macro_rules! store_conformance {
                 workers_of_a_batch_run_a_bounded_number_at_once,
                 a_failed_worker_holds_the_batch_up_until_it_is_retried,
                 who_waits_for_a_batch_is_given_the_results_of_all_workers,
+            }
+            checkpoint {
+                a_checkpoint_is_given_to_the_next_attempt,
+                the_last_checkpoint_of_a_batch_counts,
+                a_checkpoint_stays_when_its_step_is_over_and_goes_with_its_task,
+                a_late_checkpoint_changes_nothing,
+                a_large_checkpoint_is_given_back_as_it_was,
             }
             claim {
                 nothing_is_claimed_without_slots_or_queues,
@@ -134,6 +145,15 @@ macro_rules! store_conformance {
                 all_rows_are_read_in_portions,
                 what_this_process_writes_does_not_change_the_version,
                 the_state_of_a_task_is_told,
+            }
+            rerun {
+                a_rerun_takes_results_over_as_they_stand,
+                a_rerun_is_told_at_both_ends,
+                a_rerun_of_a_batch_takes_its_workers_over,
+                a_rerun_of_what_was_done_in_the_same_batch_takes_that_over,
+                a_rerun_outlives_the_task_that_it_runs_again,
+                a_wide_rerun_is_written_whole,
+                a_rerun_is_made_once,
             }
             template {
                 a_template_is_stored_once_by_its_content,

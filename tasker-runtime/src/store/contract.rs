@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskState, Timestamp, WorkerId};
 use tokio::sync::watch;
 
@@ -25,6 +26,7 @@ pub enum Durability {
 pub const DUE_MAX: u32 = 1_000;
 
 /// What stands in the text of every template that limits how long its tasks may take.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) const LIFECYCLE: &str = "\"lifecycle\"";
 
 /// A database of tasks. Every method is one transaction, or one read; none of them chooses a next state.
@@ -304,6 +306,8 @@ pub struct InputRequest {
     pub results: Vec<StepNumber>,
     /// Where workers of batches come before the step: the first number that one can have. All their results are wanted.
     pub workers_from: Option<StepNumber>,
+    /// The step whose checkpoint is wanted, where one may have been saved.
+    pub checkpoint_of: Option<StepNumber>,
 }
 
 /// The data of one task.
@@ -315,4 +319,13 @@ pub struct StepInput {
     pub context: Option<Arc<TaskForExecution>>,
     /// Of the steps that were asked for, those that are over for good, with their results: `None` where one was skipped.
     pub results: BTreeMap<StepNumber, Option<Arc<DependencyResult>>>,
+    /// Of the steps that were asked for, those that have saved one, with their last checkpoints.
+    pub checkpoints: BTreeMap<StepNumber, Arc<Value>>,
+}
+
+impl StepInput {
+    /// Nothing yet.
+    pub(super) fn of(task: TaskId) -> Self {
+        Self { task, context: None, results: BTreeMap::new(), checkpoints: BTreeMap::new() }
+    }
 }

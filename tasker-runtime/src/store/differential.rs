@@ -7,10 +7,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepType, TaskState};
 
-use crate::core::{Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, Workers, check};
+use crate::core::{
+    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Outcome, Pinned, StepRef, Workers, check,
+};
 use crate::store::conformance::sample::{
-    act, at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
-    submit_with_priority, task, template, with_types, worker,
+    act, at, cancel, chain, checkpoint, failure, fan, lease as lease_of, new_task, queues, rerun, retry, retry_step,
+    roots, submit_with_priority, task, template, with_types, worker,
 };
 use crate::store::{
     ClaimRequest, InputRequest, LeaseAct, LeaseRequest, MemoryStore, Page, Store, StoreError, TaskFilter, Whose,
@@ -57,6 +59,17 @@ pub(super) enum Ask {
         step: Option<u32>,
         action: u32,
     },
+    /// A claim that was handed out at some time saves this, whether it still holds or not.
+    Save {
+        claim: usize,
+        value: u64,
+    },
+    Rerun {
+        task: u32,
+        from: u32,
+        new: u32,
+        action: u32,
+    },
 }
 
 fn asks() -> impl Strategy<Value = Ask> {
@@ -70,6 +83,9 @@ fn asks() -> impl Strategy<Value = Ask> {
             .prop_map(|(task, step, what, action)| Ask::Act { task, step, what, action }),
         2 => (0..13u32, prop::option::of(0..6u32), 0..40u32)
             .prop_map(|(task, step, action)| Ask::Retry { task, step, action }),
+        2 => (any::<usize>(), any::<u64>()).prop_map(|(claim, value)| Ask::Save { claim, value }),
+        2 => (0..13u32, 0..7u32, 8..20u32, 0..80u32)
+            .prop_map(|(task, from, new, action)| Ask::Rerun { task, from, new, action }),
     ]
 }
 
@@ -98,6 +114,8 @@ struct Both {
     now: u64,
     pinned: Vec<Arc<Pinned>>,
     handed_out: Vec<Claimed>,
+    /// As they stood after the last call.
+    rows: Dump,
 }
 
 impl Both {
@@ -178,6 +196,7 @@ impl Both {
         let (memory, file) = (self.memory.dump(None, 100).await.unwrap(), self.file().dump(None, 100).await.unwrap());
         assert_eq!(check(&memory), []);
         assert_eq!(memory, file);
+        self.rows = memory;
     }
 
     async fn read(&mut self, number: u32, limit: u32, states: &[usize], prefix: &str) {
@@ -199,8 +218,20 @@ impl Both {
         self.answered(counted.0, counted.1);
         let results = (0..3).map(StepNumber).collect();
         let wanted = vec![
-            InputRequest { task: id, context: number > 4, results, workers_from: Some(StepNumber(3)) },
-            InputRequest { task: task(limit), context: true, results: vec![StepNumber(limit)], workers_from: None },
+            InputRequest {
+                task: id,
+                context: number > 4,
+                results,
+                workers_from: Some(StepNumber(3)),
+                checkpoint_of: Some(StepNumber(limit)),
+            },
+            InputRequest {
+                task: task(limit),
+                context: true,
+                results: vec![StepNumber(limit)],
+                workers_from: None,
+                checkpoint_of: None,
+            },
         ];
         let given = (self.memory.inputs(wanted.clone()).await, self.file().inputs(wanted).await);
         self.answered(given.0, given.1);
@@ -262,6 +293,14 @@ impl Both {
                 };
                 act(task(number), wanted, action)
             }
+            Ask::Save { claim, value } => {
+                let claim = self.handed_out.get(claim.checked_rem(self.handed_out.len())?)?;
+                checkpoint(claim, &value.to_string())
+            }
+            Ask::Rerun { task: number, from, new, action } => {
+                self.rows.tasks.iter().find(|row| row.id == task(number))?;
+                rerun(&self.rows, task(number), from, new, action)
+            }
             Ask::Retry { task: number, step: None, action } => retry(task(number), action),
             Ask::Retry { task: number, step: Some(step), action } => retry_step(task(number), step, action),
         })
@@ -299,8 +338,15 @@ fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
 
 /// Both answer these calls alike: the memory store, and two processes on one database.
 pub(super) async fn compare(files: [Box<dyn Store>; 2], calls: Vec<(bool, Call)>) {
-    let mut both =
-        Both { memory: MemoryStore::new(), files, asked: 0, now: 0, pinned: Vec::new(), handed_out: Vec::new() };
+    let mut both = Both {
+        memory: MemoryStore::new(),
+        files,
+        asked: 0,
+        now: 0,
+        pinned: Vec::new(),
+        handed_out: Vec::new(),
+        rows: Dump::default(),
+    };
     both.call(Call::Pin { template: 0, description: 0 }).await;
     for worker in 1..3 {
         both.call(Call::Lease { worker, act: LeaseAct::Begin, seconds: 100 }).await;

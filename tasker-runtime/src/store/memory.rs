@@ -17,7 +17,7 @@ use super::contract::{
     Store, WORKERS_KEPT, Whose, WorkerView, told,
 };
 use super::read::hex;
-use super::read::{Counts, FailureGroup, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
+use super::read::{Counts, FailureGroup, Links, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
     ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef,
@@ -176,8 +176,8 @@ impl Store for MemoryStore {
     async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
         let state = self.state();
         let mut inputs: BTreeMap<TaskId, StepInput> = BTreeMap::new();
-        for InputRequest { task, context, results, workers_from } in wanted {
-            let given = inputs.entry(task).or_insert(StepInput { task, context: None, results: BTreeMap::new() });
+        for InputRequest { task, context, results, workers_from, checkpoint_of } in wanted {
+            let given = inputs.entry(task).or_insert_with(|| StepInput::of(task));
             if let Some((row, input)) = state.tasks.get(&task).filter(|_| context) {
                 given.context = Some(Arc::new(read::for_execution(row, input)?));
             }
@@ -191,6 +191,10 @@ impl Store for MemoryStore {
                     let result = row.result.as_deref().map(read::json).transpose()?;
                     given.results.insert(number, result.map(|result| Arc::new(DependencyResult { result })));
                 }
+            }
+            let saved = checkpoint_of.and_then(|number| state.checkpoints.get(&StepRef { task, number }));
+            if let Some(row) = saved {
+                given.checkpoints.insert(row.number, Arc::new(read::json(&row.value)?));
             }
         }
         Ok(inputs.into_values().collect())
@@ -291,7 +295,10 @@ impl Store for MemoryStore {
         let attempts = state.attempts.iter().filter(|row| row.task == task).cloned().collect();
         let actions = state.actions.iter().filter(|row| row.task == task).cloned().collect();
         let batches: Vec<BatchRow> = state.batches.range(all_of(task)).map(|(_, row)| *row).collect();
-        read::task_view(row.clone(), input.clone(), &batches, live, results, attempts, actions).map(Some)
+        let checkpoints = state.checkpoints.range(all_of(task)).map(|(_, row)| row.clone()).collect();
+        let reruns = state.reruns.values().filter(|row| row.task == task || row.source == task);
+        let links = Links { actions, checkpoints, reruns: reruns.copied().collect() };
+        read::task_view(row.clone(), input.clone(), &batches, live, results, attempts, links).map(Some)
     }
 
     async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
@@ -374,6 +381,8 @@ impl Store for MemoryStore {
         state.attempts.retain(|row| !gone.contains(&row.task));
         state.actions.retain(|row| !gone.contains(&row.task));
         state.batches.retain(|step, _| !gone.contains(&step.task));
+        state.checkpoints.retain(|step, _| !gone.contains(&step.task));
+        state.reruns.retain(|task, _| !gone.contains(task));
         Ok(gone.len() as u64)
     }
 
@@ -400,6 +409,8 @@ impl Store for MemoryStore {
             attempts,
             actions,
             batches: state.batches.values().filter(|row| ids.contains(&row.task)).copied().collect(),
+            checkpoints: state.checkpoints.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
+            reruns: state.reruns.values().filter(|row| ids.contains(&row.task)).copied().collect(),
         })
     }
 }

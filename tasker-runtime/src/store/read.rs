@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::core::{
-    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, Pinned, ResultRow, TaskInput, TaskRow,
+    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, LiveStep, Pinned, RerunRow, ResultRow,
+    TaskInput, TaskRow,
 };
 
 /// Which tasks a list shows.
@@ -46,6 +47,29 @@ pub struct TaskView {
     pub steps: Vec<StepView>,
     /// What operators did to it, in the order of time.
     pub actions: Vec<ActionRow>,
+    /// The task that it runs again, where it does.
+    pub rerun_of: Option<RerunRow>,
+    /// The tasks that run it again, in the order of their ids.
+    pub reruns: Vec<RerunRow>,
+}
+
+/// What a task view shows beside the rows of its steps.
+pub(super) struct Links {
+    pub(super) actions: Vec<ActionRow>,
+    pub(super) checkpoints: Vec<CheckpointRow>,
+    /// Of the task, and of those that run it again.
+    pub(super) reruns: Vec<RerunRow>,
+}
+
+/// How far a step had come when an attempt of it said so last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointView {
+    /// The attempt.
+    pub attempt: u32,
+    /// What it saved.
+    pub value: Value,
+    /// When.
+    pub saved_at: Timestamp,
 }
 
 /// A task in a list.
@@ -88,6 +112,10 @@ pub struct StepView {
     pub detail: Option<Value>,
     /// Attempts that did not end it.
     pub attempts: Vec<AttemptView>,
+    /// How far it had come when an attempt of it said so last.
+    pub checkpoint: Option<CheckpointView>,
+    /// Its result was taken over from the task that its task runs again.
+    pub is_copied: bool,
 }
 
 /// An attempt that did not end its step.
@@ -271,7 +299,7 @@ pub(super) fn task_view(
     live: Vec<LiveStep>,
     results: Vec<ResultRow>,
     mut attempts: Vec<AttemptRow>,
-    mut actions: Vec<ActionRow>,
+    links: Links,
 ) -> Result<TaskView, StoreError> {
     let mut steps = Vec::with_capacity(row.pinned.steps.len());
     let gone = matches!(row.state, TaskState::Cancelling | TaskState::Cancelled);
@@ -299,6 +327,8 @@ pub(super) fn task_view(
             result: None,
             detail: None,
             attempts: Vec::new(),
+            checkpoint: None,
+            is_copied: false,
         });
     }
     let place = |number: StepNumber| numbers.binary_search(&number).ok();
@@ -322,6 +352,12 @@ pub(super) fn task_view(
             detail: detail(&attempt.detail)?,
         });
     }
+    for CheckpointRow { number, attempt, value, saved_at, .. } in links.checkpoints {
+        let Some(step) = place(number).and_then(|at| steps.get_mut(at)) else { continue };
+        step.checkpoint = Some(CheckpointView { attempt, value: json(&value)?, saved_at });
+    }
+    let (of, reruns): (Vec<RerunRow>, Vec<RerunRow>) = links.reruns.into_iter().partition(|rerun| rerun.task == row.id);
+    let rerun_of = of.first().copied();
     for result in results {
         let Some(step) = place(result.number).and_then(|at| steps.get_mut(at)) else { continue };
         let since = step.attempts.iter().rposition(|attempt| attempt.outcome == AttemptOutcome::Reopened);
@@ -336,11 +372,14 @@ pub(super) fn task_view(
         (step.ready_at, step.claimed_at, step.finished_at) =
             (result.ready_at, result.claimed_at, Some(result.finished_at));
         step.worker = result.worker;
+        // What was there before its task was.
+        step.is_copied = rerun_of.is_some() && result.finished_at < row.created_at;
         step.result = result.result.as_deref().map(json).transpose()?;
         step.detail = detail(&result.detail)?;
     }
+    let mut actions = links.actions;
     actions.sort_by_key(|row| (row.at, row.id));
-    Ok(TaskView { row, input, steps, actions })
+    Ok(TaskView { row, input, steps, actions, rerun_of, reruns })
 }
 
 /// Bytes in hexadecimal digits.

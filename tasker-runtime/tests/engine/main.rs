@@ -4,10 +4,12 @@
 
 mod batch;
 mod by_hand;
+mod checkpoint;
 mod doubt;
 mod failure;
 mod flow;
 mod lease;
+mod rerun;
 mod slots;
 mod stale;
 mod stop;

@@ -86,6 +86,7 @@ pub(crate) async fn act(sim: Arc<Sim>, process: Arc<Process>, act: Act) {
     let patience = Duration::from_secs(60);
     let wanted = match act.what {
         What::Wait => return wait(&sim, &process, id).await,
+        What::Rerun(step) => return rerun(&sim, &process, id, StepNumber(step), &actor).await,
         What::Cancel => core::Act::Cancel,
         What::Retry(step) => core::Act::Retry(step.map(StepNumber)),
         What::Pause => core::Act::Pause,
@@ -127,6 +128,36 @@ fn by_hand(sim: &Sim, id: TaskId, step: u32, hand: Hand) -> ByHand {
                 branches.map_or((json!({ "by": "hand" }), None), |(value, chosen)| (value, Some(chosen)));
             ByHand::Complete { result: result.to_string().into(), chosen }
         }
+    }
+}
+
+/// Runs a task again from this step on, once it is over.
+async fn rerun(sim: &Sim, process: &Process, id: TaskId, from: StepNumber, actor: &str) {
+    const LOOKS: u32 = 100;
+    for _ in 0..LOOKS {
+        if task_of(&sim.state().rows, id).is_some_and(|row| row.state.is_over()) {
+            break;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    let patience = Duration::from_secs(60);
+    let answer = ask(sim, process, patience, async |engine| engine.rerun(id, from, None, actor, "").await).await;
+    let made = {
+        let state = sim.state();
+        let action = state.rows.actions.iter().find(|row| row.actor == actor).map(|row| row.id);
+        state.rows.reruns.iter().find(|row| Some(row.action) == action).map(|row| row.task)
+    };
+    let what = || format!("{actor}: rerun of t{} from {from}", short(id));
+    match answer {
+        Answer::Given(Ok(new)) => {
+            sim.say("*", format_args!("{actor}, t{} runs t{} again from {from} on", short(new), short(id)));
+            sim.expect(made == Some(new), "acknowledged and missing", what);
+        }
+        Answer::Given(Err(error)) => {
+            sim.say("*", format_args!("{actor}, rerun of t{}: {error}", short(id)));
+            sim.expect(matches!(error, Error::Stopped) || made.is_none(), "refused and done", what);
+        }
+        Answer::None => {}
     }
 }
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tasker_runtime::core::StepRef;
-use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig};
+use tasker_runtime::core::{CheckpointRow, Dump, StepRef};
+use tasker_runtime::handler::{
+    CheckpointError, RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig,
+};
 use tasker_types::{
     BatchProcessingOutcome, CursorConfig, StepError, StepExecutionResult, StepNumber, StepType, TaskId,
     TaskSequenceStep,
@@ -67,6 +69,10 @@ impl RustStepHandler for Work {
         let rng = &mut Rng::at(sim.world.seed, &[3, n, number.0.into(), attempt.into()]);
         let (course, ms) = draw(sim, rng, attempt);
         let begun = Begun::new(sim, life, at, attempt, step);
+        let saves = &mut Rng::at(sim.world.seed, &[7, n, number.0.into(), attempt.into()]);
+        if saves.chance(300) {
+            begun.save(step, saves.below(1_000)).await;
+        }
         match course {
             Course::Hang => tokio::time::sleep(Duration::from_secs(3_600)).await,
             Course::Heed => StepContext::new(step).cancelled().await,
@@ -120,6 +126,11 @@ impl RustStepHandler for Work {
         begun.end(end);
         result
     }
+}
+
+/// What was saved of a step.
+fn checkpoint_of(rows: &Dump, at: StepRef) -> Option<&CheckpointRow> {
+    rows.checkpoints.iter().find(|row| (row.task, row.number) == (at.task, at.number))
 }
 
 /// What a decision chooses of the steps after it.
@@ -187,6 +198,13 @@ impl<'s> Begun<'s> {
             let worker = state.journal.claimed.get(&(at, attempt));
             let leased =
                 worker.and_then(|worker| state.leases.get(worker)).is_some_and(|&until| until > sim.clock.now());
+            let saved = checkpoint_of(&state.rows, at).map(|row| serde_json::from_str::<Value>(&row.value).unwrap());
+            let given = step.workflow_step.checkpoint.as_deref();
+            let begun = begun.and_then(|()| {
+                let what = || format!("t{}/{}#{attempt}: {given:?}, saved is {saved:?}", short(at.task), at.number);
+                let same = !held || given == saved.as_ref();
+                if same { Ok(()) } else { Err(Failure::new("begun without what was saved", what())) }
+            });
             // A claim ends before its attempt only with the lease.
             begun.and_then(|()| {
                 let what = || format!("t{}/{}#{attempt}", short(at.task), at.number);
@@ -197,6 +215,27 @@ impl<'s> Begun<'s> {
             sim.fail(failure);
         }
         Self { since: sim.elapsed(), sim, life, at, attempt }
+    }
+
+    /// Saves how far it has come. What is acknowledged is there, and only who lost the claim is told so.
+    async fn save(&self, step: &TaskSequenceStep, far: u64) {
+        let value = json!({ "attempt": self.attempt, "far": far });
+        let saved = StepContext::new(step).checkpoint(&value).await;
+        self.life.moves().await;
+        let what = || format!("t{}/{}#{}: {saved:?}", short(self.at.task), self.at.number, self.attempt);
+        let state = self.sim.state();
+        let row = checkpoint_of(&state.rows, self.at);
+        let is_there = row.is_some_and(|row| {
+            row.attempt > self.attempt || (row.attempt == self.attempt && *row.value == *value.to_string())
+        });
+        let held =
+            live_of(&state.rows, self.at).is_some_and(|row| row.attempt == self.attempt && row.claimed_by.is_some());
+        drop(state);
+        match saved {
+            Ok(()) => self.sim.expect(is_there, "acknowledged and missing", what),
+            Err(CheckpointError::Stale(_)) => self.sim.expect(!held, "refused though it holds the claim", what),
+            Err(_) => {}
+        }
     }
 
     fn end(&self, end: End) {

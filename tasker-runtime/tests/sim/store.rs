@@ -283,6 +283,10 @@ fn told(command: &Command) -> String {
         }
         Command::Lose { step, attempt, .. } => format!("lose {}", of(step, attempt)),
         Command::Release { step, attempt, .. } => format!("release {}", of(step, attempt)),
+        Command::Checkpoint(saved) => format!("{} saves {}", of(&saved.step, &saved.attempt), saved.value),
+        Command::Rerun(rerun) => {
+            format!("rerun t{} from {} as t{}", short(rerun.source), rerun.from, short(rerun.new.id))
+        }
         Command::Act { task, act, .. } => format!("{} t{} {:?}", act.kind(), short(*task), act.step()),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Command, Dump, LiveStep, StepRef, TaskRow, check};
+use tasker_runtime::core::{
+    AttemptOutcome, AttemptRow, Cause, Command, Dump, LiveStep, ResultRow, StepRef, TaskRow, check,
+};
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::journal::{Journal, result_of};
@@ -55,6 +57,12 @@ impl Change<'_> {
                 let what = || format!("t{}/{}#{}", short(finish.step.task), finish.step.number, finish.attempt);
                 expect(held.is_some_and(same), "outcome without a claim", what)
             }
+            Command::Checkpoint(saved) => {
+                let held = live_of(self.before, saved.step);
+                let same = |row: &LiveStep| row.attempt == saved.attempt && row.claimed_by == Some(saved.worker);
+                let what = || format!("t{}/{}#{}", short(saved.step.task), saved.step.number, saved.attempt);
+                expect(held.is_some_and(same), "saved without a claim", what)
+            }
             Command::Release { step, attempt, worker } => {
                 let what = || format!("t{}/{}#{attempt}", short(step.task), step.number);
                 expect(self.lives.get(worker) == Some(&self.by), "given back by another process", what)
@@ -103,6 +111,9 @@ impl Change<'_> {
             self.check_attempt(row)?;
         }
         for row in &after.results {
+            if self.is_taken_over(row) {
+                continue;
+            }
             if row.attempt > 0 && result_of(before, row.task, row.number) != Some(row) {
                 self.journal.confirm_result(row)?;
                 expect(row.cause != Cause::Losses || self.may_be_lost(row.worker), "live worker's step lost", || {
@@ -111,6 +122,13 @@ impl Change<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a task that runs another one again has the result of that one.
+    fn is_taken_over(&self, row: &ResultRow) -> bool {
+        let rerun = self.after.reruns.iter().find(|rerun| rerun.task == row.task);
+        let source = rerun.and_then(|rerun| result_of(self.after, rerun.source, row.number));
+        source.is_some_and(|source| ResultRow { task: row.task, ..source.clone() } == *row)
     }
 
     fn check_attempt(&self, row: &AttemptRow) -> Result<(), Failure> {

@@ -85,6 +85,8 @@ pub(crate) enum What {
     Resume,
     /// A step is ended by hand: skipped, resolved or completed.
     End(u32, Hand),
+    /// The task is run again from a step on, once it is over.
+    Rerun(u32),
     Wait,
 }
 
@@ -251,14 +253,15 @@ fn act(rng: &mut Rng, n: u64, tasks: &[Task], processes: usize, calm_ms: u64) ->
     let late = rng.below(calm_ms);
     let after = rng.pick(&[0, 1, 5, 50, 500, late]);
     let step = u32::try_from(rng.below(6)).unwrap();
-    let what = match rng.below(15) {
+    let what = match rng.below(18) {
         0..4 => What::Cancel,
         4..6 => What::Retry(None),
         6..8 => What::Retry(Some(step)),
         8..10 => What::Pause,
         10 => What::Resume,
         11..14 => What::End(step, rng.pick(&[Hand::Skip, Hand::Resolve, Hand::Complete])),
-        _ => What::Wait,
+        14 => What::Wait,
+        _ => What::Rerun(step),
     };
     Act { n, at_ms: task.at_ms + after, task: task.n, by: rng.index(processes), what }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Task {
     Watch(Watch),
     /// Try the failed steps of a task again
     Retry(Retry),
+    /// Run a task that is over again from one of its steps on, as a new task
+    Rerun(RerunTask),
     /// Hold a task back: what runs goes on to its end, nothing else starts
     Pause(Acting),
     /// Let a paused task go on
@@ -75,6 +77,21 @@ pub(crate) struct Retry {
     /// Only this step
     #[arg(long, conflicts_with = "all")]
     pub(crate) step: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RerunTask {
+    /// The first digits of its id, @last, or @last:failed
+    pub(crate) task: String,
+    /// The step that is run anew, and with it all that come after it; of a batch, the step of its workers, or one worker
+    #[arg(long, value_name = "STEP")]
+    pub(crate) from: String,
+    /// The context of the new task instead of that of the old one: JSON, @FILE, or - for standard input
+    #[arg(short, long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) input: Option<String>,
+    /// Why, for the record
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
 }
 
 /// An action on a task, or on all that a filter admits.

@@ -58,6 +58,9 @@ pages! {
         "Only a result can say which of the steps after a decision go on. Complete it with one: `{ \"activated_steps\": [\"..\"] }`."
     "E110" "the task has no such step"
         "`task show` lists the steps of a task."
+    "E112" "the task cannot be rerun from this step"
+        "A rerun keeps what comes neither at nor after the step. A step that a decision did not choose, or for which no batches were made, \
+         would not run then: rerun from the step that decides it."
     "E201" "there is no such template"
         "No template of this name is in this namespace. The templates of a program are stored when `run` or `dev` starts; `template list` \
          shows them all, and `check` says which ones cannot be used."

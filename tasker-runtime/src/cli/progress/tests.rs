@@ -22,6 +22,8 @@ fn step(state: StepState, attempt: u32, failures: u32, attempts: Vec<AttemptView
         result: None,
         detail: (state == StepState::Failed).then_some(error),
         attempts,
+        checkpoint: None,
+        is_copied: false,
     }
 }
 

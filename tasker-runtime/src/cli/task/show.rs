@@ -19,11 +19,14 @@ use super::super::skip::Skip;
 use super::super::table::{Cell, Table};
 use super::super::{Context, Outcome, ids};
 use super::moment;
+use crate::core::RerunRow;
 use crate::engine::{Clock, Error};
 use crate::store::{StepView, TaskView};
 
 /// The most letters of a result or an error in a table.
 const CELL_MAX: usize = 60;
+/// The most reruns that are listed.
+const RERUNS_MAX: usize = 10;
 /// The most letters of a context.
 const CONTEXT_MAX: usize = 400;
 
@@ -96,6 +99,16 @@ fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
     if input.correlation_id != row.id.to_string() {
         fact("correlation", &human::visible(&input.correlation_id));
     }
+    let name = |rerun: &RerunRow| human::visible(&row.pinned.name(rerun.from));
+    if let Some(rerun) = &view.rerun_of {
+        fact("rerun of", &format!("{}, from step `{}` on", rerun.source, name(rerun)));
+    }
+    for rerun in view.reruns.iter().take(RERUNS_MAX) {
+        fact("rerun as", &format!("{}, from step `{}` on", rerun.task, name(rerun)));
+    }
+    if view.reruns.len() > RERUNS_MAX {
+        fact("", &format!("and {} more times; `-o json` has all", view.reruns.len() - RERUNS_MAX));
+    }
     fact("input", &shortened(&input.context, CONTEXT_MAX));
     out.push('\n');
     let mut table = Table::new(&["  STEP", "STATE", "ATTEMPT", "WAITED", "TOOK", "RESULT"]);
@@ -159,7 +172,8 @@ fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6
         Some(most) => format!("{}/{most}", step.attempt),
         None => step.attempt.to_string(),
     };
-    let state = words_of_step(step.state) + if is_held(step, view) { ", held" } else { "" };
+    let more = if step.is_copied { ", kept" } else { "" };
+    let state = words_of_step(step.state) + if is_held(step, view) { ", held" } else { more };
     let waited = step.ready_at.zip(step.claimed_at).map(|(ready, claimed)| human::duration(claimed.since(ready)));
     let took = step.claimed_at.map(|claimed| human::duration(step.finished_at.unwrap_or(now).since(claimed)));
     let skip = Skip::of(view, step).filter(|&skip| skip != Skip::Failed);

@@ -68,7 +68,7 @@ fn each(
 }
 
 /// Begins workers up to the bound.
-fn begin(
+pub(super) fn begin(
     task: &TaskRow,
     mut batch: BatchRow,
     parallelism: u32,

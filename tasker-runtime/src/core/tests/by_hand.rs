@@ -2,7 +2,7 @@ use tasker_types::{StepNumber, StepState, StepType, TaskState};
 
 use StepState::{Completed, Failed, Pending, Ready, ResolvedManually, Running, Skipped, WaitingForRetry};
 
-use crate::core::{Act, AttemptOutcome, ByHand, Cause, Refusal};
+use crate::core::{Act, AttemptOutcome, ByHand, Cause, Refusal, Rerun};
 use crate::store::MemoryStore;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
@@ -22,7 +22,8 @@ fn every_kind_of_action_is_read_back_under_its_name() {
     let complete = ByHand::Complete { result: "1".into(), chosen: None };
     let hands = [ByHand::Skip, ByHand::Resolve, complete].map(|by_hand| end(0, by_hand));
     let acts = [Act::Cancel, Act::Retry(None), Act::Pause, Act::Resume, Act::Resolve];
-    let kinds: Vec<&str> = acts.iter().chain(&hands).chain(&[Act::Expire(StepNumber(0))]).map(Act::kind).collect();
+    let others = [Act::Expire(StepNumber(0))];
+    let kinds: Vec<&str> = acts.iter().chain(&hands).chain(&others).map(Act::kind).chain([Rerun::KIND]).collect();
     assert_eq!(kinds, Act::KINDS);
 }
 

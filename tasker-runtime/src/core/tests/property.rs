@@ -8,13 +8,13 @@ use serde_json::json;
 use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepState, StepTemplate, StepType, TaskId, TaskState};
 
 use crate::core::{
-    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, ResolvedTemplate,
-    ResultRow, StepRef,
+    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, Refusal, Reply,
+    ResolvedTemplate, ResultRow, StepRef,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    act, cancel, complete, cut, decide, failure, finish, lose, release, retry, retry_step, submit_with_priority, task,
-    template, worker,
+    act, cancel, checkpoint, complete, cut, decide, failure, finish, lose, release, rerun, retry, retry_step,
+    submit_with_priority, task, template, worker,
 };
 use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
 
@@ -61,6 +61,17 @@ enum Event {
         task: usize,
         step: usize,
         what: What,
+        with: Option<(usize, End)>,
+    },
+    /// An attempt saves how far it has come; perhaps in one batch with its own end, or that of another one.
+    Save {
+        which: usize,
+        with: Option<(usize, End)>,
+    },
+    /// An operator has a task run again from a step on; perhaps in one batch with the end of an attempt.
+    Rerun {
+        task: usize,
+        from: usize,
         with: Option<(usize, End)>,
     },
     /// An outcome that was told before is told again.
@@ -122,6 +133,8 @@ fn events() -> impl Strategy<Value = Event> {
             .prop_map(|(task, step, with)| Event::Retry { task, step, with }),
         3 => (any::<usize>(), any::<usize>(), whats(), ended())
             .prop_map(|(task, step, what, with)| Event::Act { task, step, what, with }),
+        2 => (any::<usize>(), ended()).prop_map(|(which, with)| Event::Save { which, with }),
+        3 => (any::<usize>(), any::<usize>(), ended()).prop_map(|(task, from, with)| Event::Rerun { task, from, with }),
         1 => any::<usize>().prop_map(|claim| Event::Again { claim }),
     ]
 }
@@ -196,6 +209,9 @@ struct Journal {
     ended: Vec<Claimed>,
     results: BTreeMap<(TaskId, StepNumber), u32>,
     acknowledged: BTreeMap<(StepRef, u32), &'static str>,
+    /// What was saved last of each step: the attempt, and the value.
+    saved: BTreeMap<StepRef, (u32, String)>,
+    saves: u32,
 }
 
 struct Run<'s> {
@@ -281,12 +297,77 @@ impl Run<'_> {
                 commands.push((act(id, wanted, self.next_action), None));
                 self.transact(commands, 2).await;
             }
+            Event::Save { which, with } => {
+                if self.journal.held.is_empty() {
+                    return;
+                }
+                let claim = self.journal.held[which % self.journal.held.len()].clone();
+                self.journal.saves += 1;
+                let value = self.journal.saves.to_string();
+                let mut commands = vec![(checkpoint(&claim, &value), None)];
+                commands.extend(with.and_then(|(which, end)| self.end(which, end)));
+                let replies = self.transact(commands, 2).await;
+                assert!(replies[0].is_ok(), "{replies:?}: {claim:?}");
+                let step = StepRef { task: claim.task, number: claim.live.number };
+                self.journal.saved.insert(step, (claim.live.attempt, value));
+            }
+            Event::Rerun { task, from, with } => self.rerun(task, from, with).await,
             Event::Again { claim } => {
                 if self.journal.ended.is_empty() {
                     return;
                 }
                 let claim = self.journal.ended[claim % self.journal.ended.len()].clone();
+                assert!(self.w.one(checkpoint(&claim, "0")).await.is_err(), "it saved after its end: {claim:?}");
                 assert!(self.w.one(complete(&claim)).await.is_err(), "a claim ended twice: {claim:?}");
+            }
+        }
+    }
+
+    async fn rerun(&mut self, which: usize, from: usize, with: Option<(usize, End)>) {
+        let Some(source) = self.some_task(which) else { return };
+        self.next_action += 1;
+        let pinned = self.w.task(source).pinned.clone();
+        // Workers of batches are among them, and some that were never made.
+        let from = StepNumber(u32::try_from(from % (pinned.steps.len() + 3)).unwrap());
+        let new = task(u32::try_from(self.tasks.len()).unwrap());
+        let command = rerun(&self.w.rows, source, from.0, self.tasks.len().try_into().unwrap(), self.next_action);
+        let mut commands: Vec<_> = with.and_then(|(which, end)| self.end(which, end)).into_iter().collect();
+        commands.push((command, None));
+        let replies = self.transact(commands, 2).await;
+        let is_over = self.w.task_state(source).is_over();
+        if replies.last().unwrap().is_err() {
+            return;
+        }
+        assert!(is_over, "a task that is not over was rerun");
+        self.tasks.push(new);
+        let of = |id: TaskId| self.w.rows.results.iter().filter(move |row| row.task == id);
+        let is_after = |number: StepNumber| {
+            number == from
+                || pinned.template_step(number) == from
+                || pinned.ancestors(number).contains(&pinned.template_step(from))
+        };
+        // A batchable step that completed while its task was being cancelled made no workers: it runs again.
+        let made = |of: StepNumber| self.w.rows.batches.iter().any(|row| row.task == source && row.number == of);
+        let decided = |of: StepNumber| self.w.result(source, of.0).is_some();
+        let unmade = |number: &StepNumber| {
+            let workers = pinned.children(*number).iter().filter(|&&child| pinned.step(child).is_batch_worker());
+            pinned.step(*number).makes_batches() && !workers.clone().all(|&child| made(child) || decided(child))
+        };
+        for row in of(source).filter(|row| row.outcome.decides_successors()) {
+            let kept = self.w.result(new, row.number.0);
+            let mut before = pinned.ancestors(row.number);
+            before.push(row.number);
+            if is_after(row.number) || before.iter().any(|number| decided(*number) && unmade(number)) {
+                assert!(kept.is_none_or(|kept| kept.attempt == 0), "it was to run anew: {kept:?}");
+                continue;
+            }
+            assert_eq!(kept, Some(&ResultRow { task: new, ..row.clone() }), "from {from}");
+            let (step, old) = (StepRef { task: new, number: row.number }, StepRef { task: source, number: row.number });
+            if let Some(told) = self.journal.acknowledged.get(&(old, row.attempt)).copied() {
+                self.journal.acknowledged.insert((step, row.attempt), told);
+            }
+            if let Some(attempt) = self.journal.results.get(&(source, row.number)).copied() {
+                self.journal.results.insert((new, row.number), attempt);
             }
         }
     }
@@ -321,7 +402,11 @@ impl Run<'_> {
         Some((command, Some((claim, end))))
     }
 
-    async fn transact(&mut self, commands: Vec<(Command, Option<(Claimed, End)>)>, free: usize) {
+    async fn transact(
+        &mut self,
+        commands: Vec<(Command, Option<(Claimed, End)>)>,
+        free: usize,
+    ) -> Vec<Result<Reply, Refusal>> {
         let (commands, ended): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
         let by = worker(self.workers[0]);
         let capacity = Capacity { worker: by, free, queues: self.w.queues.clone(), continued: self.continued };
@@ -348,6 +433,7 @@ impl Run<'_> {
             self.journal.ended.push(claim);
         }
         self.journal.held.extend(committed.claimed);
+        committed.replies
     }
 
     /// After the faults: what is paused goes on, and whatever is ready is run, and completes.
@@ -386,6 +472,11 @@ impl Run<'_> {
             .map(|row| ((row.task, row.number), row.attempt))
             .collect();
         assert_eq!(completed, self.journal.results);
+        let saved = self.w.rows.checkpoints.iter().map(|row| {
+            let step = StepRef { task: row.task, number: row.number };
+            (step, (row.attempt, row.value.to_string()))
+        });
+        assert_eq!(saved.collect::<BTreeMap<_, _>>(), self.journal.saved);
         for row in &self.w.rows.results {
             let told = self.journal.acknowledged.get(&(StepRef { task: row.task, number: row.number }, row.attempt));
             match (row.outcome, row.cause) {

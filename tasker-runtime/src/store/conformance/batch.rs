@@ -71,8 +71,13 @@ pub async fn who_waits_for_a_batch_is_given_the_results_of_all_workers(store: &d
     w.one(cut(&claim, 600)).await.unwrap();
     let claims = w.claim(worker(1), 1_000).await;
     w.transact(claims[..599].iter().map(complete).collect()).await;
-    let wanted =
-        InputRequest { task: id, context: false, results: vec![StepNumber(0)], workers_from: Some(StepNumber(3)) };
+    let wanted = InputRequest {
+        task: id,
+        context: false,
+        results: vec![StepNumber(0)],
+        workers_from: Some(StepNumber(3)),
+        checkpoint_of: None,
+    };
     let given = store.inputs(vec![wanted.clone()]).await.unwrap().remove(0);
     assert_eq!(given.results.len(), 600);
     w.one(complete(&claims[599])).await.unwrap();

@@ -64,7 +64,7 @@ pub async fn a_step_that_was_skipped_is_over_without_a_result(store: &dyn Store)
     assert_eq!(w.states(id)[3..], [StepState::Skipped, StepState::Ready]);
     let results = [0, 1, 2, 3, 4].map(StepNumber).to_vec();
     let given = store
-        .inputs(vec![InputRequest { task: id, context: false, results, workers_from: None }])
+        .inputs(vec![InputRequest { task: id, context: false, results, workers_from: None, checkpoint_of: None }])
         .await
         .unwrap()
         .remove(0);

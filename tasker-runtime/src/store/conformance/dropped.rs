@@ -126,7 +126,13 @@ pub async fn dropped_reads_do_not_make_later_reads_stale(store: &dyn Store) {
         let id = task(u32::try_from(polls).unwrap());
         w.one(submit(id, &pinned)).await.unwrap();
         for _ in 0..4 {
-            let wanted = InputRequest { task: id, context: true, results: vec![StepNumber(0)], workers_from: None };
+            let wanted = InputRequest {
+                task: id,
+                context: true,
+                results: vec![StepNumber(0)],
+                workers_from: None,
+                checkpoint_of: None,
+            };
             dropped(polls, store.find_task(id)).await;
             dropped(polls, store.dump(None, 100)).await;
             dropped(polls, store.list_tasks(TaskFilter::default(), page)).await;

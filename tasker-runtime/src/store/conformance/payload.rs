@@ -28,7 +28,13 @@ async fn runs_with(store: &dyn Store, value: &Value, text: &str) {
     assert_eq!(view.input, input);
     assert_eq!(view.steps[0].result.as_ref(), Some(value));
     assert_eq!(view.steps[0].detail, Some(json!({ "message": text })));
-    let wanted = InputRequest { task: task(1), context: true, results: vec![StepNumber(0)], workers_from: None };
+    let wanted = InputRequest {
+        task: task(1),
+        context: true,
+        results: vec![StepNumber(0)],
+        workers_from: None,
+        checkpoint_of: None,
+    };
     let [given] = &store.inputs(vec![wanted]).await.unwrap()[..] else { panic!("one answer") };
     assert_eq!(*given.context.as_ref().unwrap().context, *value);
     assert_eq!(given.results[&StepNumber(0)].as_ref().unwrap().result, *value);

@@ -300,7 +300,7 @@ pub async fn inputs_are_the_context_and_the_results_that_exist(store: &dyn Store
     let claims = w.claim(worker(1), 100).await;
     w.transact(vec![complete(&claims[0]), fail_for_good(&claims[1])]).await;
     let results = vec![StepNumber(0), StepNumber(1), StepNumber(2), StepNumber(99)];
-    let wanted = InputRequest { task: task(1), context: true, results, workers_from: None };
+    let wanted = InputRequest { task: task(1), context: true, results, workers_from: None, checkpoint_of: None };
     let given = store.inputs(vec![wanted.clone()]).await.unwrap().remove(0);
     let context = given.context.unwrap();
     assert_eq!((context.task_uuid, context.name.as_str()), (task(1).uuid(), "three"));
@@ -324,6 +324,7 @@ pub async fn inputs_are_given_once_a_task_in_their_order(store: &dyn Store) {
         context,
         results: results.iter().copied().map(StepNumber).collect(),
         workers_from: None,
+        checkpoint_of: None,
     };
     let requests = vec![
         wanted(3, false, &[1]),

@@ -11,8 +11,8 @@ use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    self, Act, ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep,
-    ResolvedTemplate, StepRef, TaskInput,
+    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, NewTask, Outcome, Pinned, QueueId,
+    Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -184,6 +184,31 @@ pub fn lose(claim: &Claimed) -> Command {
 pub fn release(claim: &Claimed) -> Command {
     let step = StepRef { task: claim.task, number: claim.live.number };
     Command::Release { step, attempt: claim.live.attempt, worker: holder(claim) }
+}
+
+/// The attempt that holds the claim saves this.
+pub fn checkpoint(claim: &Claimed, value: &str) -> Command {
+    let step = StepRef { task: claim.task, number: claim.live.number };
+    let value = value.into();
+    Command::Checkpoint(Checkpoint { step, attempt: claim.live.attempt, worker: holder(claim), value })
+}
+
+/// An operator has a task run again from this step on, as the task of this number. What its decisions chose is read from these
+/// rows.
+pub fn rerun(rows: &Dump, source: TaskId, from: u32, number: u32, action: u32) -> Command {
+    let pinned = &rows.tasks.iter().find(|row| row.id == source).expect("the task").pinned;
+    let decisions = rows.results.iter().filter(|row| row.task == source && pinned.step(row.number).decides());
+    let chosen = decisions.filter_map(|row| {
+        let result = serde_json::from_str(row.result.as_deref()?).expect("it is JSON");
+        Some((row.number, core::chosen(pinned, row.number, &result).expect("it chose")))
+    });
+    Command::Rerun(Box::new(Rerun {
+        new: new_task(task(number), pinned),
+        source,
+        from: StepNumber(from),
+        chosen: chosen.collect(),
+        action: stamp(action),
+    }))
 }
 
 /// The worker that holds the claim.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::core::{
-    ActionRow, AttemptRow, Batch, BatchRow, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef,
-    TaskInput, TaskRow, Writes, next_attempt,
+    ActionRow, AttemptRow, Batch, BatchRow, CheckpointRow, Claimed, LiveStep, Pinned, QueueId, RerunRow, ResultRow,
+    Snapshot, StepRef, TaskInput, TaskRow, Writes, next_attempt,
 };
 use crate::mark::{Mark, mark};
 use crate::store::{StoreError, WorkerView};
@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) actions: Vec<ActionRow>,
     pub(super) batches: BTreeMap<StepRef, BatchRow>,
+    pub(super) checkpoints: BTreeMap<StepRef, CheckpointRow>,
+    pub(super) reruns: BTreeMap<TaskId, RerunRow>,
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
     pub(super) workers: BTreeMap<WorkerId, WorkerView>,
@@ -119,6 +121,19 @@ impl State {
         for row in &writes.batches {
             self.batches.insert(StepRef { task: row.task, number: row.number }, *row);
         }
+        for copied in &writes.copied {
+            for &(number, _) in &copied.steps {
+                let Some(row) = self.results.get(&StepRef { task: copied.source, number }) else {
+                    return Err(StoreError::Corrupt(format!("step {number} of task {} has no result", copied.source)));
+                };
+                let row = ResultRow { task: copied.task, ..row.clone() };
+                self.results.insert(StepRef { task: copied.task, number }, row);
+            }
+        }
+        for row in &writes.checkpoints {
+            self.checkpoints.insert(StepRef { task: row.task, number: row.number }, row.clone());
+        }
+        self.reruns.extend(writes.reruns.iter().map(|row| (row.task, *row)));
         self.attempts.extend(writes.attempts.iter().cloned());
         self.actions.extend(writes.actions.iter().cloned());
         Ok(())

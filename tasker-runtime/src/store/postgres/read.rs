@@ -11,10 +11,12 @@ use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{Act, ActionRow, AttemptRow, BatchRow, Dump, LiveStep, ResultRow, StepRef, TaskRow};
+use crate::core::{
+    Act, ActionRow, AttemptRow, BatchRow, CheckpointRow, Dump, LiveStep, RerunRow, ResultRow, StepRef, TaskRow,
+};
 use crate::store::read::{
-    FailuresOfVersion, GROUPS_MAX, failure_groups, for_execution, hex, json, listed, task_view, uuids_with_prefix,
-    version_key,
+    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view,
+    uuids_with_prefix, version_key,
 };
 use crate::store::{
     Counts, FAILED_TASKS_MAX, FailureGroup, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate,
@@ -41,6 +43,13 @@ const ATTEMPTS: &str = "SELECT a.task, a.number, a.attempt, a.outcome, a.worker,
                         ORDER BY a.task, a.number, a.attempt";
 const ACTIONS: &str = "SELECT id, task, number, kind, actor, reason, at FROM tasker.actions WHERE task = ANY($1) \
                        ORDER BY task, at, id";
+const CHECKPOINTS: &str = "SELECT task, number, attempt, value, saved_at FROM tasker.checkpoints WHERE task = ANY($1) \
+                           ORDER BY task, number";
+const CHECKPOINT_VALUES: &str = "SELECT c.task, c.number, c.value FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
+                                 JOIN tasker.checkpoints AS c ON c.task = v.task AND c.number = v.number";
+/// Which of these tasks run another one again, and which tasks run these again.
+const RERUNS: &str = "SELECT task, source, number, action FROM tasker.reruns WHERE task = ANY($1) ORDER BY task";
+const RERUN_AS: &str = "SELECT task, source, number, action FROM tasker.reruns WHERE source = ANY($1) ORDER BY task";
 const VALUES: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
                       JOIN tasker.step_results AS r ON r.task = v.task AND r.number = v.number WHERE r.outcome IN (4, 7, 8)";
 const VALUES_FROM: &str = "SELECT r.task, r.number, r.result FROM unnest($1::uuid[], $2::integer[]) AS v (task, number) \
@@ -114,8 +123,19 @@ pub(super) async fn find_task(
     let actions = actions_of(session, &[task]).await?;
     let row = bare.with(pinned);
     let batches = batches_of(session, &[&row]).await?;
+    let checkpoints = checkpoints_of(session, &[task]).await?;
+    let mut reruns = reruns_of(session, RERUNS, &[task]).await?;
+    reruns.append(&mut reruns_of(session, RERUN_AS, &[task]).await?);
     session.end_read().await?;
-    task_view(row, input, &batches, live, results, attempts, actions).map(Some)
+    task_view(row, input, &batches, live, results, attempts, Links { actions, checkpoints, reruns }).map(Some)
+}
+
+async fn checkpoints_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<CheckpointRow>, StoreError> {
+    session.fetch(sqlx::query(CHECKPOINTS).bind(uuids(tasks))).await?.iter().map(rows::checkpoint).collect()
+}
+
+async fn reruns_of(session: &mut Session, text: &'static str, tasks: &[TaskId]) -> Result<Vec<RerunRow>, StoreError> {
+    session.fetch(sqlx::query(text).bind(uuids(tasks))).await?.iter().map(rows::rerun).collect()
 }
 
 type Steps = (Vec<LiveStep>, Vec<ResultRow>, Vec<AttemptRow>);
@@ -237,10 +257,8 @@ pub(super) async fn inputs(
     templates: &Templates,
     wanted: &[InputRequest],
 ) -> Result<Vec<StepInput>, StoreError> {
-    let mut inputs: BTreeMap<TaskId, StepInput> = wanted
-        .iter()
-        .map(|request| (request.task, StepInput { task: request.task, context: None, results: BTreeMap::new() }))
-        .collect();
+    let mut inputs: BTreeMap<TaskId, StepInput> =
+        wanted.iter().map(|request| (request.task, StepInput::of(request.task))).collect();
     let mut tasks: Vec<TaskId> = wanted.iter().filter(|request| request.context).map(|request| request.task).collect();
     tasks.sort_unstable();
     tasks.dedup();
@@ -274,6 +292,19 @@ pub(super) async fn inputs(
             if let Some(found) = inputs.get_mut(&step.task) {
                 let result = columns.get::<Option<&str>>()?.map(json).transpose()?;
                 found.results.insert(step.number, result.map(|result| DependencyResult { result }.into()));
+            }
+        }
+    }
+    let saved_by: Vec<StepRef> = wanted
+        .iter()
+        .filter_map(|request| request.checkpoint_of.map(|number| StepRef { task: request.task, number }))
+        .collect();
+    if !saved_by.is_empty() {
+        for row in session.fetch(keyed(CHECKPOINT_VALUES, &saved_by)).await? {
+            let columns = &mut Columns::of(&row);
+            let step = columns.step()?;
+            if let Some(found) = inputs.get_mut(&step.task) {
+                found.checkpoints.insert(step.number, json(columns.get()?)?.into());
             }
         }
     }
@@ -361,8 +392,10 @@ pub(super) async fn dump(
     let actions = actions_of(session, &ids).await?;
     let batches = session.fetch(sqlx::query(rows::BATCHES_OF).bind(uuids(&ids))).await?;
     let batches = batches.iter().map(rows::batch).collect::<Result<_, _>>()?;
+    let checkpoints = checkpoints_of(session, &ids).await?;
+    let reruns = reruns_of(session, RERUNS, &ids).await?;
     session.end_read().await?;
-    Ok(Dump { tasks, live, results, attempts, actions, batches })
+    Ok(Dump { tasks, live, results, attempts, actions, batches, checkpoints, reruns })
 }
 
 async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {

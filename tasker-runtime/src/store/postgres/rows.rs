@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::error::translate;
 use crate::core::{
-    AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
+    AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, LiveStep, Pinned, QueueId, RerunRow, ResultRow,
+    StepRef, TaskInput, TaskRow,
 };
 use crate::store::StoreError;
 
@@ -173,6 +174,17 @@ pub(super) fn batch(row: &PgRow) -> Result<BatchRow, StoreError> {
     let c = &mut Columns::of(row);
     let (task, number, count, next) = (c.task()?, c.number()?, c.count()?, c.count()?);
     Ok(BatchRow { task, number, count, next, in_flight: c.count()?, failed: c.count()? })
+}
+
+pub(super) fn checkpoint(row: &PgRow) -> Result<CheckpointRow, StoreError> {
+    let c = &mut Columns::of(row);
+    let (task, number, attempt) = (c.task()?, c.number()?, c.count()?);
+    Ok(CheckpointRow { task, number, attempt, value: c.get::<&str>()?.into(), saved_at: c.time()? })
+}
+
+pub(super) fn rerun(row: &PgRow) -> Result<RerunRow, StoreError> {
+    let c = &mut Columns::of(row);
+    Ok(RerunRow { task: c.task()?, source: c.task()?, from: c.number()?, action: c.get()? })
 }
 
 pub(super) fn result(row: &PgRow) -> Result<ResultRow, StoreError> {

@@ -2,7 +2,10 @@
 
 use super::rows::{Columns, column, count, micros, number, worker};
 use super::session::{Session, Statement};
-use crate::core::{ActionRow, AttemptRow, BatchRow, Fence, LiveStep, NewTask, Reopened, ResultRow, TaskRow, Writes};
+use crate::core::{
+    ActionRow, AttemptRow, BatchRow, CheckpointRow, Copied, Fence, LiveStep, NewTask, Reopened, RerunRow, ResultRow,
+    TaskRow, Writes,
+};
 use crate::store::StoreError;
 
 const NEW_TASKS: &str = "INSERT INTO tasker.tasks SELECT v.* FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], \
@@ -43,6 +46,15 @@ const BATCHES: &str = "INSERT INTO tasker.batches SELECT * FROM unnest($1::uuid[
                        SET next = excluded.next, in_flight = excluded.in_flight, failed = excluded.failed";
 const ACTIONS: &str = "INSERT INTO tasker.actions SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::text[], \
                        $5::text[], $6::text[], $7::bigint[])";
+/// Results that a task takes over from another one.
+pub(super) const COPIED: &str = "INSERT INTO tasker.step_results SELECT $1, r.number, r.outcome, r.cause, r.attempt, r.worker, \
+                                 r.ready_at, r.claimed_at, r.finished_at, r.result, r.detail FROM unnest($3::integer[]) \
+                                 AS v (number) JOIN tasker.step_results AS r ON r.task = $2 AND r.number = v.number";
+pub(super) const CHECKPOINTS: &str = "INSERT INTO tasker.checkpoints SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], \
+                                      $4::text[], $5::bigint[]) ON CONFLICT (task, number) DO UPDATE \
+                                      SET attempt = excluded.attempt, value = excluded.value, saved_at = excluded.saved_at";
+const RERUNS: &str =
+    "INSERT INTO tasker.reruns SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[])";
 /// Results become attempts: 4 is `reopened`.
 const REOPENED: &str = "WITH moved AS (DELETE FROM tasker.step_results AS r USING unnest($1::uuid[], $2::integer[]) \
                         AS v (task, number) WHERE r.task = v.task AND r.number = v.number RETURNING r.*) \
@@ -64,6 +76,15 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     common(session, writes).await?;
     if !writes.live_updates.is_empty() {
         expect(session.execute(changed(&writes.live_updates)).await?, writes.live_updates.len())?;
+    }
+    for rows in &writes.copied {
+        expect(session.execute(copied(rows)).await?, rows.steps.len())?;
+    }
+    if !writes.checkpoints.is_empty() {
+        expect(session.execute(checkpoints(&writes.checkpoints)).await?, writes.checkpoints.len())?;
+    }
+    if !writes.reruns.is_empty() {
+        expect(session.execute(reruns(&writes.reruns)).await?, writes.reruns.len())?;
     }
     if !writes.batches.is_empty() {
         expect(session.execute(batches(&writes.batches)).await?, writes.batches.len())?;
@@ -216,6 +237,28 @@ fn attempts(rows: &[AttemptRow]) -> Statement<'_> {
         .bind(column(rows, |row| row.finished_at.as_micros()))
         .bind(column(rows, |row| micros(row.retry_at)))
         .bind(column(rows, |row| row.detail.as_deref()))
+}
+
+fn copied(rows: &Copied) -> Statement<'_> {
+    let numbers = column(&rows.steps, |(step, _)| number(*step));
+    sqlx::query(COPIED).bind(rows.task.uuid()).bind(rows.source.uuid()).bind(numbers)
+}
+
+fn checkpoints(rows: &[CheckpointRow]) -> Statement<'_> {
+    sqlx::query(CHECKPOINTS)
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| number(row.number)))
+        .bind(column(rows, |row| count(row.attempt)))
+        .bind(column(rows, |row| &*row.value))
+        .bind(column(rows, |row| row.saved_at.as_micros()))
+}
+
+fn reruns(rows: &[RerunRow]) -> Statement<'_> {
+    sqlx::query(RERUNS)
+        .bind(column(rows, |row| row.task.uuid()))
+        .bind(column(rows, |row| row.source.uuid()))
+        .bind(column(rows, |row| number(row.from)))
+        .bind(column(rows, |row| row.action))
 }
 
 fn batches(rows: &[BatchRow]) -> Statement<'_> {

@@ -148,6 +148,10 @@ impl Cache {
         for row in &writes.results {
             self.change(row.task, |kept| kept.put_over(row.number, row.outcome, row.attempt));
         }
+        for copied in &writes.copied {
+            let over = copied.steps.iter().map(|&(number, over)| (number, over.outcome, over.attempt));
+            self.change(copied.task, |kept| over.for_each(|(number, outcome, at)| kept.put_over(number, outcome, at)));
+        }
         let touched = writes.new_tasks.iter().map(|(row, _)| row).chain(&writes.tasks).map(|row| row.id);
         for id in touched {
             if self.tasks.get(id).is_some_and(|kept| !kept.is_running()) {

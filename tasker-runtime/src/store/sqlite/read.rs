@@ -11,10 +11,10 @@ use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
-use crate::core::{Act, ActionRow, BatchRow, Dump, StepRef, TaskRow};
+use crate::core::{Act, ActionRow, BatchRow, Dump, RerunRow, StepRef, TaskRow};
 use crate::store::read::{
-    FailuresOfVersion, GROUPS_MAX, failure_groups, for_execution, hex, json, listed, task_view, uuids_with_prefix,
-    version_key,
+    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view,
+    uuids_with_prefix, version_key,
 };
 use crate::store::{
     Counts, FAILED_TASKS_MAX, FailureGroup, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate,
@@ -47,7 +47,18 @@ pub(super) fn find_task(
     let (live, results, attempts) = steps_of(connection, task)?;
     let actions = actions_of(connection, &[task])?;
     let batches = batches_of(connection, &[&row])?;
-    task_view(row, input, &batches, live, results, attempts, actions).map(Some)
+    let checkpoints = select(connection, rows::CHECKPOINTS_OF, &[task], bind_task, rows::checkpoint)?;
+    let mut reruns = reruns_of(connection, &[task])?;
+    let of = format!("SELECT {} FROM reruns AS r WHERE r.source = ? ORDER BY r.task", rows::RERUN);
+    reruns.extend(select(connection, &of, &[task], bind_task, rows::rerun)?);
+    let links = Links { actions, checkpoints, reruns };
+    task_view(row, input, &batches, live, results, attempts, links).map(Some)
+}
+
+/// Which of these tasks run another one again.
+fn reruns_of(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<RerunRow>, StoreError> {
+    let of = format!("SELECT {} FROM reruns AS r WHERE r.task = ?", rows::RERUN);
+    select(connection, &of, tasks, bind_task, rows::rerun)
 }
 
 type Steps = (Vec<crate::core::LiveStep>, Vec<crate::core::ResultRow>, Vec<crate::core::AttemptRow>);
@@ -176,10 +187,8 @@ pub(super) fn inputs(
     templates: &Templates,
     wanted: &[InputRequest],
 ) -> Result<Vec<StepInput>, StoreError> {
-    let mut inputs: BTreeMap<TaskId, StepInput> = wanted
-        .iter()
-        .map(|request| (request.task, StepInput { task: request.task, context: None, results: BTreeMap::new() }))
-        .collect();
+    let mut inputs: BTreeMap<TaskId, StepInput> =
+        wanted.iter().map(|request| (request.task, StepInput::of(request.task))).collect();
     let mut tasks: Vec<TaskId> = wanted.iter().filter(|request| request.context).map(|request| request.task).collect();
     tasks.sort_unstable();
     tasks.dedup();
@@ -209,6 +218,19 @@ pub(super) fn inputs(
     for (task, number, result) in results.into_iter().chain(workers) {
         if let Some(found) = inputs.get_mut(&task) {
             found.results.insert(number, result);
+        }
+    }
+    let saved_by: Vec<StepRef> = wanted
+        .iter()
+        .filter_map(|request| request.checkpoint_of.map(|number| StepRef { task: request.task, number }))
+        .collect();
+    let sql = "SELECT task, number, value FROM checkpoints WHERE task = ? AND number = ?";
+    let saved = select(connection, sql, &saved_by, rows::bind_step, |columns| {
+        Ok((columns.task()?, columns.number()?, json(columns.str()?)?))
+    })?;
+    for (task, number, value) in saved {
+        if let Some(found) = inputs.get_mut(&task) {
+            found.checkpoints.insert(number, Arc::new(value));
         }
     }
     Ok(inputs.into_values().collect())
@@ -316,6 +338,8 @@ pub(super) fn dump(
     }
     dump.batches = select(connection, rows::BATCHES_OF, &ids, bind_task, rows::batch)?;
     dump.actions = actions_of(connection, &ids)?;
+    dump.checkpoints = select(connection, rows::CHECKPOINTS_OF, &ids, bind_task, rows::checkpoint)?;
+    dump.reruns = reruns_of(connection, &ids)?;
     Ok(dump)
 }
 

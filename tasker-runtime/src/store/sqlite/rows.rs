@@ -11,7 +11,8 @@ use super::error::translate;
 use super::sql::Binder;
 use super::templates::Templates;
 use crate::core::{
-    AttemptOutcome, AttemptRow, BatchRow, Cause, LiveStep, Pinned, QueueId, ResultRow, StepRef, TaskInput, TaskRow,
+    AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, LiveStep, Pinned, QueueId, RerunRow, ResultRow,
+    StepRef, TaskInput, TaskRow,
 };
 use crate::store::StoreError;
 
@@ -229,6 +230,20 @@ pub(super) fn bind_result(row: &ResultRow, to: &mut Binder<'_, '_>) {
 pub(super) fn batch(c: &mut Columns<'_>) -> Result<BatchRow, StoreError> {
     let (task, number, count, next) = (c.task()?, c.number()?, c.count()?, c.count()?);
     Ok(BatchRow { task, number, count, next, in_flight: c.count()?, failed: c.count()? })
+}
+
+pub(super) const CHECKPOINTS_OF: &str =
+    "SELECT task, number, attempt, value, saved_at FROM checkpoints WHERE task = ? ORDER BY number";
+
+pub(super) fn checkpoint(c: &mut Columns<'_>) -> Result<CheckpointRow, StoreError> {
+    let (task, number, attempt) = (c.task()?, c.number()?, c.count()?);
+    Ok(CheckpointRow { task, number, attempt, value: c.get()?, saved_at: c.time()? })
+}
+
+pub(super) const RERUN: &str = "r.task, r.source, r.number, r.action";
+
+pub(super) fn rerun(c: &mut Columns<'_>) -> Result<RerunRow, StoreError> {
+    Ok(RerunRow { task: c.task()?, source: c.task()?, from: c.number()?, action: c.uuid()? })
 }
 
 pub(super) fn bind_batch(row: &BatchRow, to: &mut Binder<'_, '_>) {

@@ -1,11 +1,11 @@
 //! What a batch writes: each kind of row with a statement of its own.
 
 use rusqlite::Connection;
-use tasker_types::Timestamp;
+use tasker_types::{StepNumber, Timestamp};
 
 use super::rows::{self, id};
 use super::sql::{Binder, execute_all};
-use crate::core::{ActionRow, Fence, LiveStep, NewTask, Reopened, TaskRow, Writes};
+use crate::core::{ActionRow, CheckpointRow, Copied, Fence, LiveStep, NewTask, Reopened, RerunRow, TaskRow, Writes};
 use crate::store::StoreError;
 
 pub(super) const NEW_TASKS: &str = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -35,10 +35,22 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, LIVE, &writes.live_inserts, rows::bind_live)?;
     execute_all(c, CHANGED, &writes.live_updates, bind_live_change)?;
     execute_all(c, RESULTS, &writes.results, rows::bind_result)?;
+    for copied in &writes.copied {
+        execute_all(c, COPIED, &copied.steps, |&(number, _), to| bind_copied(copied, number, to))?;
+    }
     execute_all(c, BATCHES, &writes.batches, rows::bind_batch)?;
+    execute_all(c, CHECKPOINTS, &writes.checkpoints, bind_checkpoint)?;
+    execute_all(c, RERUNS, &writes.reruns, bind_rerun)?;
     execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
     execute_all(c, ACTIONS, &writes.actions, bind_action)
 }
+
+/// A result that a task takes over from another one.
+pub(super) const COPIED: &str = "INSERT INTO step_results SELECT ?1, number, outcome, cause, attempt, worker, ready_at, claimed_at, \
+                                 finished_at, result, detail FROM step_results WHERE task = ?2 AND number = ?3";
+pub(super) const CHECKPOINTS: &str = "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (task, number) \
+                                      DO UPDATE SET attempt = ?3, value = ?4, saved_at = ?5";
+pub(super) const RERUNS: &str = "INSERT INTO reruns VALUES (?, ?, ?, ?)";
 
 /// A result that an operator reopens becomes an attempt.
 const REOPENED: &str = "INSERT INTO step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, finished_at, NULL, \
@@ -47,6 +59,19 @@ const NO_RESULT: &str = "DELETE FROM step_results WHERE task = ? AND number = ?"
 
 fn bind_reopened(row: &Reopened, to: &mut Binder<'_, '_>) {
     to.add(id(row.task)).add(row.number.0);
+}
+
+fn bind_copied(copied: &Copied, number: StepNumber, to: &mut Binder<'_, '_>) {
+    to.add(id(copied.task)).add(id(copied.source)).add(i64::from(number.0));
+}
+
+fn bind_checkpoint(row: &CheckpointRow, to: &mut Binder<'_, '_>) {
+    to.add(id(row.task)).add(i64::from(row.number.0)).add(i64::from(row.attempt));
+    to.add(&*row.value).add(row.saved_at.as_micros());
+}
+
+fn bind_rerun(row: &RerunRow, to: &mut Binder<'_, '_>) {
+    to.add(id(row.task)).add(id(row.source)).add(i64::from(row.from.0)).add(row.action.into_bytes());
 }
 
 fn bind_input((row, new): &(TaskRow, Box<NewTask>), to: &mut Binder<'_, '_>) {

@@ -50,7 +50,10 @@ async fn everything(store: &SqliteStore) {
     }
     store.workers(Some(w.now)).await.unwrap();
     let results = (0..3).map(tasker_types::StepNumber).collect();
-    store.inputs(vec![InputRequest { task: task(1), context: true, results, workers_from: None }]).await.unwrap();
+    store
+        .inputs(vec![InputRequest { task: task(1), context: true, results, workers_from: None, checkpoint_of: None }])
+        .await
+        .unwrap();
     store.cancelling(vec![task(1)]).await.unwrap();
     store.find_template("default", "fan", None).await.unwrap();
     store.list_templates().await.unwrap();
