@@ -16,11 +16,13 @@ mod heartbeat;
 mod hints;
 mod house;
 mod ids;
+mod inputs;
 mod lease;
 mod limits;
 mod look;
 mod resolve;
 mod runtime;
+mod schemas;
 mod spawn;
 mod stats;
 mod submit;
@@ -41,6 +43,9 @@ pub use self::ids::Ids;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub(crate) use self::resolve::{SaidBy, honoured};
 pub use self::runtime::HandlerThreads;
+#[cfg(all(feature = "cli", feature = "sqlite"))]
+pub(crate) use self::schemas::Schema;
+use self::schemas::Schemas;
 use self::stats::Counters;
 pub use self::stats::Stats;
 use self::wait::Waiting;
@@ -129,6 +134,7 @@ pub struct Engine {
     waiting: Arc<Waiting>,
     counters: Arc<Counters>,
     templates: Arc<Mutex<BTreeMap<TemplateKey, Arc<Pinned>>>>,
+    schemas: Arc<Schemas>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -153,13 +159,21 @@ impl Engine {
         let (messages, inbox) = mpsc::channel(QUEUE_LENGTH);
         let (stopping, stopped) = watch::channel(false);
         let (parts, waiting, counters) = (Arc::new(parts), Arc::new(Waiting::default()), Arc::new(Counters::default()));
-        let dispatcher = Dispatcher::new(parts.clone(), waiting.clone(), counters.clone(), messages.downgrade(), inbox);
+        let schemas = Arc::new(Schemas::default());
+        let dispatcher = Dispatcher::new(
+            parts.clone(),
+            waiting.clone(),
+            counters.clone(),
+            schemas.clone(),
+            messages.downgrade(),
+            inbox,
+        );
         tokio::spawn(async move {
             dispatcher.run().await;
             // Nobody is left to be told where this fails.
             let _ = stopping.send(true);
         });
-        Self { parts, messages, waiting, counters, templates: Arc::default(), stopped }
+        Self { parts, messages, waiting, counters, templates: Arc::default(), schemas, stopped }
     }
 
     /// The store.
@@ -195,8 +209,9 @@ impl Engine {
     /// Stores a template; new tasks of its name and version start on it.
     ///
     /// # Errors
-    /// A step's handler is not in this binary, or the store fails.
+    /// A step's handler is not in this binary, a schema is none, or the store fails.
     pub async fn add_template(&self, template: Template) -> Result<Arc<Pinned>, Error> {
+        schemas::check(&template)?;
         let resolved = resolve::resolve(&self.parts.registry, template)?;
         let pinned = self.parts.store.pin(resolved, self.parts.clock.now()).await?;
         self.forget_templates();

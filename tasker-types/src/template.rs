@@ -8,8 +8,10 @@ pub mod codes;
 mod connect;
 mod dialect;
 mod draw;
+mod environment;
 mod fields;
 mod finding;
+mod inputs;
 mod keys;
 pub mod layout;
 pub mod limits;
@@ -27,6 +29,8 @@ mod step_type;
 mod value;
 mod yaml;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -34,6 +38,7 @@ use sha2::{Digest, Sha256};
 use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
+pub use inputs::InputSource;
 pub use names::check_step_name;
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
@@ -79,6 +84,12 @@ pub struct Template {
     pub metadata: Value,
     /// Keys that a task's context must have.
     pub required_fields: Vec<String>,
+    /// The JSON Schema that a task's context must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Value>,
+    /// The environment whose settings are in its steps; `None` where it has none for the one that it was read in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The steps, in the order of their numbers.
     #[serde(deserialize_with = "steps_of_known_numbers")]
     pub steps: Vec<StepTemplate>,
@@ -109,6 +120,12 @@ pub struct StepTemplate {
     /// What a batchable step says of its workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchSpec>,
+    /// What it is given as its inputs, by name; the task's context where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<BTreeMap<String, InputSource>>,
+    /// The JSON Schema that its result must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_schema: Option<Value>,
 }
 
 /// The handler of a step, and what it is made with.
@@ -143,6 +160,8 @@ impl StepTemplate {
             timeout_ms: None,
             skippable: false,
             batch: None,
+            inputs: None,
+            result_schema: None,
         }
     }
 }
@@ -158,6 +177,8 @@ impl Template {
             description: None,
             metadata: Value::Object(serde_json::Map::new()),
             required_fields: Vec::new(),
+            input_schema: None,
+            environment: None,
             steps,
         }
     }
@@ -210,7 +231,8 @@ impl Template {
 fn steps_of_known_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepTemplate>, D::Error> {
     let steps = Vec::<StepTemplate>::deserialize(deserializer)?;
     for step in &steps {
-        if let Some(bad) = step.dependencies.iter().find(|number| number.index() >= steps.len()) {
+        let read = step.inputs.iter().flat_map(BTreeMap::values).filter_map(|source| source.step.as_ref());
+        if let Some(bad) = step.dependencies.iter().chain(read).find(|number| number.index() >= steps.len()) {
             let reason =
                 format!("step `{}` depends on step number {bad}, but there are {} steps", step.name, steps.len());
             return Err(de::Error::custom(reason));

@@ -15,6 +15,7 @@ impl Engine {
         check_labels(&request)?;
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
+        self.check_schema(&pinned, &request.context)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
         let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput {
@@ -34,6 +35,20 @@ impl Engine {
             priority: request.priority,
         };
         Ok((NewTask { id, pinned, input, priority: request.priority }, Arc::new(task)))
+    }
+
+    fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {
+        let name = &pinned.template.name;
+        let schema = self.schemas.of_context(pinned);
+        let schema = schema.map_err(|reason| {
+            Error::BadSchema(format!("`input_schema` of template `{name}` cannot be used: {reason}"))
+        })?;
+        match schema.and_then(|schema| schema.misfits(context)) {
+            Some(misfits) => {
+                Err(Error::BadContext(format!("does not fit the `input_schema` of template `{name}`: {misfits}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The template that a new task of this name starts on.

@@ -1,11 +1,14 @@
 //! The entries of one mapping, held against the keys that it may have.
 
+use serde_json::Value;
+
 use super::codes;
 use super::dialect::Dialect;
 use super::keys::{Block, Key, Need};
 use super::node::{At, Entry, Kind, Node};
 use super::report::Report;
 use super::scalar::{Scalar, describe, quoted, resolve, shortened};
+use super::value::to_json;
 use crate::suggest::nearest;
 
 /// What keys are called elsewhere, and here.
@@ -215,6 +218,17 @@ impl<'n, 's> Fields<'n, 's> {
                 None
             }
         }
+    }
+
+    /// The JSON Schema of the key `name`, and the place of the key. What is wrong within it only who compiles it can tell.
+    pub(super) fn json_schema(&self, name: &str, reading: &mut Reading) -> Option<(Value, At)> {
+        let entry = self.get(name)?;
+        let schema = to_json(&entry.value, &mut reading.dialect, &mut reading.report);
+        if matches!(schema, Value::Object(_) | Value::Bool(_)) {
+            return Some((schema, entry.key_at));
+        }
+        self.wrong_type(name, "a JSON Schema", &entry.value, reading);
+        None
     }
 
     /// Reports that the value of the key `name` is not what it must be.

@@ -70,9 +70,9 @@ pub(super) const TEMPLATE: Block = Block {
         key("metadata", Need::Optional, "Whatever its author adds.", || json!({})),
         key(
             "input_schema",
-            Need::NotBuilt(&codes::INPUT_SCHEMA_NOT_BUILT),
-            "Planned: a JSON Schema of a task's context.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "The JSON Schema that a task's context must fit.",
+            || json!({ "type": ["object", "boolean"] }),
         ),
         key(
             "identity_strategy",
@@ -100,9 +100,9 @@ pub(super) const TEMPLATE: Block = Block {
         ),
         key(
             "environments",
-            Need::NotBuilt(&codes::ENVIRONMENTS_NOT_BUILT),
-            "Planned: settings for each environment.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "What is otherwise where `TASKER_ENV` names an environment.",
+            || json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/environment" } }),
         ),
     ],
 };
@@ -149,9 +149,9 @@ pub(super) const STEP: Block = Block {
         ),
         key(
             "inputs",
-            Need::NotBuilt(&codes::INPUTS_NOT_BUILT),
-            "Planned: a mapping of the step's inputs.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "What the step is given as its inputs, by name: `context.key`, or `step.key` for the result of a step before; the task's context where none is given.",
+            || json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         ),
         key(
             "skippable",
@@ -167,9 +167,9 @@ pub(super) const STEP: Block = Block {
         ),
         key(
             "result_schema",
-            Need::NotBuilt(&codes::RESULT_SCHEMA_NOT_BUILT),
-            "Planned: a JSON Schema of the step's result.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "The JSON Schema that the step's result must fit.",
+            || json!({ "type": ["object", "boolean"] }),
         ),
         key(
             "publishes_events",
@@ -255,6 +255,41 @@ pub(super) const BATCH: Block = Block {
             Need::Optional,
             "What the failure of one worker means for the others.",
             || json!({ "enum": FailureStrategy::ALL, "default": "fail_fast" }),
+        ),
+    ],
+};
+
+/// An environment.
+pub(super) const ENVIRONMENT: Block = Block {
+    keys: &[key(
+        "steps",
+        Need::Required,
+        "The steps of which something is otherwise.",
+        || json!({ "type": "array", "items": { "$ref": "#/$defs/environment_step" } }),
+    )],
+};
+
+/// What is otherwise of a step in an environment.
+pub(super) const ENVIRONMENT_STEP: Block = Block {
+    keys: &[
+        key(
+            "name",
+            Need::Required,
+            "The step's name; `ALL` for every step. What is said of one step goes over what is said of all.",
+            || json!({ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }),
+        ),
+        key(
+            "handler",
+            Need::Optional,
+            "Another handler, or other keys of its `initialization`.",
+            || json!({ "oneOf": [{ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }, { "$ref": "#/$defs/handler" }] }),
+        ),
+        key("retry", Need::Optional, "Other options of its retry.", || json!({ "$ref": "#/$defs/retry" })),
+        key(
+            "timeout_seconds",
+            Need::Optional,
+            "Another longest time that an attempt may take.",
+            || json!({ "type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION_MS / 1_000 }),
         ),
     ],
 };

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use super::Template;
 use super::codes;
+use super::environment::{self, EnvironmentsDraft};
 use super::fields::{Fields, Reading};
 use super::keys::{TASK_HANDLER, TEMPLATE};
 use super::limits::MAX_STEPS;
 use super::names::{check_name, check_version};
-use super::node::{Kind, Node};
+use super::node::{At, Kind, Node};
 use super::scalar::{Scalar, quoted, resolve};
 use super::step::{self, Draft};
 use super::value::to_json;
@@ -16,10 +17,21 @@ use crate::suggest::nearest;
 
 const IDENTITY_STRATEGIES: &[&str] = &["always_unique", "strict", "caller_provided"];
 
-/// The template without its steps, and the steps; `None` where the file is no mapping.
-pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Template, Vec<Draft<'n>>)> {
+/// What a file says.
+pub(super) struct Parts<'n> {
+    /// The template without its steps.
+    pub(super) template: Template,
+    pub(super) steps: Vec<Draft<'n>>,
+    pub(super) environments: EnvironmentsDraft<'n>,
+    /// Where the context's schema is named, if it is.
+    pub(super) schema_at: Option<At>,
+}
+
+/// What the file says; `None` where it is no mapping.
+pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<Parts<'n>> {
     let fields = Fields::of(root, &TEMPLATE, "the template".to_owned(), "", reading)?;
     let name = name(&fields, "name", reading);
+    let (input_schema, schema_at) = fields.json_schema("input_schema", reading).unzip();
     let template = Template {
         name: name.unwrap_or_default(),
         namespace: self::name(&fields, "namespace_name", reading).unwrap_or_else(|| "default".to_owned()),
@@ -31,11 +43,14 @@ pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Tem
             .filter(|metadata| !metadata.is_null())
             .unwrap_or_else(|| json!({})),
         required_fields: required_fields(&fields, reading).unwrap_or_default(),
+        input_schema,
+        environment: None,
         steps: Vec::new(),
     };
     refuse_other_identities(&fields, reading);
-    let drafts = steps(&fields, reading);
-    Some((template, drafts))
+    let steps = steps(&fields, reading);
+    let environments = environment::read(&fields, reading);
+    Some(Parts { template, steps, environments, schema_at })
 }
 
 fn name(fields: &Fields<'_, '_>, key: &str, reading: &mut Reading) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{BATCH, Block, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
+use super::keys::{BATCH, Block, ENVIRONMENT, ENVIRONMENT_STEP, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
 
 /// The JSON Schema (draft 2020-12) of a template. It is made of the same table of keys that the parser reads by.
 ///
@@ -27,6 +27,8 @@ pub fn json_schema() -> Value {
             "handler": object(&HANDLER),
             "retry": object(&RETRY),
             "batch_config": object(&BATCH),
+            "environment": object(&ENVIRONMENT),
+            "environment_step": object(&ENVIRONMENT_STEP),
             "task_handler": object(&TASK_HANDLER),
         }),
     );
@@ -67,6 +69,8 @@ mod tests {
             (&schema["$defs"]["handler"], &HANDLER),
             (&schema["$defs"]["retry"], &RETRY),
             (&schema["$defs"]["batch_config"], &BATCH),
+            (&schema["$defs"]["environment"], &ENVIRONMENT),
+            (&schema["$defs"]["environment_step"], &ENVIRONMENT_STEP),
             (&schema["$defs"]["task_handler"], &TASK_HANDLER),
         ];
         for (object, block) in blocks {
@@ -89,6 +93,6 @@ mod tests {
             assert!(schema["$defs"][name].is_object(), "{name}");
             count += 1;
         }
-        assert_eq!(count, 5);
+        assert_eq!(count, 9);
     }
 }
