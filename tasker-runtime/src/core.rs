@@ -28,12 +28,15 @@ pub use batch::{Batch, Fence, Needs, Reopened, Reply, Writes, fold};
 pub use batches::cut;
 pub use change::Change;
 pub use choice::chosen;
-pub use command::{Act, ActionStamp, ByHand, Command, Failure, Finish, NewTask, Outcome, Refusal, StepRef, Workers};
+pub use command::{
+    Act, ActionStamp, ByHand, Command, Failure, Finish, Identity, NewTask, Outcome, Refusal, StepRef, Wanted, Workers,
+};
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use invariant::{Dump, Violation, check};
 pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
 pub use row::{
-    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, Claimed, Detail, LiveStep, ResultRow, TaskInput, TaskRow,
+    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, Claimed, Detail, IdentityRow, LiveStep, ResultRow,
+    TaskInput, TaskRow,
 };
 pub use snapshot::Snapshot;

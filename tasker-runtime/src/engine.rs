@@ -15,6 +15,7 @@ mod error;
 mod heartbeat;
 mod hints;
 mod house;
+mod identity;
 mod ids;
 mod inputs;
 mod lease;
@@ -149,6 +150,17 @@ pub struct Recovered {
     pub steps: usize,
 }
 
+/// A request that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The task that it means.
+    pub task: TaskId,
+    /// The state that the task has.
+    pub state: TaskState,
+    /// Whether the request made it. An earlier one of the same identity did otherwise.
+    pub is_new: bool,
+}
+
 impl Engine {
     /// Starts the engine's loop on the current runtime. It runs no steps until [`start_worker`](Self::start_worker).
     ///
@@ -226,12 +238,21 @@ impl Engine {
     /// Accepts a task: when this returns, it survives a crash.
     ///
     /// # Errors
-    /// There is no such template, the context does not fit, or the store fails; nothing was stored.
+    /// There is no such template, the context does not fit, the same request made a task before and wants a conflict, or
+    /// the store fails; nothing was stored.
     pub async fn submit(&self, request: TaskRequest) -> Result<TaskId, Error> {
+        Ok(self.accept(request).await?.task)
+    }
+
+    /// Accepts a task as [`submit`](Self::submit) does, and tells whether it is a new one.
+    ///
+    /// # Errors
+    /// As for [`submit`](Self::submit).
+    pub async fn accept(&self, request: TaskRequest) -> Result<Accepted, Error> {
         let (command, task) = self.plan(request).await?;
         let id = command.id;
-        self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
-        Ok(id)
+        let reply = self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        Ok(Accepted { task: reply.task, state: reply.state, is_new: reply.task == id })
     }
 
     /// Accepts a task and waits until it is over.
@@ -243,7 +264,10 @@ impl Engine {
         let id = command.id;
         // Registered first: the task may be over before anyone could ask.
         let told = self.waiting.register(id);
-        self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        let reply = self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        if reply.task != id {
+            return Ok((reply.task, self.wait(reply.task).await?));
+        }
         Ok((id, wait::wait_for(self, id, told).await?))
     }
 

@@ -65,6 +65,8 @@ bugs! {
     ContinuationJumpsQueue,
     /// Attempts have no time limit.
     TimeLimitIgnored,
+    /// A request is not held against those that were made before.
+    IdentityNotLookedUp,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
 }

@@ -35,7 +35,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Graph, RetrySpec, StepNumber};
+use crate::{Graph, IdentityStrategy, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
 pub use inputs::InputSource;
@@ -43,6 +43,7 @@ pub use names::check_step_name;
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
 pub use step_type::{BatchSpec, FailureStrategy, StepType};
+pub use value::canonical_json;
 
 /// A workflow: its steps, and which waits for which.
 ///
@@ -87,6 +88,9 @@ pub struct Template {
     /// The JSON Schema that a task's context must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_schema: Option<Value>,
+    /// How requests are told apart that come without an idempotency key.
+    #[serde(default, skip_serializing_if = "IdentityStrategy::is_default")]
+    pub identity_strategy: IdentityStrategy,
     /// The environment whose settings are in its steps; `None` where it has none for the one that it was read in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
@@ -178,6 +182,7 @@ impl Template {
             metadata: Value::Object(serde_json::Map::new()),
             required_fields: Vec::new(),
             input_schema: None,
+            identity_strategy: IdentityStrategy::default(),
             environment: None,
             steps,
         }
@@ -212,11 +217,9 @@ impl Template {
     /// ```
     #[must_use]
     pub fn content_hash(&self) -> [u8; 32] {
-        let mut text = String::new();
         // A template has no map with keys that are not text, so it always has a JSON form.
         let json = serde_json::to_value(self).unwrap_or(Value::Null);
-        value::write_canonical(&json, &mut text);
-        Sha256::digest(text.as_bytes()).into()
+        Sha256::digest(canonical_json(&json).as_bytes()).into()
     }
 
     /// [`content_hash`](Self::content_hash) in 64 hexadecimal digits.

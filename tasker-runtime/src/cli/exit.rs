@@ -46,7 +46,7 @@ impl Exit {
             "E212" | "E305" | "E309" | "E313" | "E324" | "E325" => Self::Usage,
             "D001" | "D002" | "D005" | "D006" | "D009" => Self::Unreachable,
             "D004" => Self::Denied,
-            "D008" | "E101" | "E103" | "E104" | "E105" | "E106" | "E109" | "E315" | "E326" => Self::Conflict,
+            "D008" | "E101" | "E103" | "E104" | "E105" | "E106" | "E109" | "E111" | "E315" | "E326" => Self::Conflict,
             "E320" => Self::TaskFailed,
             "E321" => Self::TaskCancelled,
             "E322" => Self::TimedOut,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tasker_types::{TaskForExecution, TaskId, TaskRequest};
 
 use super::limits::{self, check_label};
-use super::{Engine, Error};
+use super::{Engine, Error, identity};
 use crate::core::{NewTask, Pinned, TaskInput};
 
 impl Engine {
@@ -16,6 +16,7 @@ impl Engine {
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
         self.check_schema(&pinned, &request.context)?;
+        let wanted = identity::of(&request, &pinned)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
         let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput {
@@ -34,7 +35,8 @@ impl Engine {
             correlation_id: input.correlation_id.clone(),
             priority: request.priority,
         };
-        Ok((NewTask { id, pinned, input, priority: request.priority }, Arc::new(task)))
+        let new = NewTask { id, pinned, input, priority: request.priority, wanted, start: request.start };
+        Ok((new, Arc::new(task)))
     }
 
     fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {

@@ -121,8 +121,6 @@ codes! {
         "`input_schema` and `result_schema` are JSON Schemas of draft 2020-12, or of the one that their `$schema` names. They refer to nothing \
          outside themselves (`$defs` and `#/$defs/..` do), and their patterns are matched in linear time, so that look-around and back \
          references are not taken."
-    IDENTITY_NOT_BUILT "T043" Error "this `identity_strategy` is not built yet"
-        "`strict` and `caller_provided` are planned. This version makes a new task of every request: `always_unique`."
     LIFECYCLE_NOT_BUILT "T044" Error "`lifecycle` is not built yet"
         "Limits on a task's whole duration are planned. Until then, `timeout_seconds` limits each attempt of a step."
     EVENTS_NOT_BUILT "T048" Error "`publishes_events` is not built yet"

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::codes::{self, Code};
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS, MAX_TASK_STEPS};
 use super::{FailureStrategy, StepType};
-use crate::Backoff;
+use crate::{Backoff, IdentityStrategy};
 
 /// The keys that one kind of mapping may have.
 #[derive(Debug)]
@@ -77,8 +77,8 @@ pub(super) const TEMPLATE: Block = Block {
         key(
             "identity_strategy",
             Need::Optional,
-            "How requests are told apart; the other ways are planned.",
-            || json!({ "enum": ["always_unique"] }),
+            "Which requests mean the same task: none, those with the same context (`strict`), or those with the same idempotency key, which each must have (`caller_provided`).",
+            || json!({ "enum": IdentityStrategy::ALL, "default": "always_unique" }),
         ),
         key(
             "lifecycle",

@@ -13,9 +13,8 @@ use super::node::{At, Kind, Node};
 use super::scalar::{Scalar, quoted, resolve};
 use super::step::{self, Draft};
 use super::value::to_json;
+use crate::IdentityStrategy;
 use crate::suggest::nearest;
-
-const IDENTITY_STRATEGIES: &[&str] = &["always_unique", "strict", "caller_provided"];
 
 /// What a file says.
 pub(super) struct Parts<'n> {
@@ -44,10 +43,10 @@ pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<Part
             .unwrap_or_else(|| json!({})),
         required_fields: required_fields(&fields, reading).unwrap_or_default(),
         input_schema,
+        identity_strategy: identity_strategy(&fields, reading).unwrap_or_default(),
         environment: None,
         steps: Vec::new(),
     };
-    refuse_other_identities(&fields, reading);
     let steps = steps(&fields, reading);
     let environments = environment::read(&fields, reading);
     Some(Parts { template, steps, environments, schema_at })
@@ -72,34 +71,24 @@ fn version(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<String> {
     Some(version.to_owned())
 }
 
-fn refuse_other_identities(fields: &Fields<'_, '_>, reading: &mut Reading) {
-    let Some((strategy, at)) = fields.text("identity_strategy", reading) else {
-        return;
-    };
-    if strategy == "always_unique" {
-        return;
-    }
-    if IDENTITY_STRATEGIES.contains(&strategy) {
-        let message = format!("{} is `{strategy}`, which is not built yet", fields.name_of("identity_strategy"));
-        reading
-            .report
-            .add(&codes::IDENTITY_NOT_BUILT, at, message)
-            .label("not built yet")
-            .help("in this version every request makes a new task: `always_unique`");
-    } else {
+fn identity_strategy(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<IdentityStrategy> {
+    let (name, at) = fields.text("identity_strategy", reading)?;
+    let strategy = IdentityStrategy::from_name(name);
+    if strategy.is_none() {
         let message = format!(
             "{} is {}, which is no way to tell requests apart",
             fields.name_of("identity_strategy"),
-            quoted(strategy)
+            quoted(name)
         );
-        let known = IDENTITY_STRATEGIES.iter().copied();
+        let known = IdentityStrategy::ALL.iter().map(|strategy| strategy.as_str());
         reading
             .report
             .add(&codes::UNKNOWN_VALUE, at, message)
             .label("unknown value")
             .help("take one of always_unique, strict, caller_provided")
-            .suggest(nearest(strategy, known));
+            .suggest(nearest(name, known));
     }
+    strategy
 }
 
 /// What `task_handler.initialization.input_validation.required_fields` names.

@@ -364,12 +364,6 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
         ),
         // What is not built.
         (
-            top("identity_strategy: strict"),
-            vec![
-                "T043 2:20 `identity_strategy` of the template is `strict`, which is not built yet | in this version every request makes a new task: `always_unique`",
-            ],
-        ),
-        (
             top("lifecycle: {}"),
             vec![
                 "T044 2:1 `lifecycle` of the template is not built yet | remove it; this version would have to ignore it",

@@ -58,6 +58,9 @@ pages! {
         "Only a result can say which of the steps after a decision go on. Complete it with one: `{ \"activated_steps\": [\"..\"] }`."
     "E110" "the task has no such step"
         "`task show` lists the steps of a task."
+    "E111" "the same request was made before"
+        "A request is known by its idempotency key, or, where the template is `identity_strategy: strict`, by its context. One that is the same made \
+         the task that the message names, and that is still there: it is forgotten when it is pruned. Leave --if-exists out to be given that task."
     "E201" "there is no such template"
         "No template of this name is in this namespace. The templates of a program are stored when `run` or `dev` starts; `template list` \
          shows them all, and `check` says which ones cannot be used."

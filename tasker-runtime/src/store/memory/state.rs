@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::core::{
-    ActionRow, AttemptRow, Batch, BatchRow, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef,
+    ActionRow, AttemptRow, Batch, BatchRow, Claimed, Identity, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef,
     TaskInput, TaskRow, Writes, next_attempt,
 };
 use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 use crate::store::{StoreError, WorkerView};
 
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,7 @@ pub(super) struct State {
     pub(super) attempts: Vec<AttemptRow>,
     pub(super) actions: Vec<ActionRow>,
     pub(super) batches: BTreeMap<StepRef, BatchRow>,
+    pub(super) identities: BTreeMap<Identity, TaskId>,
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
     pub(super) workers: BTreeMap<WorkerId, WorkerView>,
@@ -45,6 +47,12 @@ impl State {
         }
         for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
             snapshot.load_action(id);
+        }
+        let identities = if planted(Bug::IdentityNotLookedUp) { Vec::new() } else { batch.identities() };
+        for identity in identities {
+            if let Some((row, _)) = self.identities.get(&identity).and_then(|task| self.tasks.get(task)) {
+                snapshot.load_identity(identity, row.id, row.state);
+            }
         }
         let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| &*row.pinned));
         for step in steps {
@@ -119,6 +127,7 @@ impl State {
         for row in &writes.batches {
             self.batches.insert(StepRef { task: row.task, number: row.number }, *row);
         }
+        self.identities.extend(writes.identities().into_iter().map(|row| (row.identity, row.task)));
         self.attempts.extend(writes.attempts.iter().cloned());
         self.actions.extend(writes.actions.iter().cloned());
         Ok(())

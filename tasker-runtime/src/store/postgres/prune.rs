@@ -17,6 +17,7 @@ const DELETES: &[&str] = &[
     "DELETE FROM tasker.step_attempts WHERE task = ANY($1)",
     "DELETE FROM tasker.batches WHERE task = ANY($1)",
     "DELETE FROM tasker.actions WHERE task = ANY($1)",
+    "DELETE FROM tasker.identities WHERE task = ANY($1)",
     "DELETE FROM tasker.task_inputs WHERE task = ANY($1)",
     "DELETE FROM tasker.tasks WHERE id = ANY($1)",
 ];

@@ -25,6 +25,7 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> R
         "DELETE FROM step_attempts WHERE task = ?",
         "DELETE FROM batches WHERE task = ?",
         "DELETE FROM actions WHERE task = ?",
+        "DELETE FROM identities WHERE task = ?",
         "DELETE FROM task_inputs WHERE task = ?",
         "DELETE FROM tasks WHERE id = ?",
     ] {

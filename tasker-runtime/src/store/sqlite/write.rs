@@ -5,7 +5,7 @@ use tasker_types::Timestamp;
 
 use super::rows::{self, id};
 use super::sql::{Binder, execute_all};
-use crate::core::{ActionRow, Fence, LiveStep, NewTask, Reopened, TaskRow, Writes};
+use crate::core::{ActionRow, Fence, IdentityRow, LiveStep, NewTask, Reopened, TaskRow, Writes};
 use crate::store::StoreError;
 
 pub(super) const NEW_TASKS: &str = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -37,7 +37,16 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, RESULTS, &writes.results, rows::bind_result)?;
     execute_all(c, BATCHES, &writes.batches, rows::bind_batch)?;
     execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
+    execute_all(c, IDENTITIES, &writes.identities(), bind_identity)?;
     execute_all(c, ACTIONS, &writes.actions, bind_action)
+}
+
+/// A program that does not know of identities leaves those behind whose tasks it deletes: they mean nothing any more.
+const IDENTITIES: &str = "INSERT INTO identities VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET task = excluded.task \
+                          WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = identities.task)";
+
+fn bind_identity(row: &IdentityRow, to: &mut Binder<'_, '_>) {
+    to.add(row.identity.0).add(id(row.task));
 }
 
 /// A result that an operator reopens becomes an attempt.
