@@ -9,8 +9,8 @@ use super::super::{Change, LiveStep, NewTask, Refusal, Snapshot};
 const PRIORITIES: RangeInclusive<i16> = -100..=100;
 
 pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Result<Vec<Change>, Refusal> {
-    if snapshot.task(new.id).is_some() {
-        return Err(Refusal::Exists(new.id));
+    if !PRIORITIES.contains(&new.priority) {
+        return Err(Refusal::Priority(new.priority));
     }
     if let Some(wanted) = new.wanted
         && let Some(task) = snapshot.meant_by(wanted.identity)
@@ -20,8 +20,9 @@ pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Resu
             IfExists::Conflict => Err(Refusal::SameRequest(task)),
         };
     }
-    if !PRIORITIES.contains(&new.priority) {
-        return Err(Refusal::Priority(new.priority));
+    // Comes last: a store may leave it to the primary key of what is written.
+    if snapshot.task(new.id).is_some() {
+        return Err(Refusal::Exists(new.id));
     }
     let steps = u32::try_from(new.pinned.steps.len()).unwrap_or(u32::MAX);
     let roots = new.pinned.graph().roots();
