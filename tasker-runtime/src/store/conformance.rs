@@ -83,6 +83,7 @@ macro_rules! store_conformance {
                 what_is_next_is_told,
                 a_step_that_is_due_keeps_its_counts,
                 steps_that_are_due_together_are_made_ready_in_bounded_portions,
+                a_task_that_starts_later_is_made_ready_when_it_is_due,
             }
             fairness {
                 a_step_of_another_namespace_is_in_the_next_claim_behind_a_long_queue,

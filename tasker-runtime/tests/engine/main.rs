@@ -7,6 +7,7 @@ mod by_hand;
 mod doubt;
 mod failure;
 mod flow;
+mod identity;
 mod inputs;
 mod lease;
 mod schemas;

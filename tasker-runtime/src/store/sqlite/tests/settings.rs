@@ -16,7 +16,7 @@ async fn every_commit_is_synced_unless_the_user_says_otherwise() {
         assert_eq!(ask(&store, settings).await, [wanted]);
         let facts = store.facts().await.unwrap();
         let told = if durability == Durability::Full { "FULL" } else { "NORMAL" };
-        assert_eq!((facts.journal_mode.as_str(), facts.synchronous, facts.schema_version), ("wal", told, 3));
+        assert_eq!((facts.journal_mode.as_str(), facts.synchronous, facts.schema_version), ("wal", told, 6));
         assert!(facts.pages > facts.free_pages && facts.page_bytes >= 512);
     }
     assert_eq!(Durability::default(), Durability::Full);
