@@ -24,12 +24,15 @@ impl<T> ById<T> {
         self.0.get(&task)
     }
 
-    pub(crate) fn get_mut(&mut self, task: TaskId) -> Option<&mut T> {
-        self.0.get_mut(&task)
-    }
-
     pub(crate) fn insert(&mut self, task: TaskId, value: T) -> Option<T> {
         self.0.insert(task, value)
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl<T> ById<T> {
+    pub(crate) fn get_mut(&mut self, task: TaskId) -> Option<&mut T> {
+        self.0.get_mut(&task)
     }
 
     pub(crate) fn remove(&mut self, task: TaskId) -> Option<T> {

@@ -34,6 +34,7 @@ pub struct TaskRow {
 
 impl TaskRow {
     /// Takes over what of a task changes.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn set_to(&mut self, newer: &Self) {
         (self.state, self.open_steps, self.runnable) = (newer.state, newer.open_steps, newer.runnable);
         (self.started_at, self.finished_at) = (newer.started_at, newer.finished_at);
