@@ -175,7 +175,7 @@ async fn starts_of(session: &mut Session, tasks: &[TaskId]) -> Result<BTreeMap<T
         return Ok(BTreeMap::new());
     }
     let rows = session.fetch(sqlx::query(STARTS).bind(uuids(tasks))).await?;
-    rows.iter().map(|row| Columns::of(row)).map(|mut columns| Ok((columns.task()?, columns.time()?))).collect()
+    rows.iter().map(Columns::of).map(|mut columns| Ok((columns.task()?, columns.time()?))).collect()
 }
 
 /// The batches of those of the tasks that can have some.
