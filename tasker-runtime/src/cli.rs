@@ -52,6 +52,7 @@ use self::program::Program;
 use self::screen::Screen;
 use crate::app::App;
 use crate::app::settings::Settings;
+use crate::app::templates::Templates;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 
 /// Everything that a command may use.
@@ -69,6 +70,14 @@ struct Context {
 }
 
 type Outcome = Result<Exit, Problem>;
+
+impl Context {
+    /// The templates of this program, as they run in its environment.
+    fn templates(&self) -> Templates {
+        let Settings { templates, env, .. } = &self.settings;
+        Templates::read(&self.app.embedded, templates.as_deref(), env.as_deref())
+    }
+}
 
 /// Runs the command of this process's arguments.
 pub(crate) fn main(app: App) -> ExitCode {

@@ -29,14 +29,15 @@ pub use batches::cut;
 pub use change::Change;
 pub use choice::chosen;
 pub use command::{
-    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, NewTask, Outcome, Refusal, Rerun, StepRef, Workers,
+    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, NewTask, Outcome, Refusal, Rerun,
+    StepRef, Wanted, Workers,
 };
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use invariant::{Dump, Violation, check};
 pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
 pub use row::{
-    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, Claimed, Detail, LiveStep, RerunRow,
-    ResultRow, TaskInput, TaskRow,
+    ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, Claimed, Detail, IdentityRow, LiveStep,
+    RerunRow, ResultRow, TaskInput, TaskRow,
 };
 pub use snapshot::{Over, Snapshot};

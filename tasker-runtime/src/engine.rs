@@ -16,13 +16,16 @@ mod error;
 mod heartbeat;
 mod hints;
 mod house;
+mod identity;
 mod ids;
+mod inputs;
 mod lease;
 mod limits;
 mod look;
 mod rerun;
 mod resolve;
 mod runtime;
+mod schemas;
 mod spawn;
 mod stale;
 mod stats;
@@ -44,6 +47,9 @@ pub use self::ids::Ids;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub(crate) use self::resolve::{SaidBy, honoured};
 pub use self::runtime::HandlerThreads;
+#[cfg(all(feature = "cli", feature = "sqlite"))]
+pub(crate) use self::schemas::Schema;
+use self::schemas::Schemas;
 use self::stats::Counters;
 pub use self::stats::Stats;
 use self::wait::Waiting;
@@ -132,6 +138,7 @@ pub struct Engine {
     waiting: Arc<Waiting>,
     counters: Arc<Counters>,
     templates: Arc<Mutex<BTreeMap<TemplateKey, Arc<Pinned>>>>,
+    schemas: Arc<Schemas>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -146,6 +153,17 @@ pub struct Recovered {
     pub steps: usize,
 }
 
+/// A request that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The task that it means.
+    pub task: TaskId,
+    /// The state that the task has.
+    pub state: TaskState,
+    /// Whether the request made it. An earlier one of the same identity did otherwise.
+    pub is_new: bool,
+}
+
 impl Engine {
     /// Starts the engine's loop on the current runtime. It runs no steps until [`start_worker`](Self::start_worker).
     ///
@@ -156,13 +174,21 @@ impl Engine {
         let (messages, inbox) = mpsc::channel(QUEUE_LENGTH);
         let (stopping, stopped) = watch::channel(false);
         let (parts, waiting, counters) = (Arc::new(parts), Arc::new(Waiting::default()), Arc::new(Counters::default()));
-        let dispatcher = Dispatcher::new(parts.clone(), waiting.clone(), counters.clone(), messages.downgrade(), inbox);
+        let schemas = Arc::new(Schemas::default());
+        let dispatcher = Dispatcher::new(
+            parts.clone(),
+            waiting.clone(),
+            counters.clone(),
+            schemas.clone(),
+            messages.downgrade(),
+            inbox,
+        );
         tokio::spawn(async move {
             dispatcher.run().await;
             // Nobody is left to be told where this fails.
             let _ = stopping.send(true);
         });
-        Self { parts, messages, waiting, counters, templates: Arc::default(), stopped }
+        Self { parts, messages, waiting, counters, templates: Arc::default(), schemas, stopped }
     }
 
     /// The store.
@@ -198,8 +224,9 @@ impl Engine {
     /// Stores a template; new tasks of its name and version start on it.
     ///
     /// # Errors
-    /// A step's handler is not in this binary, or the store fails.
+    /// A step's handler is not in this binary, a schema is none, or the store fails.
     pub async fn add_template(&self, template: Template) -> Result<Arc<Pinned>, Error> {
+        schemas::check(&template)?;
         let resolved = resolve::resolve(&self.parts.registry, template)?;
         let pinned = self.parts.store.pin(resolved, self.parts.clock.now()).await?;
         self.forget_templates();
@@ -214,12 +241,21 @@ impl Engine {
     /// Accepts a task: when this returns, it survives a crash.
     ///
     /// # Errors
-    /// There is no such template, the context does not fit, or the store fails; nothing was stored.
+    /// There is no such template, the context does not fit, the same request made a task before and wants a conflict, or
+    /// the store fails; nothing was stored.
     pub async fn submit(&self, request: TaskRequest) -> Result<TaskId, Error> {
+        Ok(self.accept(request).await?.task)
+    }
+
+    /// Accepts a task as [`submit`](Self::submit) does, and tells whether it is a new one.
+    ///
+    /// # Errors
+    /// As for [`submit`](Self::submit).
+    pub async fn accept(&self, request: TaskRequest) -> Result<Accepted, Error> {
         let (command, task) = self.plan(request).await?;
         let id = command.id;
-        self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
-        Ok(id)
+        let reply = self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        Ok(Accepted { task: reply.task, state: reply.state, is_new: reply.task == id })
     }
 
     /// Accepts a task and waits until it is over.
@@ -231,7 +267,10 @@ impl Engine {
         let id = command.id;
         // Registered first: the task may be over before anyone could ask.
         let told = self.waiting.register(id);
-        self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        let reply = self.ask(|answer| Message::Submit { new: Box::new(command), task, answer }).await?;
+        if reply.task != id {
+            return Ok((reply.task, self.wait(reply.task).await?));
+        }
         Ok((id, wait::wait_for(self, id, told).await?))
     }
 

@@ -73,6 +73,8 @@ bugs! {
     RerunKeepsLater,
     /// A rerun lets a step run that a decision did not choose.
     RerunForgetsChoice,
+    /// A request is not held against those that were made before.
+    IdentityNotLookedUp,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
 }

@@ -26,5 +26,5 @@ pub use error::StoreError;
 pub use memory::MemoryStore;
 pub use read::{
     AttemptView, Counts, FAILED_TASKS_MAX, FailureGroup, ListedTask, Page, StepView, StoredTemplate, TaskFilter,
-    TaskView,
+    TaskView, starts_at,
 };

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod error_types;
 mod graph;
 mod id;
+mod identity;
 pub mod name;
 mod result;
 mod retry;
@@ -22,6 +23,7 @@ mod time;
 pub use batch::{BatchAggregationScenario, BatchProcessingOutcome, BatchWorkerContext, CursorConfig};
 pub use graph::{Cycle, Graph};
 pub use id::{StepNumber, TaskId, WorkerId};
+pub use identity::{IdentityStrategy, IfExists};
 pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, success_result};
 pub use retry::{Backoff, RetryPolicy, RetrySpec};
 pub use state::{StepState, TaskState};
@@ -29,9 +31,10 @@ pub use step_data::{
     DataError, DependencyResult, DependencyResults, Scope, TaskForExecution, TaskSequenceStep, WorkflowStep, look_up,
 };
 pub use step_error::StepError;
-pub use task_request::TaskRequest;
+pub use task_request::{Start, TaskRequest};
 pub use template::{
-    BatchSpec, FailureStrategy, HandlerRef, Lifecycle, StalenessAction, StepTemplate, StepType, Template,
+    BatchSpec, FailureStrategy, HandlerRef, InputSource, Lifecycle, StalenessAction, StepTemplate, StepType, Template,
+    canonical_json,
 };
 pub use time::{BadTimestamp, Timestamp};
 

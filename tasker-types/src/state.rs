@@ -142,7 +142,7 @@ impl StepState {
     ///
     /// | from | to |
     /// |---|---|
-    /// | `pending` | `ready`, `running` (a continuation), `skipped`, `cancelled` |
+    /// | `pending` | `ready`, `running` (a continuation), `waiting_for_retry` (a task that starts later), `skipped`, `cancelled` |
     /// | `ready` | `running`, `failed` (its losses, or its task takes too long), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (another worker of its batch failed) |
     /// | `running` | `completed`, `failed`, `waiting_for_retry`, `ready` (released or lost), `skipped`, `cancelled`, `pending` (as `ready`) |
     /// | `waiting_for_retry` | `ready`, `running`, `failed` (its task takes too long), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (as `ready`) |
@@ -155,7 +155,7 @@ impl StepState {
             Cancelled, Completed, Failed, Pending, Ready, ResolvedManually, Running, Skipped, WaitingForRetry,
         };
         match self {
-            Pending => matches!(next, Ready | Running | Skipped | Cancelled),
+            Pending => matches!(next, Ready | Running | WaitingForRetry | Skipped | Cancelled),
             Ready => matches!(next, Running | Failed | Cancelled | Skipped | ResolvedManually | Completed | Pending),
             Running => matches!(next, Completed | Failed | WaitingForRetry | Ready | Skipped | Cancelled | Pending),
             WaitingForRetry => {

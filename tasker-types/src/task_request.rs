@@ -1,7 +1,11 @@
 //! What a task is asked for with.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::{IfExists, Timestamp};
 
 /// A task to run: which template, on which context, and on whose behalf.
 ///
@@ -38,6 +42,47 @@ pub struct TaskRequest {
     /// Ties the task to others of the same request; made up where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
+    /// What the request is known by within the template: another one with the same key means the same task, for as long as
+    /// that is kept. At most 255 bytes. Where it is missing, the template's `identity_strategy` says which requests do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// What becomes of the request where there is such a task already.
+    #[serde(skip_serializing_if = "IfExists::is_default")]
+    pub if_exists: IfExists,
+    /// When its first steps may start.
+    #[serde(skip_serializing_if = "Start::is_now")]
+    pub start: Start,
+}
+
+/// When a task's first steps may start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// At once.
+    #[default]
+    Now,
+    /// At this moment; at once where it has passed.
+    At(Timestamp),
+    /// So long after the task was accepted, by the clock of the database.
+    In(Duration),
+}
+
+impl Start {
+    /// Whether it is at once.
+    #[must_use]
+    pub fn is_now(&self) -> bool {
+        *self == Self::Now
+    }
+
+    /// The moment, where the task was accepted at this one.
+    #[must_use]
+    pub fn moment(self, accepted: Timestamp) -> Timestamp {
+        match self {
+            Self::Now => accepted,
+            Self::At(at) => at.max(accepted),
+            Self::In(delay) => accepted + delay,
+        }
+    }
 }
 
 impl Default for TaskRequest {
@@ -52,6 +97,9 @@ impl Default for TaskRequest {
             reason: String::new(),
             priority: 0,
             correlation_id: None,
+            idempotency_key: None,
+            if_exists: IfExists::default(),
+            start: Start::Now,
         }
     }
 }

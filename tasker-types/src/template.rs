@@ -8,8 +8,10 @@ pub mod codes;
 mod connect;
 mod dialect;
 mod draw;
+mod environment;
 mod fields;
 mod finding;
+mod inputs;
 mod keys;
 pub mod layout;
 mod lifecycle;
@@ -28,18 +30,22 @@ mod step_type;
 mod value;
 mod yaml;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Graph, RetrySpec, StepNumber};
+use crate::{Graph, IdentityStrategy, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
+pub use inputs::InputSource;
 pub use lifecycle::{Lifecycle, StalenessAction};
 pub use names::check_step_name;
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
 pub use step_type::{BatchSpec, FailureStrategy, StepType};
+pub use value::canonical_json;
 
 /// A workflow: its steps, and which waits for which.
 ///
@@ -84,6 +90,15 @@ pub struct Template {
     /// How long a task may take; as long as it needs where the file says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifecycle: Option<Lifecycle>,
+    /// The JSON Schema that a task's context must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Value>,
+    /// How requests are told apart that come without an idempotency key.
+    #[serde(default, skip_serializing_if = "IdentityStrategy::is_default")]
+    pub identity_strategy: IdentityStrategy,
+    /// The environment whose settings are in its steps; `None` where it has none for the one that it was read in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// The steps, in the order of their numbers.
     #[serde(deserialize_with = "steps_of_known_numbers")]
     pub steps: Vec<StepTemplate>,
@@ -114,6 +129,12 @@ pub struct StepTemplate {
     /// What a batchable step says of its workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchSpec>,
+    /// What it is given as its inputs, by name; the task's context where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<BTreeMap<String, InputSource>>,
+    /// The JSON Schema that its result must fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_schema: Option<Value>,
 }
 
 /// The handler of a step, and what it is made with.
@@ -148,6 +169,8 @@ impl StepTemplate {
             timeout_ms: None,
             skippable: false,
             batch: None,
+            inputs: None,
+            result_schema: None,
         }
     }
 }
@@ -164,6 +187,9 @@ impl Template {
             metadata: Value::Object(serde_json::Map::new()),
             required_fields: Vec::new(),
             lifecycle: None,
+            input_schema: None,
+            identity_strategy: IdentityStrategy::default(),
+            environment: None,
             steps,
         }
     }
@@ -197,11 +223,9 @@ impl Template {
     /// ```
     #[must_use]
     pub fn content_hash(&self) -> [u8; 32] {
-        let mut text = String::new();
         // A template has no map with keys that are not text, so it always has a JSON form.
         let json = serde_json::to_value(self).unwrap_or(Value::Null);
-        value::write_canonical(&json, &mut text);
-        Sha256::digest(text.as_bytes()).into()
+        Sha256::digest(canonical_json(&json).as_bytes()).into()
     }
 
     /// [`content_hash`](Self::content_hash) in 64 hexadecimal digits.
@@ -216,7 +240,8 @@ impl Template {
 fn steps_of_known_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<StepTemplate>, D::Error> {
     let steps = Vec::<StepTemplate>::deserialize(deserializer)?;
     for step in &steps {
-        if let Some(bad) = step.dependencies.iter().find(|number| number.index() >= steps.len()) {
+        let read = step.inputs.iter().flat_map(BTreeMap::values).filter_map(|source| source.step.as_ref());
+        if let Some(bad) = step.dependencies.iter().chain(read).find(|number| number.index() >= steps.len()) {
             let reason =
                 format!("step `{}` depends on step number {bad}, but there are {} steps", step.name, steps.len());
             return Err(de::Error::custom(reason));

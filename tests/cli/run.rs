@@ -272,3 +272,46 @@ fn settings_come_from_the_environment_too() {
     command.env("TASKER_SLOT", "3");
     finish(command).refused(4, "E302", "did you mean `TASKER_SLOTS`?");
 }
+
+#[test]
+fn the_same_request_is_given_the_same_task_or_is_refused() {
+    let world = World::new();
+    let run = |more: &[&str]| world.run(&[&["run", "order_fulfillment", "-i", ORDER], more].concat());
+    let first = run(&["--key", "order 7", "-o", "id"]).ended(0);
+    let again = run(&["--key", "order 7"]).ended(0).plain();
+    assert_eq!(again.out, first.out);
+    assert!(again.err.contains("submitted before: order_fulfillment "), "{}", again.err);
+    let waited = run(&["--key", "order 7", "--wait"]).ended(0).plain();
+    assert!(waited.err.contains("the same request was made before: this is its task "), "{}", waited.err);
+    assert_eq!(waited.json()["order_total"], json!(59.98));
+    let over = run(&["--key", "order 7"]).ended(0).plain();
+    assert!(over.err.contains("look at it with `"), "{}", over.err);
+    run(&["--key", "order 7", "--if-exists", "conflict"]).refused(7, "E111", "the same request made task ");
+    run(&["--key", ""]).refused(4, "E205", "`idempotency_key` is empty");
+    assert_ne!(run(&["--key", "order 8", "-o", "id"]).ended(0).out, first.out);
+}
+
+#[test]
+fn a_task_is_submitted_for_later_and_shows_when_it_starts() {
+    let world = World::new();
+    let run = |more: &[&str]| world.run(&[&["run", "order_fulfillment", "-i", ORDER], more].concat());
+    let later = run(&["--in", "2h", "-o", "id"]).ended(0).out.trim().to_owned();
+    let shown = world.run(&["task", "show", &later]).ended(0).plain().out;
+    assert!(shown.contains("starts ") && shown.contains("(starts in 1 h 59 min"), "{shown}");
+    assert!(shown.contains("validate_order") && shown.contains("starts later"), "{shown}");
+    let listed = world.run(&["task", "list"]).ended(0).plain().out;
+    assert!(listed.contains("starts in 1 h 59 min"), "{listed}");
+    let told = run(&["--at", "2100-01-31T12:00:00Z"]).ended(0).plain();
+    assert!(told.err.contains(", which starts at 2100-01-31T12:00:00Z; "), "{}", told.err);
+    let listed = world.run(&["task", "list", "-o", "json"]).ended(0).json();
+    assert_eq!((&listed[0]["status"], &listed[0]["starts_at"]), (&json!("pending"), &json!("2100-01-31T12:00:00Z")));
+    world.run(&["task", "cancel", &later]).ended(0);
+    let soon = run(&["--in", "300ms", "--wait"]).ended(0);
+    assert_eq!(soon.json()["order_total"], json!(59.98));
+    assert!(run(&["--at", "2001-01-31T12:00:00Z", "--wait"]).ended(0).json().is_object());
+    for (option, wrong) in [("--in", "soon"), ("--in", "5"), ("--in", "9000d"), ("--at", "tomorrow")] {
+        let refused = run(&[option, wrong]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+    }
+    assert_eq!(run(&["--in", "1s", "--at", "2100-01-31T12:00:00Z"]).code, 2);
+}

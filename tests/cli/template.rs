@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{ORDER, World};
+use crate::world::{ORDER, World, finish};
 
 const BAD: &str = "name: order\nsteps:\n  - name: validate_order\n  - name: charge\n    handler: process_payment\n    dependencies: [validate_ordr]\n";
 
@@ -158,4 +158,64 @@ fn handlers_are_listed_and_shown() {
     let shown = world.run(&["handler", "show", "ship_order"]).ended(0).plain();
     assert!(shown.out.contains("order_fulfillment.ship_order"), "{}", shown.out);
     assert_eq!(world.run(&["handler", "show", "ship_order", "-o", "json"]).ended(0).json()["name"], "ship_order");
+}
+
+#[test]
+fn a_template_is_taken_as_it_is_in_the_environment_of_the_program() {
+    let world = World::new();
+    world.write(
+        "more/t.yaml",
+        "name: t\nsteps: [{ name: a, handler: validate_order, timeout_seconds: 5 }]\n\
+         environments: { production: { steps: [{ name: ALL, timeout_seconds: 60 }] } }\n",
+    );
+    world.write("tasker.toml", "templates = 'more'\nenv = 'staging'\n");
+    let show = |environment: Option<&str>| {
+        let mut command = world.command(&["template", "show", "t"]);
+        if let Some(environment) = environment {
+            command.env("TASKER_ENV", environment);
+        }
+        finish(command).ended(0).plain().out
+    };
+    let shown = show(None);
+    assert!(shown.contains("environment staging, of which the template says nothing\n"), "{shown}");
+    assert!(shown.contains("  5 s"), "{shown}");
+    let shown = show(Some("production"));
+    assert!(shown.contains("environment production\n") && shown.contains("1 min"), "{shown}");
+    let shown = show(Some(""));
+    assert!(!shown.contains("environment") && shown.contains("  5 s"), "{shown}");
+    // What is stored is what it was read as.
+    world.command(&["run", "t", "-o", "id"]).env("TASKER_ENV", "production").output().expect("it can be run");
+    let stored = world.stock(&["template", "show", "t", "-o", "json"]).ended(0).json();
+    assert_eq!((&stored["environment"], &stored["steps"][0]["timeout_ms"]), (&json!("production"), &json!(60_000)));
+    world.write(
+        "more/u.yaml",
+        "name: u\nsteps: [{ name: a }]\nenvironments: { production: { steps: [{ name: b }] } }\n",
+    );
+    let refused = world.run(&["template", "check", "more/u.yaml"]);
+    assert!(
+        refused.code == 4 && refused.err.contains("error[T031]") && refused.err.contains("u.yaml:3:"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_schema_that_is_none_is_found_where_it_stands_and_one_that_is_refuses_inputs() {
+    let world = World::new();
+    world.write("tasker.toml", "templates = 'more'\n");
+    world.write(
+        "more/t.yaml",
+        "name: t\ninput_schema:\n  required: [customer]\nsteps:\n  - name: a\n    handler: validate_order\n    result_schema: { type: objct }\n",
+    );
+    let ran = world.run(&["check"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("error[T032]: `result_schema` of step `a` cannot be used: `type`: "), "{}", ran.err);
+    assert!(ran.err.contains("t.yaml:7:5]"), "{}", ran.err);
+    world.write(
+        "more/t.yaml",
+        "name: t\ninput_schema:\n  required: [customer]\nsteps: [{ name: a, handler: validate_order }]\n",
+    );
+    world.run(&["check"]).ended(0);
+    let refused = world.run(&["run", "t", "-i", "{}"]);
+    refused.refused(4, "E204", "\"customer\" is a required property");
+    assert!(world.run(&["task", "list", "-o", "id"]).ended(0).out.is_empty());
 }

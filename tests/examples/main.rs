@@ -6,6 +6,7 @@ mod application_state;
 mod approval;
 mod csv_batch;
 mod hand_written;
+mod idempotent_import;
 mod order_fulfillment;
 mod order_routing;
 mod programs;

@@ -57,3 +57,21 @@ async fn a_router_that_names_no_step_after_it_fails_with_its_branches() {
     let step = run.step("route_order");
     assert_eq!((step.attempt, &step.detail.as_ref().expect("it says why")["error_code"]), (1, &json!("BAD_DECISION")));
 }
+
+#[tokio::test]
+async fn a_router_is_given_what_its_template_maps() {
+    let template = TEMPLATE.replace(
+        "  - name: route_order\n    type: decision\n    handler: order_router\n",
+        "  - name: validate_order\n  - name: route_order\n    type: decision\n    handler: order_router\n    \
+         dependencies: [validate_order]\n    inputs: { order_total: validate_order.order_total }\n",
+    );
+    let app = TestApp::with_handlers(handlers::registry())
+        .template(template)
+        .mock("validate_order", |step| Ok(json!({ "order_total": step.get_input::<f64>("amount")? })));
+    for (amount, branch) in [(1_500, "high_value_review"), (500, "standard_fulfillment"), (50, "low_value_batch")] {
+        // The branch that reviews reads the context; the router does not.
+        let run = app.run("order_routing", json!({ "amount": amount, "order_total": 1 })).await;
+        run.assert_completed();
+        assert_eq!(run.result("route_order")["activated_steps"][0], branch);
+    }
+}

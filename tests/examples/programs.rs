@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 12] = [
     "linear",
     "diamond",
     "tree",
@@ -16,6 +16,7 @@ const EXAMPLES: [&str; 11] = [
     "application_state",
     "api_pipeline",
     "csv_batch",
+    "idempotent_import",
     "hand_written",
     "order_fulfillment",
     "order_routing",
@@ -115,6 +116,7 @@ fn every_example_prints_its_result() {
             "value_cents": 239_539_258_u64,
             "last_cursor": 1_000,
         }),
+        json!({ "sent": 3, "imported": 2, "total_cents": 4_249 }),
         json!("customer 123 orders for 59.98"),
         order,
         json!({ "high_value_review": "an order of 1500 was reviewed", "priority_fulfillment": "sent by express" }),

@@ -23,6 +23,7 @@ pub(crate) const KEYS: &[&str] = &[
     "durability",
     "lease_seconds",
     "wake_up",
+    "env",
     "log",
 ];
 /// The environment variable of `database_url`.
@@ -61,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) durability: Durability,
     /// How long a worker's lease on a server lasts when it is not renewed.
     pub(crate) lease: Duration,
+    /// The environment that the program runs in, which templates may say something of.
+    pub(crate) env: Option<String>,
     /// What is logged, as `tracing` filters it.
     pub(crate) log: Option<String>,
 }
@@ -104,6 +107,7 @@ impl Settings {
             options: defaults.options,
             durability: Durability::default(),
             lease: LEASE_DEFAULT,
+            env: None,
             log: None,
             project,
         };
@@ -204,6 +208,7 @@ impl Settings {
                     }
                 }
             }
+            "env" => self.env = (!text.is_empty()).then(|| text.to_owned()),
             "log" => self.log = Some(text.to_owned()),
             _ => {}
         }

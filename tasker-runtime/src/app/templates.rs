@@ -7,8 +7,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tasker_types::template::limits::MAX_SOURCE_BYTES;
-use tasker_types::template::{Findings, Parsed, parse};
+use tasker_types::template::{Finding, Findings, Parsed, codes, parse};
 
+use crate::engine::Schema;
 use crate::handler::NeededHandler;
 
 /// A template that is part of the program.
@@ -48,14 +49,14 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
-    /// Reads them all; a missing folder holds none.
-    pub(crate) fn read(embedded: &[Embedded], folder: Option<&Path>) -> Self {
+    /// Reads them all, as they are in this environment; a missing folder holds none.
+    pub(crate) fn read(embedded: &[Embedded], folder: Option<&Path>, environment: Option<&str>) -> Self {
         let mut templates = Self::default();
         for one in embedded {
-            templates.take(one.file_name.clone().into_owned(), Ok(one.text.clone().into_owned()));
+            templates.take(one.file_name.clone().into_owned(), Ok(one.text.clone().into_owned()), environment);
         }
         match folder.map(files) {
-            Some(Ok(files)) => files.iter().for_each(|file| templates.take(shown(file), read_text(file))),
+            Some(Ok(files)) => files.iter().for_each(|file| templates.take(shown(file), read_text(file), environment)),
             Some(Err(reason)) => templates.refused.push(Refused::Other(reason)),
             None => {}
         }
@@ -64,16 +65,25 @@ impl Templates {
     }
 
     /// Reads exactly these files.
-    pub(crate) fn read_files(files: &[PathBuf]) -> Self {
+    pub(crate) fn read_files(files: &[PathBuf], environment: Option<&str>) -> Self {
         let mut templates = Self::default();
-        files.iter().for_each(|file| templates.take(shown(file), read_text(file)));
+        files.iter().for_each(|file| templates.take(shown(file), read_text(file), environment));
         templates.refuse_twins();
         templates
     }
 
-    fn take(&mut self, file: String, text: Result<String, String>) {
+    fn take(&mut self, file: String, text: Result<String, String>, environment: Option<&str>) {
         match text.map(|text| (parse(&file, &text), text)) {
-            Ok((Ok(parsed), source)) => self.loaded.push(Loaded { file, source, parsed }),
+            Ok((Ok(parsed), source)) => {
+                let parsed = match environment {
+                    Some(environment) => parsed.in_environment(environment),
+                    None => parsed,
+                };
+                match bad_schemas(&parsed) {
+                    findings if findings.is_empty() => self.loaded.push(Loaded { file, source, parsed }),
+                    findings => self.refused.push(Refused::Findings(Findings::new(&file, &source, findings))),
+                }
+            }
             Ok((Err(findings), _)) => self.refused.push(Refused::Findings(findings)),
             Err(reason) => self.refused.push(Refused::Other(reason)),
         }
@@ -110,6 +120,23 @@ impl Loaded {
             callable: step.handler.callable.clone(),
         })
     }
+}
+
+/// What is wrong within the schemas of a template.
+fn bad_schemas(parsed: &Parsed) -> Vec<Finding> {
+    let template = &parsed.template;
+    let of_context = template.input_schema.iter().zip(parsed.input_schema);
+    let of_context = of_context.map(|(schema, place)| (schema, place, "`input_schema` of the template".to_owned()));
+    let of_results = template.steps.iter().zip(&parsed.places).filter_map(|(step, place)| {
+        let owner = format!("`result_schema` of step `{}`", step.name);
+        Some((step.result_schema.as_ref()?, place.result_schema?, owner))
+    });
+    let finding = |(schema, place, owner): (&_, _, String)| {
+        let reason = Schema::compile(schema).err()?;
+        let finding = Finding::new(&codes::BAD_SCHEMA, format!("{owner} cannot be used: {reason}"));
+        Some(finding.at(place).with_label("not a schema that can be used"))
+    };
+    of_context.chain(of_results).filter_map(finding).collect()
 }
 
 /// The files of templates in a folder, by name.

@@ -3,15 +3,20 @@
 mod task;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use tasker_types::Timestamp;
 
 pub(crate) use self::task::{
     Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, RerunTask, Retry, Step, StepActing, Task, TaskList,
     Watch,
 };
+
+/// Ten years.
+const DELAY_SECONDS_MAX: f64 = 3_650.0 * 86_400.0;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
@@ -50,6 +55,15 @@ pub(crate) struct Global {
     /// Ask nothing: every answer is yes
     #[arg(short, long, global = true)]
     pub(crate) yes: bool,
+}
+
+/// What becomes of a request that made a task before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Existing {
+    /// It is given that task
+    Attach,
+    /// It is refused
+    Conflict,
 }
 
 /// How data is printed.
@@ -147,6 +161,18 @@ pub(crate) struct Run {
     /// Why, for the record
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
+    /// What the request is known by: another one with the same key is given the same task
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// What becomes of the request where it made a task before
+    #[arg(long, value_enum, default_value_t = Existing::Attach, value_name = "WHAT")]
+    pub(crate) if_exists: Existing,
+    /// Start at this time, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with = "delay")]
+    pub(crate) at: Option<Timestamp>,
+    /// Start after this time, such as 90s, 15m, 12h or 7d
+    #[arg(long = "in", id = "delay", value_name = "DURATION", value_parser = duration)]
+    pub(crate) delay: Option<Duration>,
     /// Wait at most so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "waits")]
     pub(crate) timeout: Option<f64>,
@@ -220,6 +246,19 @@ pub(crate) enum Db {
     Migrate,
     /// Say where the database is, how large, and what is in it
     Info,
+}
+
+/// A number and its unit: `90s`, `1.5h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3_600.0), ("d", 86_400.0)];
+    let found =
+        units.iter().find_map(|(unit, seconds)| Some(text.strip_suffix(unit)?.trim().parse::<f64>().ok()? * seconds));
+    match found {
+        Some(seconds) if (0.0..=DELAY_SECONDS_MAX).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err("it takes at most 3650 days".to_owned()),
+        None => Err("it takes a number and a unit: `500ms`, `90s`, `15m`, `12h`, `7d`".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -228,7 +228,7 @@ impl Report {
 
 /// Runs the command.
 pub(crate) async fn run(context: Context) -> Outcome {
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     let mut report = Report::default();
     report.program(&context.registry.problems(&context.state, &[]));
     report.templates(&context, &templates);

@@ -96,6 +96,8 @@ pub(crate) struct ListedDocument<'v> {
     total_steps: u32,
     open_steps: u32,
     created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_at: Option<Timestamp>,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
 }
@@ -189,6 +191,7 @@ impl<'v> ListedDocument<'v> {
             total_steps: listed.total_steps,
             open_steps: row.open_steps,
             created_at: row.created_at,
+            starts_at: listed.starts_at,
             started_at: row.started_at,
             finished_at: row.finished_at,
         }

@@ -13,7 +13,6 @@ use super::screen::{BOLD, DIM};
 use super::table::{Cell, Table};
 use super::task::lines;
 use super::{Context, Outcome};
-use crate::app::templates::Templates;
 use crate::handler::HandlerEntry;
 
 /// Runs the command.
@@ -119,7 +118,7 @@ fn text(context: &Context, name: &str, entry: Option<&HandlerEntry>) -> String {
 
 /// The steps of this program's templates that the handler runs.
 fn used_by(context: &Context, name: &str) -> Vec<String> {
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     let mut users = Vec::new();
     for needed in templates.needed() {
         let found = context.registry.find(&needed.callable, &needed.step);

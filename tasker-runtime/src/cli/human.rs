@@ -31,6 +31,11 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// When something starts: `starts in 5 min`.
+pub(crate) fn starts(at: Timestamp, now: Timestamp) -> String {
+    format!("starts in {}", duration(at.since(now)))
+}
+
 /// A number of bytes: `512 B`, `1.5 MiB`.
 pub(crate) fn bytes(bytes: u64) -> String {
     let mut unit = 1_u64;

@@ -220,7 +220,8 @@ impl Moving {
                 StepState::WaitingForRetry if is_held(step, view) => "held".to_owned(),
                 StepState::WaitingForRetry => {
                     let left = step.ready_at.map(|at| at.since(now)).unwrap_or_default();
-                    format!("again in {}", human::duration(left))
+                    let what = if step.attempt == 0 { "starts" } else { "again" };
+                    format!("{what} in {}", human::duration(left))
                 }
                 _ => human::duration(step.claimed_at.map(|at| now.since(at)).unwrap_or_default()),
             };

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tasker_types::{TaskId, TaskRequest, TaskState};
+use tasker_types::{IfExists, Start, TaskId, TaskRequest, TaskState};
 
-use super::args::{Format, Run};
+use super::args::{Existing, Format, Run};
 use super::document::{TaskDocument, final_result};
 use super::exit::Exit;
 use super::problem::Problem;
@@ -13,7 +13,8 @@ use super::screen::{BOLD, json_text};
 use super::session::{Missing, Role, Session};
 use super::watch::{Bounds, Watched, view, watch};
 use super::{Context, Outcome, document, ids, input, recovery, signals, startup};
-use crate::store::TaskView;
+use crate::engine::Accepted;
+use crate::store::{TaskView, starts_at};
 
 /// Runs the command.
 pub(crate) async fn run(context: Context, args: Run) -> Outcome {
@@ -38,15 +39,28 @@ pub(crate) async fn run(context: Context, args: Run) -> Outcome {
         reason: args.reason.clone(),
         priority: args.priority,
         correlation_id: None,
+        idempotency_key: args.key.clone(),
+        if_exists: match args.if_exists {
+            Existing::Attach => IfExists::Attach,
+            Existing::Conflict => IfExists::Conflict,
+        },
+        start: match (args.at, args.delay) {
+            (Some(at), _) => Start::At(at),
+            (None, Some(delay)) => Start::In(delay),
+            (None, None) => Start::Now,
+        },
     };
-    let submitted = session.engine.submit(request).await;
+    let submitted = session.engine.accept(request).await;
     let outcome = match submitted {
         Err(error) => Err(error.into()),
-        Ok(task) if waits => {
+        Ok(Accepted { task, is_new, .. }) if waits => {
+            if !is_new {
+                tell_attached(&context, &session, task).await?;
+            }
             let bounds = Bounds { timeout: args.timeout.map(Duration::from_secs_f64), signals };
             wait(&context, &mut session, task, &bounds, args.wait).await
         }
-        Ok(task) => tell(&context, &session, task).await,
+        Ok(accepted) => tell(&context, &session, accepted).await,
     };
     session.close().await;
     outcome
@@ -83,17 +97,31 @@ pub(crate) fn who() -> String {
     name
 }
 
+/// Says that the request means a task that there is.
+async fn tell_attached(context: &Context, session: &Session, task: TaskId) -> Result<(), Problem> {
+    let short = ids::short(&*session.store, task).await?;
+    context.screen.status(format!("the same request was made before: this is its task {BOLD}{short}{BOLD:#}"));
+    Ok(())
+}
+
 /// The task is stored; somebody else runs it, now or later.
-async fn tell(context: &Context, session: &Session, task: TaskId) -> Outcome {
+async fn tell(context: &Context, session: &Session, Accepted { task, is_new, .. }: Accepted) -> Outcome {
     let view = view(session, task).await?;
     let name = &view.row.pinned.template.name;
     let short = ids::short(&*session.store, task).await?;
-    let next = if session.has_worker().await? {
+    let next = if view.row.state.is_over() {
+        format!("look at it with `{}`", context.program.command(&format!("task show {short}")))
+    } else if session.has_worker().await? {
         format!("watch it with `{}`", context.program.command(&format!("task watch {short}")))
     } else {
         format!("no worker runs on this database: the task waits for `{}`", context.program.command("dev"))
     };
-    context.screen.status(format!("submitted {BOLD}{name}{BOLD:#} {short}; {next}"));
+    let starts = match starts_at(&view) {
+        Some(at) if is_new => format!(", which starts at {at}"),
+        _ => String::new(),
+    };
+    let what = if is_new { "submitted" } else { "submitted before:" };
+    context.screen.status(format!("{what} {BOLD}{name}{BOLD:#} {short}{starts}; {next}"));
     match context.screen.format() {
         Format::Table | Format::Id => context.screen.data(task)?,
         _ => context.screen.document(&TaskDocument::of(&view))?,

@@ -11,7 +11,7 @@ use crate::handler::StartupReport;
 
 /// The templates of this program, if all of them can run in it.
 pub(crate) fn check(context: &Context) -> Result<Templates, Problem> {
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     let report = context.registry.problems(&context.state, &templates.needed());
     match problem(&templates.refused, &report) {
         None => Ok(templates),

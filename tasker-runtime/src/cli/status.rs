@@ -10,11 +10,10 @@ use super::human;
 use super::screen::{BOLD, DIM};
 use super::session::{Missing, open_store};
 use super::{Context, Outcome, db};
-use crate::app::templates::Templates;
 
 /// Runs the command.
 pub(crate) async fn run(context: Context) -> Outcome {
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     let handlers = context.registry.list_handlers().len();
     let path = context.settings.database.to_string();
     let info = if context.settings.database.is_there() {

@@ -77,7 +77,7 @@ pub(crate) async fn table(context: &Context, store: &dyn Store, tasks: &[ListedT
     }
     let now = Clock::System.now();
     let mut table = Table::new(&["  TASK", "TEMPLATE", "STATE", "STEPS", "ACCEPTED", "TOOK"]);
-    for ListedTask { row, total_steps } in tasks {
+    for ListedTask { row, total_steps, starts_at } in tasks {
         let (mark, style) = mark_of(row.state);
         let template = &row.pinned.template;
         let done = total_steps.saturating_sub(row.open_steps);
@@ -85,7 +85,7 @@ pub(crate) async fn table(context: &Context, store: &dyn Store, tasks: &[ListedT
         table.row([
             Cell::styled(format!("{mark} {}", ids::short(store, row.id).await?), style),
             template.name.as_str().into(),
-            Cell::styled(words(row.state), style),
+            Cell::styled(starts_at.map_or_else(|| words(row.state).to_owned(), |at| human::starts(at, now)), style),
             format!("{done}/{total_steps}").into(),
             Cell::styled(human::ago(row.created_at, now), DIM),
             took.into(),

@@ -36,9 +36,9 @@ pub(crate) async fn run(context: Context, verb: Template) -> Outcome {
         }
         Template::Check { files } => {
             let templates = if files.is_empty() {
-                Templates::read(&context.app.embedded, context.settings.templates.as_deref())
+                context.templates()
             } else {
-                Templates::read_files(&files)
+                Templates::read_files(&files, context.settings.env.as_deref())
             };
             let mut report = Report::default();
             report.templates(&context, &templates);
@@ -59,7 +59,7 @@ type Key = (String, String, String);
 
 async fn all(context: &Context) -> Result<BTreeMap<Key, Listed>, Problem> {
     let mut all: BTreeMap<Key, Listed> = BTreeMap::new();
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     for loaded in templates.loaded {
         let Workflow { namespace, name, version, steps, .. } = loaded.parsed.template;
         let listed = all.entry((namespace, name, version)).or_default();
@@ -144,7 +144,7 @@ async fn find(context: &Context, which: &OneTemplate) -> Result<Workflow, Proble
             && which.namespace.as_ref().is_none_or(|namespace| *namespace == template.namespace)
             && which.version.as_ref().is_none_or(|version| *version == template.version)
     };
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     let mut found: Vec<Workflow> =
         templates.loaded.into_iter().map(|loaded| loaded.parsed.template).filter(admits).collect();
     let mut known = Vec::new();
@@ -179,7 +179,7 @@ async fn find(context: &Context, which: &OneTemplate) -> Result<Workflow, Proble
 }
 
 fn unknown(context: &Context, which: &OneTemplate, mut known: Vec<String>) -> Problem {
-    let templates = Templates::read(&context.app.embedded, context.settings.templates.as_deref());
+    let templates = context.templates();
     known.extend(templates.loaded.into_iter().map(|loaded| loaded.parsed.template.name));
     let version = which.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let problem = Problem::new("E201", format!("there is no template `{}`{version}", which.template));
@@ -203,6 +203,14 @@ fn text(context: &Context, template: &Workflow) -> String {
     let mut out = format!("{BOLD}{}{BOLD:#} {} in {}\n", template.name, template.version, template.namespace);
     if let Some(description) = &template.description {
         _ = writeln!(out, "{}", human::visible_lines(description));
+    }
+    match (&template.environment, &context.settings.env) {
+        (Some(environment), _) => _ = writeln!(out, "{DIM}environment{DIM:#} {}", human::visible(environment)),
+        (None, Some(environment)) => {
+            let environment = human::visible(environment);
+            _ = writeln!(out, "{DIM}environment{DIM:#} {environment}, of which the template says nothing");
+        }
+        (None, None) => {}
     }
     if !template.required_fields.is_empty() {
         _ = writeln!(out, "{DIM}takes{DIM:#} {}", template.required_fields.join(", "));

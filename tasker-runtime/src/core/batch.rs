@@ -11,8 +11,8 @@ use super::decide::decide;
 use super::row::AttemptOutcome;
 use super::snapshot::Over;
 use super::{
-    ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Checkpoint, CheckpointRow, Claimed, Command, Finish, LiveStep,
-    NewTask, Outcome, Pinned, Refusal, RerunRow, ResultRow, Snapshot, StepRef, TaskRow,
+    ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Checkpoint, CheckpointRow, Claimed, Command, Finish, Identity,
+    IdentityRow, LiveStep, NewTask, Outcome, Pinned, Refusal, RerunRow, ResultRow, Snapshot, StepRef, TaskRow,
 };
 use crate::plant::{Bug, planted};
 
@@ -89,6 +89,16 @@ pub struct Writes {
 }
 
 impl Writes {
+    /// Which identities appear, with their tasks, sorted.
+    #[must_use]
+    pub fn identities(&self) -> Vec<IdentityRow> {
+        let row =
+            |(row, new): &(TaskRow, Box<NewTask>)| Some(IdentityRow { identity: new.wanted?.identity, task: row.id });
+        let mut rows: Vec<IdentityRow> = self.new_tasks.iter().filter_map(row).collect();
+        rows.sort_unstable_by_key(|row| row.identity);
+        rows
+    }
+
     /// When the first of the steps that wait for a retry will be ready, as far as this batch wrote them.
     #[must_use]
     pub fn next_retry(&self) -> Option<Timestamp> {
@@ -210,6 +220,16 @@ impl Batch {
         ids
     }
 
+    /// The identities of its requests, in order and each once: the tasks that they mean are loaded, and nobody else may make
+    /// one of them meanwhile.
+    #[must_use]
+    pub fn identities(&self) -> Vec<Identity> {
+        let mut identities: Vec<Identity> = self.commands.iter().filter_map(Command::identity).collect();
+        identities.sort_unstable();
+        identities.dedup();
+        identities
+    }
+
     /// The steps to load once the tasks' templates are known, in order and each once, and the tasks of which everything is loaded.
     pub fn steps<'p>(&self, pinned: impl Fn(TaskId) -> Option<&'p Pinned>) -> (Vec<StepRef>, Vec<TaskId>) {
         let mut steps = Vec::with_capacity(self.commands.len() * 2);
@@ -267,9 +287,7 @@ pub fn fold(
             for change in changes {
                 snapshot.apply(change);
             }
-            let task = command.task();
-            let state = snapshot.task(task).map_or(TaskState::Pending, |row| row.state);
-            Reply { task, state }
+            snapshot.reply(command)
         });
         replies.push(reply);
     }

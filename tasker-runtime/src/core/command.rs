@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_types::{StepNumber, StepState, TaskId, TaskState, WorkerId};
+use tasker_types::{IfExists, Start, StepNumber, StepState, TaskId, TaskState, WorkerId};
 use uuid::Uuid;
 
 use super::{Pinned, TaskInput};
@@ -136,6 +136,29 @@ pub struct NewTask {
     pub input: TaskInput,
     /// From -100 to 100; the higher one is claimed first.
     pub priority: i16,
+    /// What the request is known by, where another one may mean the same task.
+    pub wanted: Option<Wanted>,
+    /// When its first steps may start.
+    pub start: Start,
+}
+
+/// What a request is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Of two requests with the same one, the second means the task of the first.
+    pub identity: Identity,
+    /// What becomes of the second.
+    pub if_exists: IfExists,
+}
+
+/// What requests for the same task have in common: SHA-256 of namespace, template, and key or context.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(pub [u8; 32]);
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
 }
 
 /// The end of an attempt.
@@ -274,6 +297,15 @@ impl Command {
         if let Self::Rerun(rerun) = self { Some(rerun.source) } else { None }
     }
 
+    /// What the request is known by, where it is one and may mean a task that there is.
+    #[must_use]
+    pub fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Submit(new) => new.wanted.map(|wanted| wanted.identity),
+            _ => None,
+        }
+    }
+
     /// Who acts, where an operator does.
     #[must_use]
     pub fn action(&self) -> Option<&ActionStamp> {
@@ -305,6 +337,9 @@ pub enum Refusal {
     /// A task of this identity exists.
     #[error("there is a task {0} already")]
     Exists(TaskId),
+    /// The request means a task that there is, and does not want it.
+    #[error("the same request made task {0} already")]
+    SameRequest(TaskId),
     /// The task's state does not allow it.
     #[error("task {task} is {state}: it cannot be {wanted}")]
     TaskState {
@@ -382,6 +417,7 @@ impl Refusal {
             Self::Undecided { .. } => "E109",
             Self::NoStep { .. } => "E110",
             Self::NotRerun { .. } => "E112",
+            Self::SameRequest(_) => "E111",
         }
     }
 }

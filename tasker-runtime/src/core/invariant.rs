@@ -6,7 +6,9 @@ use std::fmt;
 use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState};
 
 use super::row::{AttemptOutcome, Cause};
-use super::{ActionRow, AttemptRow, BatchRow, CheckpointRow, LiveStep, Rerun, RerunRow, ResultRow, TaskRow, chosen};
+use super::{
+    ActionRow, AttemptRow, BatchRow, CheckpointRow, IdentityRow, LiveStep, Rerun, RerunRow, ResultRow, TaskRow, chosen,
+};
 
 /// All rows of some tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Dump {
     pub checkpoints: Vec<CheckpointRow>,
     /// Which of them run another task again, by task.
     pub reruns: Vec<RerunRow>,
+    /// The identities that mean them, in order.
+    pub identities: Vec<IdentityRow>,
 }
 
 /// Something that must never be.
@@ -141,6 +145,17 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
             Some(of) => of.rerun = Some(row),
             None => orphans.push(orphan(row.task, row.from, "a rerun without its task")),
         }
+    }
+    let mut known = BTreeSet::new();
+    for row in &dump.identities {
+        let what = if !known.insert(row.identity) {
+            "an identity means two tasks"
+        } else if !tasks.contains_key(&row.task) {
+            "an identity means a task that there is not"
+        } else {
+            continue;
+        };
+        orphans.push(Violation { invariant: 15, task: row.task, number: None, what: what.to_owned() });
     }
     for of in tasks.values_mut() {
         of.check();
@@ -317,9 +332,10 @@ impl OfTask<'_> {
             });
             let backoff = rows.last().and_then(|last| last.retry_at);
             if row.state == StepState::WaitingForRetry {
-                self.expect(backoff.is_some_and(|backoff| row.ready_at >= backoff), 17, at, || {
-                    "it will be ready before its backoff is over".into()
-                });
+                // One that was never tried waits for the start that its task was submitted for.
+                let starts_later = row.attempt == 0 && self.task.pinned.parents(number).is_empty();
+                let waits_its_time = backoff.map_or(starts_later, |backoff| row.ready_at >= backoff);
+                self.expect(waits_its_time, 17, at, || "it will be ready before its backoff is over".into());
             }
         }
     }

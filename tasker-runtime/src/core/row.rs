@@ -7,7 +7,7 @@ use serde_json::Value;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 use uuid::Uuid;
 
-use super::{Pinned, QueueId};
+use super::{Identity, Pinned, QueueId};
 
 /// A task.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +54,15 @@ pub struct TaskInput {
     pub source_system: String,
     /// Why.
     pub reason: String,
+}
+
+/// Which task the requests of an identity mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdentityRow {
+    /// What they have in common.
+    pub identity: Identity,
+    /// The task.
+    pub task: TaskId,
 }
 
 /// A step that was touched and is not over.

@@ -1,13 +1,14 @@
 //! The rows that a batch of commands may read and change, and what became of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 use uuid::Uuid;
 
-use super::batch::{Copied, Fence, Reopened};
+use super::batch::{Copied, Fence, Reopened, Reply};
 use super::{
-    ActionRow, AttemptRow, BatchRow, Change, CheckpointRow, LiveStep, NewTask, RerunRow, ResultRow, StepRef, TaskRow,
+    ActionRow, AttemptRow, BatchRow, Change, CheckpointRow, Command, Identity, LiveStep, NewTask, RerunRow, ResultRow,
+    StepRef, TaskRow,
 };
 use crate::by_id::ById;
 
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub(super) reruns: Vec<RerunRow>,
     /// Actions of the batch that were taken in an earlier one.
     pub(super) taken: BTreeSet<Uuid>,
+    /// Which task each identity of the batch means, and in what state it was loaded.
+    identities: BTreeMap<Identity, (TaskId, TaskState)>,
     /// Steps that were made ready: some of them more than once, and some that are not ready any more.
     ready: Vec<StepRef>,
     pub(super) finished: Vec<TaskId>,
@@ -155,6 +158,24 @@ impl Snapshot {
         self.taken.insert(id);
     }
 
+    /// Tells which task the requests of this identity mean.
+    pub fn load_identity(&mut self, identity: Identity, task: TaskId, state: TaskState) {
+        self.identities.insert(identity, (task, state));
+    }
+
+    /// The task that the requests of this identity mean, if there is one.
+    #[must_use]
+    pub fn meant_by(&self, identity: Identity) -> Option<TaskId> {
+        self.identities.get(&identity).map(|(task, _)| *task)
+    }
+
+    /// The answer to a command that was carried out.
+    pub(super) fn reply(&self, command: &Command) -> Reply {
+        let meant = command.identity().and_then(|identity| self.identities.get(&identity).copied());
+        let (task, loaded) = meant.unwrap_or((command.task(), TaskState::Pending));
+        Reply { task, state: self.task(task).map_or(loaded, |row| row.state) }
+    }
+
     /// Whether the action was taken, before or in this batch.
     #[must_use]
     pub fn was_taken(&self, action: Uuid) -> bool {
@@ -221,6 +242,9 @@ impl Snapshot {
                     started_at: None,
                     finished_at: None,
                 };
+                if let Some(wanted) = new.wanted {
+                    self.identities.insert(wanted.identity, (row.id, row.state));
+                }
                 self.tasks.insert(TaskSlot::new(row, Some(new)));
             }
             Change::Count { task, open_steps, runnable } => {

@@ -93,8 +93,8 @@ impl Engine {
         self.act(task, act, actor, reason).await
     }
 
-    /// What completes a step with this result. It is held against what is taken from a handler: its bounds, and what a
-    /// decision has to name.
+    /// What completes a step with this result. It is held against what is taken from a handler: its bounds, the step's
+    /// schema, and what a decision has to name.
     ///
     /// # Errors
     /// There is no such step, the result is none that it can have, or the store fails.
@@ -104,6 +104,10 @@ impl Engine {
         let pinned = &view.row.pinned;
         if !pinned.has(step) {
             return Err(Refusal::NoStep { task, number: step }.into());
+        }
+        let schema = self.schemas.of_result(pinned, step).map_err(Error::BadSchema)?;
+        if let Some(misfits) = schema.and_then(|schema| schema.misfits(result)) {
+            return Err(Error::BadResult(format!("the result does not fit the step's `result_schema`: {misfits}")));
         }
         let decides = pinned.step(step).decides();
         let chosen = decides.then(|| chosen(pinned, step, result)).transpose().map_err(Error::BadResult)?;

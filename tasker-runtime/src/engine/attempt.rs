@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::limits;
+use super::schemas::Schema;
 use crate::core::{Detail, Failure, Finish, Outcome, Pinned, StepRef, chosen, cut};
 use crate::handler::{Layer, RustStepHandler, run_attempt};
 use crate::plant::{Bug, planted};
@@ -21,6 +22,8 @@ pub(super) struct Attempt {
     pub(super) data: TaskSequenceStep,
     /// Its template, where its result says what becomes of the steps after it.
     pub(super) reads: Option<Arc<Pinned>>,
+    /// What its result must fit, where its template says so.
+    pub(super) schema: Option<Arc<Schema>>,
     pub(super) handler: Arc<dyn RustStepHandler>,
     pub(super) layers: Arc<[Arc<dyn Layer>]>,
     pub(super) token: CancellationToken,
@@ -60,6 +63,12 @@ impl Attempt {
     /// What is recorded of a result.
     fn outcome_of(&self, result: StepExecutionResult) -> (Outcome, Option<Arc<DependencyResult>>) {
         let (outcome, value) = outcome_of(self.step, self.attempt, result);
+        if let (Some(schema), Some(read)) = (&self.schema, &value)
+            && let Some(misfits) = schema.misfits(&read.result)
+        {
+            let reason = format!("the result does not fit the step's `result_schema`: {misfits}");
+            return (permanent(self.step, self.attempt, &reason, "BAD_RESULT"), None);
+        }
         let (Some(pinned), Outcome::Completed { result, detail }, Some(read)) = (&self.reads, &outcome, &value) else {
             return (outcome, value);
         };
@@ -153,9 +162,18 @@ pub(super) fn unstorable(step: StepRef, attempt: u32, reason: &str) -> Outcome {
 
 /// A failure of the handler that no other try can mend.
 pub(super) fn permanent(step: StepRef, attempt: u32, reason: &str, code: &str) -> Outcome {
+    failed(step, attempt, reason, error_types::HANDLER_ERROR, code)
+}
+
+/// A failure that no other try can mend: what the step is given does not fit.
+pub(super) fn invalid(step: StepRef, attempt: u32, reason: &str, code: &str) -> Outcome {
+    failed(step, attempt, reason, error_types::VALIDATION_ERROR, code)
+}
+
+fn failed(step: StepRef, attempt: u32, reason: &str, error_type: &str, code: &str) -> Outcome {
     let detail = Detail {
         message: Some(clean(reason.to_owned())),
-        error_type: Some(error_types::HANDLER_ERROR.to_owned()),
+        error_type: Some(error_type.to_owned()),
         error_code: Some(code.to_owned()),
         retryable: Some(false),
         ..Detail::default()

@@ -4,23 +4,24 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-use tasker_types::{CursorConfig, DependencyResults, StepNumber, TaskForExecution, TaskId, WorkerId};
+use tasker_types::{StepNumber, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::active::Active;
-use super::attempt::{Attempt, Finished, permanent};
+use super::attempt::{Attempt, Finished, invalid, permanent};
 use super::checkpoint::Checkpoints;
 use super::commit::{Doubt, Held, Shipping};
 use super::hints::Heard;
+use super::inputs;
 use super::lease::Lease;
+use super::schemas::Schemas;
 use super::spawn::{self, Spawned};
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
-use crate::core::{Claimed, Command, Finish, NewTask, Outcome, Pinned, QueueId, Reply, StepRef, TemplateId};
+use crate::core::{Claimed, Command, Finish, NewTask, Outcome, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, Claim, Progress, RustStepHandler, SaveCheckpoint, StepHandlerConfig};
 use crate::mark::{Mark, mark};
 use crate::store::{Leased, StepInput, StoreError};
@@ -106,6 +107,7 @@ pub(super) struct Dispatcher {
     pub(super) parts: Arc<Parts>,
     pub(super) waiting: Arc<Waiting>,
     pub(super) counters: Arc<Counters>,
+    schemas: Arc<Schemas>,
     pub(super) active: Active,
     pub(super) worker: Option<Worker>,
     pub(super) running: BTreeMap<StepRef, Running>,
@@ -136,6 +138,7 @@ impl Dispatcher {
         parts: Arc<Parts>,
         waiting: Arc<Waiting>,
         counters: Arc<Counters>,
+        schemas: Arc<Schemas>,
         myself: mpsc::WeakSender<Message>,
         inbox: mpsc::Receiver<Message>,
     ) -> Self {
@@ -143,6 +146,7 @@ impl Dispatcher {
             parts,
             waiting,
             counters,
+            schemas,
             active: Active::default(),
             worker: None,
             running: BTreeMap::new(),
@@ -435,6 +439,21 @@ impl Dispatcher {
             self.finish_unstarted(at, attempt, "the task is not in the database", "INPUT_NOT_READABLE");
             return None;
         };
+        let inputs = match inputs::of(&claimed.pinned, claimed.live.number, &task.context, &results) {
+            Ok(inputs) => inputs,
+            Err(reason) => {
+                self.end(at, attempt, invalid(at, attempt, &reason, "INPUT_MISSING"));
+                return None;
+            }
+        };
+        let schema = match self.schemas.of_result(&claimed.pinned, claimed.live.number) {
+            Ok(schema) => schema,
+            Err(reason) => {
+                let reason = format!("`result_schema` cannot be used: {reason}");
+                self.finish_unstarted(at, attempt, &reason, "BAD_SCHEMA");
+                return None;
+            }
+        };
         let running = self.running.get_mut(&at).filter(|running| running.attempt == attempt)?;
         let worker = running.worker;
         let step = claimed.pinned.step(claimed.live.number);
@@ -448,7 +467,7 @@ impl Dispatcher {
                 attempt,
                 failures: claimed.live.failures,
                 max_attempts: if step.retry.retryable { step.retry.max_attempts } else { 1 },
-                inputs: cursor(&claimed.pinned, claimed.live.number, &results).unwrap_or_else(|| task.context.clone()),
+                inputs,
                 checkpoint: self.active.take_checkpoint(at.task, at.number),
             },
             task,
@@ -462,6 +481,7 @@ impl Dispatcher {
             worker,
             data,
             reads: (step.decides() || step.makes_batches()).then(|| claimed.pinned.clone()),
+            schema,
             handler,
             layers: self.parts.layers.clone(),
             token: running.token.clone(),
@@ -530,14 +550,6 @@ impl Dispatcher {
             self.want_claim |= lossy;
         }
     }
-}
-
-/// What a worker of a batch is to do: its cursor in the result of the step that made it.
-fn cursor(pinned: &Pinned, number: StepNumber, results: &DependencyResults) -> Option<Arc<Value>> {
-    let index = usize::try_from(pinned.worker_index(number)?).ok()?;
-    let made_by = pinned.parents(number).first().copied()?;
-    let result = &results.get(&pinned.name(made_by))?.result;
-    CursorConfig::in_result(result, index).cloned().map(Arc::new)
 }
 
 async fn wait_for(moment: Option<Instant>) {

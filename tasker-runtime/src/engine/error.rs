@@ -48,6 +48,9 @@ pub enum Error {
     /// The result is none that the step can have.
     #[error("{0}")]
     BadResult(String),
+    /// A schema of a template cannot be used.
+    #[error("{0}")]
+    BadSchema(String),
     /// There is no such task.
     #[error("there is no task {0}")]
     NoTask(String),
@@ -71,6 +74,7 @@ impl Error {
             Self::NoTask(_) => "E102",
             Self::NoReason(_) => "E212",
             Self::BadResult(_) => "E213",
+            Self::BadSchema(_) => "E214",
             Self::Stopped => "E207",
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tasker_types::{StepNumber, StepState, TaskId};
+use tasker_types::{Start, StepNumber, StepState, TaskId};
 
 use super::dispatch::Message;
 use super::limits::{self, check_label};
@@ -44,7 +44,8 @@ impl Engine {
         let chosen = chosen_in(&view)?;
         let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput { context, ..view.input };
-        let new = NewTask { id, pinned, input, priority: view.row.priority };
+        // The request made the source: this is another task, and known by nothing.
+        let new = NewTask { id, pinned, input, priority: view.row.priority, wanted: None, start: Start::Now };
         let action = ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() };
         let rerun = Rerun { new, source: task, from, chosen, action };
         let command = Box::new(Command::Rerun(Box::new(rerun)));

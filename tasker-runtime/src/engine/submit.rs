@@ -6,7 +6,7 @@ use serde_json::Value;
 use tasker_types::{TaskForExecution, TaskId, TaskRequest};
 
 use super::limits::{self, check_label};
-use super::{Engine, Error};
+use super::{Engine, Error, identity};
 use crate::core::{NewTask, Pinned, TaskInput};
 
 impl Engine {
@@ -15,6 +15,8 @@ impl Engine {
         check_labels(&request)?;
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
+        self.check_schema(&pinned, &request.context)?;
+        let wanted = identity::of(&request, &pinned)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
         let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput {
@@ -33,7 +35,22 @@ impl Engine {
             correlation_id: input.correlation_id.clone(),
             priority: request.priority,
         };
-        Ok((NewTask { id, pinned, input, priority: request.priority }, Arc::new(task)))
+        let new = NewTask { id, pinned, input, priority: request.priority, wanted, start: request.start };
+        Ok((new, Arc::new(task)))
+    }
+
+    fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {
+        let name = &pinned.template.name;
+        let schema = self.schemas.of_context(pinned);
+        let schema = schema.map_err(|reason| {
+            Error::BadSchema(format!("`input_schema` of template `{name}` cannot be used: {reason}"))
+        })?;
+        match schema.and_then(|schema| schema.misfits(context)) {
+            Some(misfits) => {
+                Err(Error::BadContext(format!("does not fit the `input_schema` of template `{name}`: {misfits}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The template that a new task of this name starts on.

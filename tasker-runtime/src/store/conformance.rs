@@ -9,6 +9,7 @@ pub mod decision;
 pub mod dropped;
 pub mod due;
 pub mod fairness;
+pub mod identity;
 pub mod lease;
 pub mod payload;
 pub mod prune;
@@ -30,6 +31,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("dropped", include_str!("conformance/dropped.rs")),
     ("due", include_str!("conformance/due.rs")),
     ("fairness", include_str!("conformance/fairness.rs")),
+    ("identity", include_str!("conformance/identity.rs")),
     ("lease", include_str!("conformance/lease.rs")),
     ("payload", include_str!("conformance/payload.rs")),
     ("prune", include_str!("conformance/prune.rs")),
@@ -92,11 +94,19 @@ macro_rules! store_conformance {
                 what_is_next_is_told,
                 a_step_that_is_due_keeps_its_counts,
                 steps_that_are_due_together_are_made_ready_in_bounded_portions,
+                a_task_that_starts_later_is_made_ready_when_it_is_due,
             }
             fairness {
                 a_step_of_another_namespace_is_in_the_next_claim_behind_a_long_queue,
                 the_only_free_slot_goes_to_each_queue_in_turn,
                 a_high_priority_overtakes_chains_in_progress,
+            }
+            identity {
+                a_second_request_of_the_same_identity_is_answered_with_the_first_ones_task,
+                a_request_that_wants_a_conflict_is_refused_and_names_the_task,
+                requests_of_one_identity_in_one_batch_make_one_task,
+                of_many_requests_at_once_one_makes_the_task,
+                an_identity_is_forgotten_with_its_task,
             }
             lease {
                 a_lease_is_held_until_it_ends,

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepType, TaskState};
+use tasker_types::{BatchSpec, FailureStrategy, IfExists, Start, StepNumber, StepType, TaskState};
 
 use crate::core::{
-    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Outcome, Pinned, StepRef, Workers, check,
+    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, NewTask, Outcome, Pinned, StepRef, Wanted,
+    Workers, check,
 };
 use crate::store::conformance::sample::{
     act, at, cancel, chain, checkpoint, failure, fan, lease as lease_of, new_task, queues, rerun, retry, retry_step,
-    roots, submit_with_priority, task, template, with_types, worker,
+    roots, task, template, with_types, worker,
 };
 use crate::store::{
     ClaimRequest, InputRequest, LeaseAct, LeaseRequest, MemoryStore, Page, Store, StoreError, TaskFilter, Whose,
@@ -35,6 +36,9 @@ pub(super) enum Ask {
         task: u32,
         template: usize,
         priority: i16,
+        known: Option<u8>,
+        conflict: bool,
+        delay_ms: u64,
     },
     /// The end of a claim that was handed out at some time, true to it or not.
     End {
@@ -75,7 +79,10 @@ pub(super) enum Ask {
 fn asks() -> impl Strategy<Value = Ask> {
     prop_oneof![
         3 => (0..12u32, any::<usize>(), prop_oneof![9 => -2..3i16, 1 => any::<i16>()])
-            .prop_map(|(task, template, priority)| Ask::Submit { task, template, priority }),
+            .prop_flat_map(|submit| (Just(submit), prop::option::weighted(0.4, 0..4u8), any::<bool>(), 0..6u64))
+            .prop_map(|((task, template, priority), known, conflict, delay)| {
+                Ask::Submit { task, template, priority, known, conflict, delay_ms: delay.saturating_sub(4) * 500 }
+            }),
         8 => (any::<usize>(), any::<u8>(), prop_oneof![9 => Just(0u32), 1 => 1..3u32], 0..4u32, any::<u64>())
             .prop_map(|(claim, how, attempt, worker, seed)| Ask::End { claim, how, attempt, worker, seed }),
         1 => (0..13u32, 0..6u32).prop_map(|(task, action)| Ask::Cancel { task, action }),
@@ -244,13 +251,13 @@ impl Both {
 
     fn command(&self, ask: Ask) -> Option<Command> {
         Some(match ask {
-            Ask::Submit { task: number, template, priority } => {
+            Ask::Submit { task: number, template, priority, known, conflict, delay_ms } => {
                 let pinned = &self.pinned[template % self.pinned.len()];
-                if number == 0 {
-                    Command::Submit(new_task(task(0), pinned))
-                } else {
-                    submit_with_priority(task(number), pinned, priority)
-                }
+                let if_exists = if conflict { IfExists::Conflict } else { IfExists::Attach };
+                let wanted = known.map(|number| Wanted { identity: Identity([number; 32]), if_exists });
+                let start = Start::In(Duration::from_millis(delay_ms));
+                let priority = if number == 0 { 0 } else { priority };
+                Command::Submit(NewTask { priority, wanted, start, ..new_task(task(number), pinned) })
             }
             Ask::End { claim, how, attempt, worker: by, seed } => {
                 let claim = self.handed_out.get(claim.checked_rem(self.handed_out.len())?)?;

@@ -20,8 +20,8 @@ use super::read::hex;
 use super::read::{Counts, FailureGroup, Links, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
 use super::{StoreError, read};
 use crate::core::{
-    ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, LiveStep, Pinned, QueueId, ResolvedTemplate, StepRef,
-    TaskRow, TemplateId, fold,
+    ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, IdentityRow, LiveStep, Pinned, QueueId, ResolvedTemplate,
+    StepRef, TaskRow, TemplateId, fold,
 };
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
@@ -312,7 +312,11 @@ impl Store for MemoryStore {
             .take(page.rows() as usize)
             .map(|row| {
                 let batches: Vec<BatchRow> = state.batches.range(all_of(row.id)).map(|(_, row)| *row).collect();
-                read::listed(row.clone(), &batches)
+                let waits = |live: &&LiveStep| live.state == StepState::WaitingForRetry && live.attempt == 0;
+                let starts = state.live.range(all_of(row.id)).map(|(_, live)| live).filter(waits);
+                let starts = starts.map(|live| live.ready_at).min().map(|at| (row.id, at));
+                let starts = starts.filter(|(task, _)| read::unstarted(std::slice::from_ref(row)).contains(task));
+                read::listed(row.clone(), &batches, &starts.into_iter().collect())
             });
         Ok(listed.collect())
     }
@@ -383,6 +387,7 @@ impl Store for MemoryStore {
         state.batches.retain(|step, _| !gone.contains(&step.task));
         state.checkpoints.retain(|step, _| !gone.contains(&step.task));
         state.reruns.retain(|task, _| !gone.contains(task));
+        state.identities.retain(|_, task| !gone.contains(task));
         Ok(gone.len() as u64)
     }
 
@@ -411,6 +416,12 @@ impl Store for MemoryStore {
             batches: state.batches.values().filter(|row| ids.contains(&row.task)).copied().collect(),
             checkpoints: state.checkpoints.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
             reruns: state.reruns.values().filter(|row| ids.contains(&row.task)).copied().collect(),
+            identities: state
+                .identities
+                .iter()
+                .filter(|(_, task)| ids.contains(task))
+                .map(|(&identity, &task)| IdentityRow { identity, task })
+                .collect(),
         })
     }
 }

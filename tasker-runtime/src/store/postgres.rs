@@ -195,7 +195,12 @@ fn named(address: &Address, error: StoreError) -> StoreError {
 impl Store for PostgresStore {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let templates = self.templates.clone();
-        let cancels = batch.commands.iter().any(|command| matches!(command, Command::Act { act: Act::Cancel, .. }));
+        // What the others find out by looking alone: a task that is being cancelled, and one that starts later.
+        let changes = batch.commands.iter().any(|command| match command {
+            Command::Act { act, .. } => *act == Act::Cancel,
+            Command::Submit(new) => !new.start.is_now(),
+            _ => false,
+        });
         let committed = self
             .committers
             .run(move |session| {
@@ -204,7 +209,7 @@ impl Store for PostgresStore {
             })
             .await?;
         let ready = if committed.ready > 0 { READY } else { 0 };
-        self.notifier.hint(ready | if cancels { OTHER } else { 0 });
+        self.notifier.hint(ready | if changes { OTHER } else { 0 });
         Ok(committed)
     }
 

@@ -79,6 +79,8 @@ pub struct ListedTask {
     pub row: TaskRow,
     /// How many steps it has, workers of batches among them.
     pub total_steps: u32,
+    /// When it starts, where it was submitted for later and has not started.
+    pub starts_at: Option<Timestamp>,
 }
 
 /// A step of a task, wherever it stands.
@@ -284,11 +286,26 @@ pub(super) fn for_execution(row: &TaskRow, input: &TaskInput) -> Result<TaskForE
 }
 
 /// A task in a list, with how many steps it has: its workers of batches are among these.
-pub(super) fn listed(row: TaskRow, batches: &[BatchRow]) -> ListedTask {
+pub(super) fn listed(row: TaskRow, batches: &[BatchRow], starts: &BTreeMap<TaskId, Timestamp>) -> ListedTask {
     let own = batches.iter().filter(|batch| batch.task == row.id);
     let steps = u32::try_from(row.pinned.steps.len()).unwrap_or(u32::MAX);
     let total_steps = own.fold(steps, |steps, batch| steps.saturating_add(batch.count).saturating_sub(1));
-    ListedTask { row, total_steps }
+    let starts_at = starts.get(&row.id).copied();
+    ListedTask { row, total_steps, starts_at }
+}
+
+/// Those of the tasks that may not have started.
+pub(super) fn unstarted(tasks: &[TaskRow]) -> Vec<TaskId> {
+    let waits =
+        |row: &&TaskRow| matches!(row.state, TaskState::Pending | TaskState::Paused) && row.started_at.is_none();
+    tasks.iter().filter(waits).map(|row| row.id).collect()
+}
+
+/// When a task starts that was submitted for later and has not started.
+#[must_use]
+pub fn starts_at(view: &TaskView) -> Option<Timestamp> {
+    let waits = |step: &&StepView| step.state == StepState::WaitingForRetry && step.attempt == 0;
+    view.steps.iter().filter(waits).filter_map(|step| step.ready_at).min()
 }
 
 /// Every step of a task with the state that its place tells.

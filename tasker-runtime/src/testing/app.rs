@@ -64,7 +64,7 @@ impl TestApp {
         // No test looks for what other processes write.
         let options = Options { poll: Duration::from_secs(3600), retention: None, ..Options::default() };
         let (state, layers, templates) = (Arc::default(), Vec::new(), Vec::new());
-        let setup = Setup { registry, state, layers, templates, options };
+        let setup = Setup { registry, state, layers, templates, options, environment: None };
         Self { setup, running: std::sync::OnceLock::new() }
     }
 
@@ -72,6 +72,13 @@ impl TestApp {
     #[must_use]
     pub fn template(mut self, yaml: impl Into<String>) -> Self {
         self.setup.templates.push(yaml.into());
+        self
+    }
+
+    /// Reads the templates as they are in this environment.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.setup.environment = Some(name.into());
         self
     }
 

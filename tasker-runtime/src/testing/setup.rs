@@ -17,6 +17,7 @@ pub(super) struct Setup {
     pub(super) layers: Vec<Arc<dyn Layer>>,
     pub(super) templates: Vec<String>,
     pub(super) options: Options,
+    pub(super) environment: Option<String>,
 }
 
 impl Setup {
@@ -36,6 +37,10 @@ impl Setup {
         for text in &self.templates {
             match template::parse("template.yaml", text) {
                 Ok(parsed) => {
+                    let parsed = match &self.environment {
+                        Some(environment) => parsed.in_environment(environment),
+                        None => parsed,
+                    };
                     if let Err(error) = engine.add_template(parsed.template).await {
                         problems.push(error.to_string());
                     }

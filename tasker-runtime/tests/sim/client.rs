@@ -7,7 +7,7 @@ use serde_json::json;
 use tasker_runtime::core::{self, ByHand, PinnedStep, Refusal};
 use tasker_runtime::engine::{Engine, Error};
 use tasker_runtime::store::StoreError;
-use tasker_types::{StepNumber, TaskId, TaskRequest, TaskState};
+use tasker_types::{Start, StepNumber, TaskId, TaskRequest, TaskState};
 
 use crate::life::Life;
 use crate::process::Process;
@@ -52,8 +52,10 @@ pub(crate) async fn submit(sim: Arc<Sim>, process: Arc<Process>, task: Task) {
     let patience = Duration::from_millis(task.patience_ms);
     let request = TaskRequest {
         name: format!("w{}", task.template),
-        context: json!({ "n": task.n }),
+        context: json!({ "n": task.n, "key": task.key }),
         priority: task.priority,
+        idempotency_key: task.key.map(|key| format!("key {key}")),
+        start: Start::In(Duration::from_millis(task.delay_ms)),
         ..TaskRequest::default()
     };
     loop {

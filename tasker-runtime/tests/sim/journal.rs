@@ -19,6 +19,8 @@ pub(crate) struct Journal {
     pub(crate) claimed: BTreeMap<(StepRef, u32), WorkerId>,
     /// Tasks by what they were submitted as.
     accepted: BTreeMap<u64, TaskId>,
+    /// Tasks by their template and what their requests are known by.
+    named: BTreeMap<(i64, u64), TaskId>,
 }
 
 /// How an attempt came to its end.
@@ -110,6 +112,15 @@ impl Journal {
             }
             None => Ok(()),
         }
+    }
+
+    /// The task of a request that is known by this, from now on; the one that it had before, where there is one.
+    pub(crate) fn name(&mut self, key: (i64, u64), task: TaskId) -> Option<TaskId> {
+        Some(*self.named.entry(key).or_insert(task))
+    }
+
+    pub(crate) fn named(&self, key: (i64, u64)) -> Option<TaskId> {
+        self.named.get(&key).copied()
     }
 
     /// As what the task was submitted.

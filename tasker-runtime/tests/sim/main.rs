@@ -119,6 +119,7 @@ planted! {
     a_forgotten_outcome_is_found: HeldOutcomeForgotten,
     a_continuation_that_jumps_the_queue_is_found: ContinuationJumpsQueue,
     a_time_limit_that_is_ignored_is_found: TimeLimitIgnored,
+    an_identity_that_is_not_looked_up_is_found: IdentityNotLookedUp,
 }
 
 #[test]

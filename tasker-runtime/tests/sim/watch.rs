@@ -49,6 +49,16 @@ impl Change<'_> {
         match command {
             Command::Submit(new) => {
                 let input: serde_json::Value = serde_json::from_str(&new.input.context).unwrap();
+                let is_new = task_of(self.after, new.id).is_some();
+                let name = || format!("request {}", input["n"]);
+                if let Some(key) = input["key"].as_u64() {
+                    let key = (new.pinned.id.0, key);
+                    let meant = if is_new { self.journal.name(key, new.id) } else { self.journal.named(key) };
+                    expect(meant.is_some_and(|id| (id == new.id) == is_new), "two tasks of one request", name)?;
+                }
+                if !is_new {
+                    return expect(input["key"].is_u64(), "taken and not there", name);
+                }
                 self.journal.accept(input["n"].as_u64().unwrap(), new.id)
             }
             Command::Finish(finish) => {

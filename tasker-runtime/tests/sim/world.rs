@@ -65,6 +65,9 @@ pub(crate) struct Task {
     pub(crate) by: usize,
     /// How long who submits it waits for the answer.
     pub(crate) patience_ms: u64,
+    /// What it is known by, where another request may be the same, and how long its first steps wait.
+    pub(crate) key: Option<u64>,
+    pub(crate) delay_ms: u64,
 }
 
 /// What an operator does.
@@ -134,8 +137,9 @@ impl World {
         let processes = workers + clients;
         let hurried = rng.chance(100);
         let most = rng.pick(&[2, 4, 8, 16]);
-        let tasks: Vec<Task> =
+        let mut tasks: Vec<Task> =
             (0..rng.between(1, most)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
+        name_and_delay(seed, &mut tasks, calm_ms);
         let acts = (0..rng.below(12)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
         let mut blows: Vec<Blow> = (0..rng.pick(&[0, 0, 1, 3, 6])).map(|_| blow(rng, processes, calm_ms)).collect();
         blows.sort_by_key(|blow| blow.at_ms);
@@ -245,6 +249,19 @@ fn task(rng: &mut Rng, n: u64, templates: &[Vec<Step>], processes: usize, calm_m
         priority: rng.pick(&[-5, 0, 0, 0, 5]),
         by: rng.index(processes),
         patience_ms: rng.pick(&[20, 60_000, 60_000, 60_000]),
+        key: None,
+        delay_ms: 0,
+    }
+}
+
+/// Some requests are the same as others, and some tasks start later. Drawn apart: what else a seed holds stays as it was.
+fn name_and_delay(seed: u64, tasks: &mut [Task], calm_ms: u64) {
+    let rng = &mut Rng::at(seed, &[2]);
+    let (named, keys) = (rng.pick(&[0, 0, 500, 900]), rng.pick(&[1, 2, 5]));
+    let delayed = rng.pick(&[0, 0, 0, 300]);
+    for task in tasks {
+        task.key = rng.chance(named).then(|| rng.below(keys));
+        task.delay_ms = if rng.chance(delayed) { rng.pick(&[1, 500, calm_ms]) } else { 0 };
     }
 }
 

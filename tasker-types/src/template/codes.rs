@@ -108,17 +108,19 @@ codes! {
          earlier steps they read all the same."
     MISPLACED_OPTION "T027" Error "an option that this kind of step cannot have"
         "`batch_config` belongs to a `batchable` step: it says how many of its workers are under way at once, and what the failure of one \
-         means. Neither a `batchable` step nor a `batch_worker` is `skippable`: `failure_strategy` says what a failure means."
-    INPUT_SCHEMA_NOT_BUILT "T041" Error "`input_schema` is not built yet"
-        "Checking a task's context against a JSON Schema is planned. Until then, let the first step's handler check it."
-    RESULT_SCHEMA_NOT_BUILT "T042" Error "`result_schema` is not built yet"
-        "Checking a step's result against a JSON Schema is planned. Until then, the handler's return type says what it gives."
-    IDENTITY_NOT_BUILT "T043" Error "this `identity_strategy` is not built yet"
-        "`strict` and `caller_provided` are planned. This version makes a new task of every request: `always_unique`."
-    ENVIRONMENTS_NOT_BUILT "T045" Error "`environments` is not built yet"
-        "Settings for each environment are planned. Until then, keep one file for each environment."
-    INPUTS_NOT_BUILT "T046" Error "`inputs` is not built yet"
-        "A mapping of a step's inputs is planned. Until then, handlers read the task's context and their dependencies' results themselves."
+         means. Neither a `batchable` step nor a `batch_worker` is `skippable`: `failure_strategy` says what a failure means. A `batch_worker` \
+         has no `inputs`: each of its workers is given its cursor."
+    INPUT_FROM_NOWHERE "T030" Error "an input that comes from nowhere"
+        "`inputs` names for each value where it comes from: `context.key` is in what the task was submitted with, `step.key` in the result of \
+         a step. That step must come before this one, however far: what it names in `dependencies`, and what those wait for. More keys lead \
+         deeper (`step.customer.id`), none mean all of it. Workers of batches have many results, so that no input can come from them."
+    ENVIRONMENT_WITHOUT_STEP "T031" Error "an environment that names an unknown step"
+        "An environment says what is otherwise of steps that the template has: it names one of them, or `ALL`. What is said of one step goes \
+         over what is said of all; a step that an environment does not name is as the template says."
+    BAD_SCHEMA "T032" Error "not a JSON Schema"
+        "`input_schema` and `result_schema` are JSON Schemas of draft 2020-12, or of the one that their `$schema` names. They refer to nothing \
+         outside themselves (`$defs` and `#/$defs/..` do), and their patterns are matched in linear time, so that look-around and back \
+         references are not taken."
     EVENTS_NOT_BUILT "T048" Error "`publishes_events` is not built yet"
         "Domain events of a step are planned. In this version nothing would publish them."
     COLON_KEYS "T060" Warning "keys with a leading colon"

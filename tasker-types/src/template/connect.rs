@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes;
+use super::inputs;
 use super::limits::{MAX_BATCH_WORKERS, MAX_DEPTH, MAX_EDGES};
 use super::report::Report;
 use super::scalar::quoted;
@@ -35,6 +36,7 @@ pub(super) fn connect(drafts: &mut [Draft<'_>], report: &mut Report) {
     for (draft, dependencies) in drafts.iter_mut().zip(resolved) {
         draft.step.dependencies = dependencies.into_iter().map(|(number, _)| number).collect();
     }
+    inputs::connect(drafts, &numbers, report);
 }
 
 /// The number of each step by its name; of steps with the same name, the first one's.

@@ -1,11 +1,14 @@
 //! The entries of one mapping, held against the keys that it may have.
 
+use serde_json::Value;
+
 use super::codes;
 use super::dialect::Dialect;
 use super::keys::{Block, Key, Need};
 use super::node::{At, Entry, Kind, Node};
 use super::report::Report;
 use super::scalar::{Scalar, describe, quoted, resolve, shortened};
+use super::value::to_json;
 use crate::suggest::nearest;
 
 /// What keys are called elsewhere, and here.
@@ -43,7 +46,7 @@ pub(super) struct Fields<'n, 's> {
 
 impl<'n, 's> Fields<'n, 's> {
     /// The fields of `node`, or `None` (and a finding) where it is no mapping. Unknown keys, keys
-    /// given twice, missing keys, and keys whose feature is not built are reported.
+    /// given twice, and missing keys are reported.
     pub(super) fn of(
         node: &'n Node<'s>,
         block: &'static Block,
@@ -100,15 +103,6 @@ impl<'n, 's> Fields<'n, 's> {
     }
 
     fn take(&mut self, key: &'static Key, entry: &'n Entry<'s>, reading: &mut Reading) {
-        if let Need::NotBuilt(code) = key.need {
-            let message = format!("{} is not built yet", self.name_of(key.name));
-            reading
-                .report
-                .add(code, entry.key_at, message)
-                .label("not built yet")
-                .help("remove it; this version would have to ignore it");
-            return;
-        }
         match self.get(key.name) {
             None => self.found.push((key.name, entry)),
             Some(first) => {
@@ -136,7 +130,7 @@ impl<'n, 's> Fields<'n, 's> {
                 let readable = match key.need {
                     Need::Required => true,
                     Need::Optional => synonym.is_none(),
-                    Need::Older | Need::NotBuilt(_) => false,
+                    Need::Older => false,
                 };
                 if readable && self.get(key.name).is_none() {
                     self.found.push((key.name, entry));
@@ -215,6 +209,17 @@ impl<'n, 's> Fields<'n, 's> {
                 None
             }
         }
+    }
+
+    /// The JSON Schema of the key `name`, and the place of the key. What is wrong within it only who compiles it can tell.
+    pub(super) fn json_schema(&self, name: &str, reading: &mut Reading) -> Option<(Value, At)> {
+        let entry = self.get(name)?;
+        let schema = to_json(&entry.value, &mut reading.dialect, &mut reading.report);
+        if matches!(schema, Value::Object(_) | Value::Bool(_)) {
+            return Some((schema, entry.key_at));
+        }
+        self.wrong_type(name, "a JSON Schema", &entry.value, reading);
+        None
     }
 
     /// Reports that the value of the key `name` is not what it must be.

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::codes::{self, Code};
 use super::lifecycle::MAX_MINUTES;
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS, MAX_TASK_STEPS};
 use super::{FailureStrategy, StalenessAction, StepType};
-use crate::Backoff;
+use crate::{Backoff, IdentityStrategy};
 
 /// The keys that one kind of mapping may have.
 #[derive(Debug)]
@@ -25,15 +24,13 @@ pub(super) struct Key {
     pub(super) schema: fn() -> Value,
 }
 
-/// Whether a key must, may or cannot be given.
+/// Whether a key must or may be given.
 #[derive(Debug)]
 pub(super) enum Need {
     Required,
     Optional,
     /// Taken, but of an older dialect.
     Older,
-    /// Refused with this code until its feature is built.
-    NotBuilt(&'static Code),
 }
 
 impl Block {
@@ -71,15 +68,15 @@ pub(super) const TEMPLATE: Block = Block {
         key("metadata", Need::Optional, "Whatever its author adds.", || json!({})),
         key(
             "input_schema",
-            Need::NotBuilt(&codes::INPUT_SCHEMA_NOT_BUILT),
-            "Planned: a JSON Schema of a task's context.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "The JSON Schema that a task's context must fit.",
+            || json!({ "type": ["object", "boolean"] }),
         ),
         key(
             "identity_strategy",
             Need::Optional,
-            "How requests are told apart; the other ways are planned.",
-            || json!({ "enum": ["always_unique"] }),
+            "Which requests mean the same task: none, those with the same context (`strict`), or those with the same idempotency key, which each must have (`caller_provided`).",
+            || json!({ "enum": IdentityStrategy::ALL, "default": "always_unique" }),
         ),
         key(
             "lifecycle",
@@ -101,9 +98,9 @@ pub(super) const TEMPLATE: Block = Block {
         ),
         key(
             "environments",
-            Need::NotBuilt(&codes::ENVIRONMENTS_NOT_BUILT),
-            "Planned: settings for each environment.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "What is otherwise where `TASKER_ENV` names an environment.",
+            || json!({ "type": "object", "additionalProperties": { "$ref": "#/$defs/environment" } }),
         ),
     ],
 };
@@ -150,9 +147,9 @@ pub(super) const STEP: Block = Block {
         ),
         key(
             "inputs",
-            Need::NotBuilt(&codes::INPUTS_NOT_BUILT),
-            "Planned: a mapping of the step's inputs.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "What the step is given as its inputs, by name: `context.key`, or `step.key` for the result of a step before; the task's context where none is given.",
+            || json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         ),
         key(
             "skippable",
@@ -168,9 +165,9 @@ pub(super) const STEP: Block = Block {
         ),
         key(
             "result_schema",
-            Need::NotBuilt(&codes::RESULT_SCHEMA_NOT_BUILT),
-            "Planned: a JSON Schema of the step's result.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "The JSON Schema that the step's result must fit.",
+            || json!({ "type": ["object", "boolean"] }),
         ),
         key(
             "publishes_events",
@@ -274,6 +271,41 @@ pub(super) const LIFECYCLE: Block = Block {
             Need::Optional,
             "What becomes of a task that takes longer: it becomes a dead letter, is cancelled, or is paused.",
             || json!({ "enum": StalenessAction::ALL, "default": "dlq" }),
+        ),
+    ],
+};
+
+/// An environment.
+pub(super) const ENVIRONMENT: Block = Block {
+    keys: &[key(
+        "steps",
+        Need::Required,
+        "The steps of which something is otherwise.",
+        || json!({ "type": "array", "items": { "$ref": "#/$defs/environment_step" } }),
+    )],
+};
+
+/// What is otherwise of a step in an environment.
+pub(super) const ENVIRONMENT_STEP: Block = Block {
+    keys: &[
+        key(
+            "name",
+            Need::Required,
+            "The step's name; `ALL` for every step. What is said of one step goes over what is said of all.",
+            || json!({ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }),
+        ),
+        key(
+            "handler",
+            Need::Optional,
+            "Another handler, or other keys of its `initialization`.",
+            || json!({ "oneOf": [{ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }, { "$ref": "#/$defs/handler" }] }),
+        ),
+        key("retry", Need::Optional, "Other options of its retry.", || json!({ "$ref": "#/$defs/retry" })),
+        key(
+            "timeout_seconds",
+            Need::Optional,
+            "Another longest time that an attempt may take.",
+            || json!({ "type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION_MS / 1_000 }),
         ),
     ],
 };

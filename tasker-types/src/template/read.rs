@@ -4,23 +4,34 @@ use serde_json::json;
 
 use super::Template;
 use super::codes;
+use super::environment::{self, EnvironmentsDraft};
 use super::fields::{Fields, Reading};
 use super::keys::{TASK_HANDLER, TEMPLATE};
 use super::lifecycle;
 use super::limits::MAX_STEPS;
 use super::names::{check_name, check_version};
-use super::node::{Kind, Node};
+use super::node::{At, Kind, Node};
 use super::scalar::{Scalar, quoted, resolve};
 use super::step::{self, Draft};
 use super::value::to_json;
+use crate::IdentityStrategy;
 use crate::suggest::nearest;
 
-const IDENTITY_STRATEGIES: &[&str] = &["always_unique", "strict", "caller_provided"];
+/// What a file says.
+pub(super) struct Parts<'n> {
+    /// The template without its steps.
+    pub(super) template: Template,
+    pub(super) steps: Vec<Draft<'n>>,
+    pub(super) environments: EnvironmentsDraft<'n>,
+    /// Where the context's schema is named, if it is.
+    pub(super) schema_at: Option<At>,
+}
 
-/// The template without its steps, and the steps; `None` where the file is no mapping.
-pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Template, Vec<Draft<'n>>)> {
+/// What the file says; `None` where it is no mapping.
+pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<Parts<'n>> {
     let fields = Fields::of(root, &TEMPLATE, "the template".to_owned(), "", reading)?;
     let name = name(&fields, "name", reading);
+    let (input_schema, schema_at) = fields.json_schema("input_schema", reading).unzip();
     let template = Template {
         name: name.unwrap_or_default(),
         namespace: self::name(&fields, "namespace_name", reading).unwrap_or_else(|| "default".to_owned()),
@@ -33,11 +44,14 @@ pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Tem
             .unwrap_or_else(|| json!({})),
         required_fields: required_fields(&fields, reading).unwrap_or_default(),
         lifecycle: lifecycle::read(&fields, reading),
+        input_schema,
+        identity_strategy: identity_strategy(&fields, reading).unwrap_or_default(),
+        environment: None,
         steps: Vec::new(),
     };
-    refuse_other_identities(&fields, reading);
-    let drafts = steps(&fields, reading);
-    Some((template, drafts))
+    let steps = steps(&fields, reading);
+    let environments = environment::read(&fields, reading);
+    Some(Parts { template, steps, environments, schema_at })
 }
 
 fn name(fields: &Fields<'_, '_>, key: &str, reading: &mut Reading) -> Option<String> {
@@ -59,34 +73,24 @@ fn version(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<String> {
     Some(version.to_owned())
 }
 
-fn refuse_other_identities(fields: &Fields<'_, '_>, reading: &mut Reading) {
-    let Some((strategy, at)) = fields.text("identity_strategy", reading) else {
-        return;
-    };
-    if strategy == "always_unique" {
-        return;
-    }
-    if IDENTITY_STRATEGIES.contains(&strategy) {
-        let message = format!("{} is `{strategy}`, which is not built yet", fields.name_of("identity_strategy"));
-        reading
-            .report
-            .add(&codes::IDENTITY_NOT_BUILT, at, message)
-            .label("not built yet")
-            .help("in this version every request makes a new task: `always_unique`");
-    } else {
+fn identity_strategy(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<IdentityStrategy> {
+    let (name, at) = fields.text("identity_strategy", reading)?;
+    let strategy = IdentityStrategy::from_name(name);
+    if strategy.is_none() {
         let message = format!(
             "{} is {}, which is no way to tell requests apart",
             fields.name_of("identity_strategy"),
-            quoted(strategy)
+            quoted(name)
         );
-        let known = IDENTITY_STRATEGIES.iter().copied();
+        let known = IdentityStrategy::ALL.iter().map(|strategy| strategy.as_str());
         reading
             .report
             .add(&codes::UNKNOWN_VALUE, at, message)
             .label("unknown value")
             .help("take one of always_unique, strict, caller_provided")
-            .suggest(nearest(strategy, known));
+            .suggest(nearest(name, known));
     }
+    strategy
 }
 
 /// What `task_handler.initialization.input_validation.required_fields` names.

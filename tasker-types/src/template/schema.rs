@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{BATCH, Block, HANDLER, LIFECYCLE, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
+use super::keys::{
+    BATCH, Block, ENVIRONMENT, ENVIRONMENT_STEP, HANDLER, LIFECYCLE, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE,
+};
 
 /// The JSON Schema (draft 2020-12) of a template. It is made of the same table of keys that the parser reads by.
 ///
@@ -28,6 +30,8 @@ pub fn json_schema() -> Value {
             "retry": object(&RETRY),
             "batch_config": object(&BATCH),
             "lifecycle": object(&LIFECYCLE),
+            "environment": object(&ENVIRONMENT),
+            "environment_step": object(&ENVIRONMENT_STEP),
             "task_handler": object(&TASK_HANDLER),
         }),
     );
@@ -40,7 +44,7 @@ fn object(block: &Block) -> Map<String, Value> {
         let mut property = (key.schema)();
         if let Some(property) = property.as_object_mut() {
             property.insert("description".to_owned(), key.about.into());
-            if matches!(key.need, Need::Older | Need::NotBuilt(_)) {
+            if matches!(key.need, Need::Older) {
                 property.insert("deprecated".to_owned(), true.into());
             }
         }
@@ -68,6 +72,8 @@ mod tests {
             (&schema["$defs"]["handler"], &HANDLER),
             (&schema["$defs"]["retry"], &RETRY),
             (&schema["$defs"]["batch_config"], &BATCH),
+            (&schema["$defs"]["environment"], &ENVIRONMENT),
+            (&schema["$defs"]["environment_step"], &ENVIRONMENT_STEP),
             (&schema["$defs"]["task_handler"], &TASK_HANDLER),
         ];
         for (object, block) in blocks {
@@ -90,6 +96,6 @@ mod tests {
             assert!(schema["$defs"][name].is_object(), "{name}");
             count += 1;
         }
-        assert_eq!(count, 6);
+        assert_eq!(count, 10);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::codes;
 use super::fields::{Fields, Reading};
+use super::inputs::{self, Wish};
 use super::keys::{BATCH, HANDLER, RETRY, STEP};
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_TASK_STEPS};
 use super::names::{check_handler, check_step, is_rust_path};
@@ -26,6 +27,26 @@ pub(super) struct Draft<'n> {
     /// Where its type is named, if it is.
     pub(super) type_at: Option<At>,
     pub(super) dependencies: Vec<Mention<'n>>,
+    pub(super) inputs: Option<Vec<Wish<'n>>>,
+    /// Where its result's schema is named, if it is.
+    pub(super) schema_at: Option<At>,
+}
+
+impl Draft<'_> {
+    /// A step of which nothing is known but this.
+    pub(super) fn of(step: StepTemplate, label: String, name_at: At) -> Self {
+        Self {
+            step,
+            label,
+            name_at,
+            named: false,
+            handler_at: None,
+            type_at: None,
+            dependencies: Vec::new(),
+            inputs: None,
+            schema_at: None,
+        }
+    }
 }
 
 /// A name in a list of dependencies.
@@ -39,15 +60,7 @@ pub(super) struct Mention<'n> {
 pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Reading) -> Draft<'n> {
     let peeked = peek_name(node);
     let label = peeked.map_or_else(|| format!("step {position}"), |name| format!("step {}", quoted(name)));
-    let mut draft = Draft {
-        step: StepTemplate::named(peeked.unwrap_or_default()),
-        label: label.clone(),
-        name_at: node.anchor(),
-        named: false,
-        handler_at: None,
-        type_at: None,
-        dependencies: Vec::new(),
-    };
+    let mut draft = Draft::of(StepTemplate::named(peeked.unwrap_or_default()), label.clone(), node.anchor());
     let Some(fields) = Fields::of(node, &STEP, label, "", reading) else {
         return draft;
     };
@@ -68,13 +81,15 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
     draft.step.batch = batch(&fields, draft.step.step_type, &draft.label, reading);
     handler(&fields, &mut draft, reading);
     draft.dependencies = dependencies(&fields, reading);
+    draft.inputs = inputs::read(&fields, draft.step.step_type, &draft.label, reading);
     draft.step.retry = retry(&fields, &draft.label, reading);
     draft.step.timeout_ms = timeout(&fields, reading);
+    (draft.step.result_schema, draft.schema_at) = fields.json_schema("result_schema", reading).unzip();
     draft
 }
 
 /// The step's name before its fields are read, for messages about them.
-fn peek_name<'n>(node: &'n Node<'_>) -> Option<&'n str> {
+pub(super) fn peek_name<'n>(node: &'n Node<'_>) -> Option<&'n str> {
     let Kind::Map(entries) = &node.kind else {
         return None;
     };
@@ -163,7 +178,7 @@ fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
     }
 }
 
-fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Reading) {
+pub(super) fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Reading) {
     let given = fields.get("handler").and_then(|entry| given_handler(fields, entry, draft, reading));
     if let Some((callable, at)) = given {
         name_handler(callable, at, draft, reading);
@@ -231,7 +246,7 @@ fn dependencies<'n>(fields: &Fields<'n, '_>, reading: &mut Reading) -> Vec<Menti
     mentions
 }
 
-fn retry(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) -> RetrySpec {
+pub(super) fn retry(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) -> RetrySpec {
     let Some(entry) = fields.get("retry") else {
         return RetrySpec::default();
     };
@@ -280,7 +295,7 @@ fn backoff(retry: &Fields<'_, '_>, reading: &mut Reading) -> Option<Backoff> {
     backoff
 }
 
-fn timeout(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<u64> {
+pub(super) fn timeout(fields: &Fields<'_, '_>, reading: &mut Reading) -> Option<u64> {
     const KEY: &str = "timeout_seconds";
     let value = &fields.get(KEY)?.value;
     let Kind::Scalar { text, plain } = &value.kind else {

@@ -48,9 +48,25 @@ fn scalar(text: &str, plain: bool, at: At, report: &mut Report) -> Value {
     )
 }
 
+/// The value as JSON with sorted keys and without spaces: equal for values that differ in the order of their keys only. `1`
+/// and `1.0` are different.
+///
+/// ```
+/// use serde_json::json;
+/// use tasker_types::canonical_json;
+///
+/// assert_eq!(canonical_json(&json!({ "b": [1, 2], "a": null })), r#"{"a":null,"b":[1,2]}"#);
+/// ```
+#[must_use]
+pub fn canonical_json(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
 /// Writes JSON with sorted keys and without spaces. Whether `serde_json` keeps the order of keys
 /// depends on a feature that any crate of a program may switch on, so it is not relied on.
-pub(super) fn write_canonical(value: &Value, out: &mut String) {
+fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Array(items) => {
             out.push('[');

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasker_types::template::{Parsed, Template, parse};
-use tasker_types::{Backoff, RetryPolicy, RetrySpec, StepNumber};
+use tasker_types::{Backoff, InputSource, RetryPolicy, RetrySpec, StepNumber};
 
 const ORDER: &str = include_str!("files/order_fulfillment.yaml");
 const SEQUENCE: &str = include_str!("files/mathematical_sequence.yaml");
@@ -155,4 +155,69 @@ fn a_stored_template_with_unknown_keys_or_steps_is_refused() {
     broken["steps"][0]["dependencies"] = json!([7]);
     let error = serde_json::from_value::<Template>(broken).unwrap_err();
     assert_eq!(error.to_string(), "step `a` depends on step number 7, but there are 1 steps");
+}
+
+#[test]
+fn inputs_come_from_the_context_and_from_any_step_before() {
+    let source = "
+name: t
+steps:
+  - name: first
+  - name: second
+    dependencies: [first]
+  - name: third
+    dependencies: [second]
+    inputs: { all: context, id: context.customer.id, far: first.order_total, near: second }
+";
+    let template = accept(source).template;
+    let from = |step: Option<u32>, path: &str| InputSource { step: step.map(StepNumber), path: path.to_owned() };
+    let expected = [
+        ("all", from(None, "")),
+        ("far", from(Some(0), "order_total")),
+        ("id", from(None, "customer.id")),
+        ("near", from(Some(1), "")),
+    ];
+    let expected = expected.map(|(name, source)| (name.to_owned(), source)).into();
+    assert_eq!(template.steps[2].inputs, Some(expected));
+    let stored = serde_json::to_value(&template).unwrap();
+    assert_eq!(serde_json::from_value::<Template>(stored.clone()).unwrap(), template);
+    assert_eq!(stored["steps"][2]["inputs"]["near"], json!({ "step": 1 }));
+    assert_eq!(stored["steps"][0].get("inputs"), None, "what says nothing keeps its hash");
+    let mut damaged = stored;
+    damaged["steps"][2]["inputs"]["near"]["step"] = json!(3);
+    assert!(serde_json::from_value::<Template>(damaged).is_err());
+}
+
+#[test]
+fn an_environment_says_otherwise_of_all_steps_and_more_of_one() {
+    let source = "
+name: t
+environments:
+  production:
+    steps:
+      - name: b
+        timeout_seconds: 90
+        handler: { initialization: { url: https://live } }
+      - name: ALL
+        timeout_seconds: 60
+        retry: { max_attempts: 7 }
+  test: { steps: [{ name: a, handler: mock }] }
+steps:
+  - { name: a, timeout_seconds: 5, retry: { max_attempts: 2, backoff: none } }
+  - { name: b, handler: { callable: shop.b, initialization: { url: http://local, tries: 3 } } }
+";
+    let parsed = accept(source);
+    assert_eq!(parsed.environments().collect::<Vec<_>>(), ["production", "test"]);
+    let plain = parsed.clone().in_environment("staging").template;
+    assert_eq!((&plain, &plain.environment), (&parsed.template, &None));
+    let live = parsed.clone().in_environment("production").template;
+    let [a, b] = &live.steps[..] else { panic!("there are two steps") };
+    assert_eq!((a.timeout_ms, b.timeout_ms), (Some(60_000), Some(90_000)));
+    assert_eq!((a.retry.max_attempts, a.retry.backoff), (Some(7), Some(Backoff::None)));
+    assert_eq!(b.handler.callable, "shop.b");
+    assert_eq!(b.handler.initialization, json!({ "url": "https://live", "tries": 3 }));
+    assert_eq!(live.environment.as_deref(), Some("production"));
+    assert_ne!(live.content_hash(), plain.content_hash());
+    let test = parsed.in_environment("test").template;
+    assert_eq!((&*test.steps[0].handler.callable, test.steps[0].timeout_ms), ("mock", Some(5_000)));
 }

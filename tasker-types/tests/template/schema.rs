@@ -7,7 +7,8 @@ use tasker_types::template::{json_schema, parse};
 fn codes(block: &str, key: &str) -> Vec<&'static str> {
     let batchable = json!({ "name": "a", "type": "batchable", "handler": {}, "retry": {}, "batch_config": {} });
     let worker = json!({ "name": "w", "type": "batch_worker", "dependencies": ["a"] });
-    let mut template = json!({ "name": "t", "steps": [batchable, worker], "task_handler": {}, "lifecycle": {} });
+    let environments = json!({ "e": { "steps": [{ "name": "ALL" }] } });
+    let mut template = json!({ "name": "t", "steps": [batchable, worker], "task_handler": {}, "lifecycle": { "max_duration_minutes": 1 }, "environments": environments });
     let at = match block {
         "template" => "",
         "step" => "/steps/0",
@@ -15,6 +16,8 @@ fn codes(block: &str, key: &str) -> Vec<&'static str> {
         "retry" => "/steps/0/retry",
         "batch_config" => "/steps/0/batch_config",
         "lifecycle" => "/lifecycle",
+        "environment" => "/environments/e",
+        "environment_step" => "/environments/e/steps/0",
         _ => "/task_handler",
     };
     let object = template.pointer_mut(at).and_then(Value::as_object_mut).unwrap();

@@ -61,6 +61,9 @@ pages! {
     "E112" "the task cannot be rerun from this step"
         "A rerun keeps what comes neither at nor after the step. A step that a decision did not choose, or for which no batches were made, \
          would not run then: rerun from the step that decides it."
+    "E111" "the same request was made before"
+        "A request is known by its idempotency key, or, where the template is `identity_strategy: strict`, by its context. One that is the same made \
+         the task that the message names, and that is still there: it is forgotten when it is pruned. Leave --if-exists out to be given that task."
     "E201" "there is no such template"
         "No template of this name is in this namespace. The templates of a program are stored when `run` or `dev` starts; `template list` \
          shows them all, and `check` says which ones cannot be used."
@@ -70,8 +73,8 @@ pages! {
         "A step names a handler that is not in this program. Write it with #[step_handler], or correct the name. A handler in a library crate \
          is linked only if the program mentions that crate: add `use that_crate as _;` to main.rs. `handler list` shows what there is."
     "E204" "a context that the template does not take"
-        "What a task is submitted with is a JSON object of at most 1 MiB and 64 levels, without NUL characters, and with the keys that \
-         the template requires."
+        "What a task is submitted with is a JSON object of at most 1 MiB and 64 levels, without NUL characters, that has the keys that \
+         the template requires and fits its `input_schema`. The message names each place that does not."
     "E205" "a request that cannot be"
         "A label is longer than 255 bytes or holds a NUL character, or a number is out of range. The message says which."
     "E206" "a handler that was guessed"
@@ -95,7 +98,10 @@ pages! {
         "What closes a task or a step without its handler is told from what a handler did by its record alone: say why with --reason."
     "E213" "a result that the step cannot have"
         "A result is JSON of at most 1 MiB and 64 levels, without NUL characters; that of a decision names the steps that go on under \
-         `activated_steps`. What is given by hand is held against the same as what a handler returns."
+         `activated_steps`, and that of a step with a `result_schema` fits it. What is given by hand is held against the same as what a handler returns."
+    "E214" "a schema that cannot be used"
+        "`input_schema` or `result_schema` of a template is no JSON Schema, refers to something outside itself, or has a pattern that cannot be \
+         matched in linear time. `check` shows the place in the file."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"
@@ -103,7 +109,7 @@ pages! {
          not have. The list is complete: put all of it right, then start again. `check` shows the same at any time."
     "E302" "a setting that cannot be"
         "tasker.toml or the environment sets something that does not exist or is out of range. The keys of tasker.toml are database_url, \
-         templates, slots, drain_seconds, cancel_grace_seconds, retention_days (0 keeps tasks for ever), durability (full or relaxed), lease_seconds and wake_up (hybrid, event_driven_only or polling_only) on a server, and log; \
+         templates, slots, drain_seconds, cancel_grace_seconds, retention_days (0 keeps tasks for ever), durability (full or relaxed), lease_seconds and wake_up (hybrid, event_driven_only or polling_only) on a server, env (which of their `environments` templates are read for), and log; \
          each but database_url is also an environment variable, such as TASKER_SLOTS. The environment goes over the file, and the \
          command line over both."
     "E303" "a database URL that cannot be"

@@ -21,7 +21,7 @@ use super::super::{Context, Outcome, ids};
 use super::moment;
 use crate::core::RerunRow;
 use crate::engine::{Clock, Error};
-use crate::store::{StepView, TaskView};
+use crate::store::{StepView, TaskView, starts_at};
 
 /// The most letters of a result or an error in a table.
 const CELL_MAX: usize = 60;
@@ -91,6 +91,9 @@ fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
     fact("state", &format!("{style}{}{style:#}{}", words(row.state), took.unwrap_or_default()));
     fact("template", &format!("{} {} in {}", template.name, template.version, template.namespace));
     fact("accepted", &moment(row.created_at, now));
+    if let Some(at) = starts_at(view) {
+        fact("starts", &format!("{at} ({})", human::starts(at, now)));
+    }
     fact("by", &by(&input.initiator, &input.source_system));
     fact("reason", &human::visible(&input.reason));
     if row.priority != 0 {
@@ -172,8 +175,10 @@ fn step_row(step: &StepView, view: &TaskView, now: Timestamp) -> Result<[Cell; 6
         Some(most) => format!("{}/{most}", step.attempt),
         None => step.attempt.to_string(),
     };
+    let starts_later = step.state == StepState::WaitingForRetry && step.attempt == 0;
+    let state = if starts_later { "starts later".to_owned() } else { words_of_step(step.state) };
     let more = if step.is_copied { ", kept" } else { "" };
-    let state = words_of_step(step.state) + if is_held(step, view) { ", held" } else { more };
+    let state = state + if is_held(step, view) { ", held" } else { more };
     let waited = step.ready_at.zip(step.claimed_at).map(|(ready, claimed)| human::duration(claimed.since(ready)));
     let took = step.claimed_at.map(|claimed| human::duration(step.finished_at.unwrap_or(now).since(claimed)));
     let skip = Skip::of(view, step).filter(|&skip| skip != Skip::Failed);

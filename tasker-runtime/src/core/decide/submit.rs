@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use tasker_types::{TaskState, Timestamp};
+use tasker_types::{IfExists, StepState, TaskState, Timestamp};
 
 use super::super::{Change, LiveStep, NewTask, Refusal, Snapshot};
 
@@ -11,6 +11,14 @@ const PRIORITIES: RangeInclusive<i16> = -100..=100;
 pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     if !PRIORITIES.contains(&new.priority) {
         return Err(Refusal::Priority(new.priority));
+    }
+    if let Some(wanted) = new.wanted
+        && let Some(task) = snapshot.meant_by(wanted.identity)
+    {
+        return match wanted.if_exists {
+            IfExists::Attach => Ok(Vec::new()),
+            IfExists::Conflict => Err(Refusal::SameRequest(task)),
+        };
     }
     // Comes last: a store may leave it to the primary key of what is written.
     if snapshot.task(new.id).is_some() {
@@ -30,7 +38,14 @@ pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Resu
         let state = if steps == 0 { TaskState::Completed } else { TaskState::Failed };
         changes.push(Change::TaskState { task: new.id, state, at: now });
     }
-    let ready = |number| LiveStep::ready(new.id, &new.pinned, number, new.priority, now);
-    changes.extend(roots.into_iter().map(|number| Change::Live(ready(number))));
+    let start = new.start.moment(now);
+    changes.extend(roots.into_iter().map(|number| {
+        let mut row = LiveStep::ready(new.id, &new.pinned, number, new.priority, start);
+        if start > now {
+            // As a retry does: it becomes ready when it is due, and nothing looks at it until then.
+            row.state = StepState::WaitingForRetry;
+        }
+        Change::Live(row)
+    }));
     Ok(changes)
 }

@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
-use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepState, StepTemplate, StepType, TaskId, TaskState};
+use tasker_types::{
+    BatchSpec, FailureStrategy, IfExists, Start, StepNumber, StepState, StepTemplate, StepType, TaskId, TaskState,
+};
 
 use crate::core::{
-    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Outcome, Pinned, Refusal, Reply,
-    ResolvedTemplate, ResultRow, StepRef,
+    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Identity, NewTask, Outcome, Pinned,
+    Refusal, Reply, ResolvedTemplate, ResultRow, StepRef, Wanted,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
-    act, cancel, checkpoint, complete, cut, decide, failure, finish, lose, release, rerun, retry, retry_step,
-    submit_with_priority, task, template, worker,
+    act, cancel, checkpoint, complete, cut, decide, failure, finish, lose, new_task, release, rerun, retry, retry_step,
+    task, template, worker,
 };
 use crate::store::{ClaimRequest, MemoryStore, Store as _, Whose};
 
@@ -26,6 +29,9 @@ enum Event {
         template: usize,
         priority: i16,
         slots: usize,
+        known: Option<u8>,
+        conflict: bool,
+        delay_ms: u64,
     },
     /// A worker claims.
     Claim {
@@ -120,8 +126,13 @@ fn ends() -> impl Strategy<Value = End> {
 fn events() -> impl Strategy<Value = Event> {
     let ended = || prop::option::of((any::<usize>(), ends()));
     prop_oneof![
-        2 => (any::<usize>(), -2..3i16, 0..4usize)
-            .prop_map(|(template, priority, slots)| Event::Submit { template, priority, slots }),
+        2 => (
+            any::<usize>(), -2..3i16, 0..4usize, prop::option::weighted(0.3, 0..3u8), any::<bool>(),
+            prop_oneof![4 => Just(0u64), 1 => 0..3_000u64],
+        )
+            .prop_map(|(template, priority, slots, known, conflict, delay_ms)| {
+                Event::Submit { template, priority, slots, known, conflict, delay_ms }
+            }),
         4 => (0..3usize, 0..5u32, any::<bool>(), any::<usize>())
             .prop_map(|(worker, limit, lossy, rotation)| Event::Claim { worker, limit, lossy, rotation }),
         8 => (prop::collection::vec((any::<usize>(), ends()), 1..5), 0..4usize)
@@ -212,6 +223,7 @@ struct Journal {
     /// What was saved last of each step: the attempt, and the value.
     saved: BTreeMap<StepRef, (u32, String)>,
     saves: u32,
+    named: BTreeMap<Identity, TaskId>,
 }
 
 struct Run<'s> {
@@ -228,11 +240,21 @@ struct Run<'s> {
 impl Run<'_> {
     async fn happen(&mut self, event: Event) {
         match event {
-            Event::Submit { template, priority, slots } => {
+            Event::Submit { template, priority, slots, known, conflict, delay_ms } => {
                 let id = task(u32::try_from(self.tasks.len()).unwrap());
                 let pinned = self.templates[template % self.templates.len()].clone();
-                self.tasks.push(id);
-                self.transact(vec![(submit_with_priority(id, &pinned, priority), None)], slots).await;
+                let if_exists = if conflict { IfExists::Conflict } else { IfExists::Attach };
+                let wanted = known.map(|number| Wanted { identity: Identity([number; 32]), if_exists });
+                let start = Start::In(Duration::from_millis(delay_ms));
+                let new = NewTask { priority, wanted, start, ..new_task(id, &pinned) };
+                self.transact(vec![(Command::Submit(new), None)], slots).await;
+                let meant = wanted.map(|wanted| *self.journal.named.entry(wanted.identity).or_insert(id));
+                if meant.is_none_or(|meant| meant == id) {
+                    self.tasks.push(id);
+                }
+                // One that means a task that is there leaves nothing behind.
+                assert_eq!(self.w.rows.tasks.len(), self.tasks.len());
+                assert_eq!(self.w.rows.identities.len(), self.journal.named.len());
             }
             Event::Claim { worker: of, limit, lossy, rotation } => {
                 let by = worker(self.workers[of]);

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tasker_types::{Backoff, StepState, Timestamp};
+use tasker_types::{Backoff, Start, StepState, TaskState, Timestamp};
 
 use super::World;
-use super::sample::{chain, fail, roots, submit, task, worker};
+use super::sample::{cancel, chain, fail, roots, starting, submit, task, worker};
 use crate::core::{Batch, ResolvedTemplate};
-use crate::store::{DUE_MAX, Due, Store};
+use crate::store::{DUE_MAX, Due, ListedTask, Page, Store, TaskFilter};
 
 /// Steps that wait exactly so many milliseconds for their second attempt.
 fn waiting(mut template: ResolvedTemplate, base_ms: &[u64]) -> ResolvedTemplate {
@@ -82,4 +82,38 @@ pub async fn steps_that_are_due_together_are_made_ready_in_bounded_portions(stor
     assert_eq!(first.ready, u64::from(DUE_MAX));
     assert!(first.next.is_some_and(|next| next.is_zero()), "more is due at once: {first:?}");
     assert_eq!(store.due(later).await.unwrap(), Due { ready: 3, next: None });
+}
+
+pub async fn a_task_that_starts_later_is_made_ready_when_it_is_due(store: &dyn Store) {
+    let mut w = World::new(store);
+    let pinned = w.pin(roots(2)).await;
+    let (later, past) = (Start::At(w.now + Duration::from_millis(500)), Start::At(Timestamp::from_micros(0)));
+    let committed = w
+        .transact_with(
+            worker(1),
+            10,
+            vec![
+                starting(later, task(1), &pinned),
+                starting(Start::In(Duration::from_millis(700)), task(2), &pinned),
+                starting(past, task(3), &pinned),
+            ],
+        )
+        .await;
+    assert_eq!(committed.claimed.len(), 2, "one that should have started is run at once");
+    assert_eq!((committed.ready, committed.next_retry), (0, Some(Duration::from_millis(500))));
+    assert_eq!(w.states(task(1)), [StepState::WaitingForRetry; 2]);
+    assert_eq!(w.task_state(task(1)), TaskState::Pending);
+    let starts = |listed: Vec<ListedTask>| listed.into_iter().map(|listed| listed.starts_at).collect::<Vec<_>>();
+    let listed = store.list_tasks(TaskFilter::default(), Page { before: None, limit: 10 }).await.unwrap();
+    let begin = w.now;
+    let (in_500, in_700) = (begin + Duration::from_millis(500), begin + Duration::from_millis(700));
+    assert_eq!(starts(listed), [None, Some(in_700), Some(in_500)]);
+    w.pass(500);
+    assert_eq!(w.due().await, Due { ready: 2, next: Some(Duration::from_millis(200)) });
+    assert_eq!(w.claim(worker(1), 100).await.len(), 2);
+    w.one(cancel(task(2), 1)).await.unwrap();
+    w.pass(200);
+    assert_eq!(w.due().await, Due { ready: 0, next: None });
+    let listed = store.list_tasks(TaskFilter::default(), Page { before: None, limit: 10 }).await.unwrap();
+    assert_eq!(starts(listed), [None; 3]);
 }

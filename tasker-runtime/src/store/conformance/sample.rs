@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use serde_json::json;
 use tasker_types::{
-    Backoff, BatchProcessingOutcome, CursorConfig, RetryPolicy, StepNumber, StepTemplate, StepType, TaskId, Template,
+    Backoff, BatchProcessingOutcome, CursorConfig, IfExists, RetryPolicy, Start, StepNumber, StepTemplate, StepType,
+    TaskId, Template,
 };
 use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, NewTask, Outcome, Pinned, QueueId,
-    Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput,
+    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, Identity, NewTask, Outcome, Pinned,
+    QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput, Wanted,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -101,12 +102,25 @@ pub fn new_task(id: TaskId, pinned: &Arc<Pinned>) -> NewTask {
         source_system: "tests".to_owned(),
         reason: "to see it run".to_owned(),
     };
-    NewTask { id, pinned: pinned.clone(), input, priority: 0 }
+    NewTask { id, pinned: pinned.clone(), input, priority: 0, wanted: None, start: Start::Now }
 }
 
 /// Accepts a task.
 pub fn submit(id: TaskId, pinned: &Arc<Pinned>) -> Command {
     Command::Submit(new_task(id, pinned))
+}
+
+/// Accepts a task that is known by this number.
+pub fn known_as(number: u32, id: TaskId, pinned: &Arc<Pinned>, if_exists: IfExists) -> Command {
+    let mut identity = [0; 32];
+    identity[28..].copy_from_slice(&number.to_be_bytes());
+    let wanted = Some(Wanted { identity: Identity(identity), if_exists });
+    Command::Submit(NewTask { wanted, ..new_task(id, pinned) })
+}
+
+/// Accepts a task that starts then.
+pub fn starting(start: Start, id: TaskId, pinned: &Arc<Pinned>) -> Command {
+    Command::Submit(NewTask { start, ..new_task(id, pinned) })
 }
 
 /// Accepts a task of this priority.

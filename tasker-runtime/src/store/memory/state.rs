@@ -6,10 +6,11 @@ use std::sync::Arc;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::core::{
-    ActionRow, AttemptRow, Batch, BatchRow, CheckpointRow, Claimed, LiveStep, Pinned, QueueId, RerunRow, ResultRow,
-    Snapshot, StepRef, TaskInput, TaskRow, Writes, next_attempt,
+    ActionRow, AttemptRow, Batch, BatchRow, CheckpointRow, Claimed, Identity, LiveStep, Pinned, QueueId, RerunRow,
+    ResultRow, Snapshot, StepRef, TaskInput, TaskRow, Writes, next_attempt,
 };
 use crate::mark::{Mark, mark};
+use crate::plant::{Bug, planted};
 use crate::store::{StoreError, WorkerView};
 
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,7 @@ pub(super) struct State {
     pub(super) batches: BTreeMap<StepRef, BatchRow>,
     pub(super) checkpoints: BTreeMap<StepRef, CheckpointRow>,
     pub(super) reruns: BTreeMap<TaskId, RerunRow>,
+    pub(super) identities: BTreeMap<Identity, TaskId>,
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
     pub(super) workers: BTreeMap<WorkerId, WorkerView>,
@@ -47,6 +49,12 @@ impl State {
         }
         for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
             snapshot.load_action(id);
+        }
+        let identities = if planted(Bug::IdentityNotLookedUp) { Vec::new() } else { batch.identities() };
+        for identity in identities {
+            if let Some((row, _)) = self.identities.get(&identity).and_then(|task| self.tasks.get(task)) {
+                snapshot.load_identity(identity, row.id, row.state);
+            }
         }
         let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| &*row.pinned));
         for step in steps {
@@ -134,6 +142,7 @@ impl State {
             self.checkpoints.insert(StepRef { task: row.task, number: row.number }, row.clone());
         }
         self.reruns.extend(writes.reruns.iter().map(|row| (row.task, *row)));
+        self.identities.extend(writes.identities().into_iter().map(|row| (row.identity, row.task)));
         self.attempts.extend(writes.attempts.iter().cloned());
         self.actions.extend(writes.actions.iter().cloned());
         Ok(())

@@ -1,13 +1,13 @@
 //! The rows that a batch reads, locked: first the tasks alone, in the order of their ids; then what stands of their steps.
 
 use sqlx::postgres::PgRow;
-use tasker_types::{StepState, TaskId, Timestamp};
+use tasker_types::{StepState, TaskId, TaskState, Timestamp};
 use uuid::Uuid;
 
 use super::rows::{self, BareTask, Columns, LIVE_COLUMNS, column, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{Backlog, Batch, Snapshot, StepRef};
+use crate::core::{Backlog, Batch, Identity, Snapshot, StepRef};
 use crate::store::StoreError;
 
 /// The columns of a live row but for its key.
@@ -57,6 +57,9 @@ const STEPS_OF: &str = concat!(
 );
 const OVER_OF: &str =
     "SELECT r.task, r.number, r.outcome, r.attempt FROM tasker.step_results AS r WHERE r.task = ANY($1)";
+const LOCK_IDENTITIES: &str = "SELECT pg_advisory_xact_lock(v.number) FROM unnest($1::bigint[]) AS v (number)";
+pub(super) const MEANT: &str = "SELECT i.id, t.id, t.state FROM tasker.identities AS i JOIN tasker.tasks AS t ON t.id = i.task \
+                                WHERE i.id = ANY($1)";
 const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
 pub(super) const MOMENT: &str = concat!(
     "WITH locked AS MATERIALIZED (SELECT 1), ",
@@ -74,6 +77,7 @@ pub(super) async fn load(
     batch: &Batch,
 ) -> Result<(Snapshot, Moment), StoreError> {
     let mut snapshot = Snapshot::for_tasks(batch.commands.len());
+    load_identities(session, &batch.identities(), &mut snapshot).await?;
     for row in session.fetch(sqlx::query(LOCK).bind(uuids(&batch.tasks()))).await? {
         let bare = BareTask::read(&mut Columns::of(&row))?;
         let pinned = templates.by_id(session, bare.template).await?;
@@ -99,6 +103,35 @@ pub(super) async fn load(
     }
     let moment = load_steps(session, batch, &steps, &mut snapshot).await?;
     Ok((snapshot, moment))
+}
+
+/// Which tasks the requests mean. Before they are looked up, whoever else asks for one of them is waited for: there is no row
+/// to lock yet, so its number is. These locks come before all others and in order, so that nobody waits in a circle.
+async fn load_identities(
+    session: &mut Session,
+    identities: &[Identity],
+    snapshot: &mut Snapshot,
+) -> Result<(), StoreError> {
+    if identities.is_empty() {
+        return Ok(());
+    }
+    let mut numbers: Vec<i64> = identities.iter().map(|identity| lock_number(*identity)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    session.fetch(sqlx::query(LOCK_IDENTITIES).bind(numbers)).await?;
+    let keys: Vec<&[u8]> = identities.iter().map(|identity| &identity.0[..]).collect();
+    for row in session.fetch(sqlx::query(MEANT).bind(keys)).await? {
+        let columns = &mut Columns::of(&row);
+        let (identity, task) = (rows::identity(columns)?, columns.task()?);
+        snapshot.load_identity(identity, task, columns.code(TaskState::from_code)?);
+    }
+    Ok(())
+}
+
+/// Two identities with one number wait for each other, and no more than that.
+fn lock_number(identity: Identity) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = identity.0;
+    i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// Comes last: it takes the time.

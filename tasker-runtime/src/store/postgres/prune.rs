@@ -19,6 +19,7 @@ const DELETES: &[&str] = &[
     "DELETE FROM tasker.actions WHERE task = ANY($1)",
     "DELETE FROM tasker.checkpoints WHERE task = ANY($1)",
     "DELETE FROM tasker.reruns WHERE task = ANY($1)",
+    "DELETE FROM tasker.identities WHERE task = ANY($1)",
     "DELETE FROM tasker.task_inputs WHERE task = ANY($1)",
     "DELETE FROM tasker.tasks WHERE id = ANY($1)",
 ];

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder};
-use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
+use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, Timestamp};
 use uuid::Uuid;
 
 use super::load::keyed;
@@ -15,7 +15,7 @@ use crate::core::{
     Act, ActionRow, AttemptRow, BatchRow, CheckpointRow, Dump, LiveStep, RerunRow, ResultRow, StepRef, TaskRow,
 };
 use crate::store::read::{
-    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view,
+    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view, unstarted,
     uuids_with_prefix, version_key,
 };
 use crate::store::{
@@ -182,8 +182,20 @@ pub(super) async fn list_tasks(
     let rows = session.fetch(query.build()).await?;
     let tasks = task_rows(session, templates, &rows).await?;
     let batches = batches_of(session, &tasks.iter().collect::<Vec<_>>()).await?;
+    let starts = starts_of(session, &unstarted(&tasks)).await?;
     session.end_read().await?;
-    Ok(tasks.into_iter().map(|row| listed(row, &batches)).collect())
+    Ok(tasks.into_iter().map(|row| listed(row, &batches, &starts)).collect())
+}
+
+/// When those of the tasks start that were submitted for later.
+async fn starts_of(session: &mut Session, tasks: &[TaskId]) -> Result<BTreeMap<TaskId, Timestamp>, StoreError> {
+    const STARTS: &str = "SELECT l.task, min(l.ready_at) FROM tasker.live_steps AS l WHERE l.task = ANY($1) AND l.state = 3 \
+                          AND l.attempt = 0 GROUP BY l.task";
+    if tasks.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let rows = session.fetch(sqlx::query(STARTS).bind(uuids(tasks))).await?;
+    rows.iter().map(Columns::of).map(|mut columns| Ok((columns.task()?, columns.time()?))).collect()
 }
 
 /// The batches of those of the tasks that can have some.
@@ -394,8 +406,10 @@ pub(super) async fn dump(
     let batches = batches.iter().map(rows::batch).collect::<Result<_, _>>()?;
     let checkpoints = checkpoints_of(session, &ids).await?;
     let reruns = reruns_of(session, RERUNS, &ids).await?;
+    let identities = session.fetch(sqlx::query(rows::IDENTITIES_OF).bind(uuids(&ids))).await?;
+    let identities = identities.iter().map(rows::identity_row).collect::<Result<_, _>>()?;
     session.end_read().await?;
-    Ok(Dump { tasks, live, results, attempts, actions, batches, checkpoints, reruns })
+    Ok(Dump { tasks, live, results, attempts, actions, batches, checkpoints, reruns, identities })
 }
 
 async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::error::translate;
 use crate::core::{
-    AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, LiveStep, Pinned, QueueId, RerunRow, ResultRow,
-    StepRef, TaskInput, TaskRow,
+    AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, Identity, IdentityRow, LiveStep, Pinned, QueueId,
+    RerunRow, ResultRow, StepRef, TaskInput, TaskRow,
 };
 use crate::store::StoreError;
 
@@ -169,6 +169,20 @@ pub(super) fn live_of(c: &mut Columns<'_>) -> Result<LiveStep, StoreError> {
 
 pub(super) const BATCHES_OF: &str = "SELECT b.task, b.number, b.count, b.next, b.in_flight, b.failed FROM tasker.batches AS b \
                                      WHERE b.task = ANY($1) ORDER BY b.task, b.number";
+
+pub(super) const IDENTITIES_OF: &str =
+    "SELECT i.id, i.task FROM tasker.identities AS i WHERE i.task = ANY($1) ORDER BY i.id";
+
+pub(super) fn identity(columns: &mut Columns<'_>) -> Result<Identity, StoreError> {
+    let bytes: &[u8] = columns.get()?;
+    let known = bytes.try_into().map_err(|_| StoreError::Corrupt(format!("an identity has {} bytes", bytes.len())))?;
+    Ok(Identity(known))
+}
+
+pub(super) fn identity_row(row: &PgRow) -> Result<IdentityRow, StoreError> {
+    let columns = &mut Columns::of(row);
+    Ok(IdentityRow { identity: identity(columns)?, task: columns.task()? })
+}
 
 pub(super) fn batch(row: &PgRow) -> Result<BatchRow, StoreError> {
     let c = &mut Columns::of(row);

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "expand: checkpoints and reruns",
         include_str!("../../../../migrations/postgres/0005_checkpoints_and_reruns.sql"),
     ),
+    (6, "expand: identities", include_str!("../../../../migrations/postgres/0006_identities.sql")),
 ];
 /// The oldest server that is known to do.
 const SERVER_MIN: i32 = 150_000;

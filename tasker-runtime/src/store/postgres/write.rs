@@ -3,8 +3,8 @@
 use super::rows::{Columns, column, count, micros, number, worker};
 use super::session::{Session, Statement};
 use crate::core::{
-    ActionRow, AttemptRow, BatchRow, CheckpointRow, Copied, Fence, LiveStep, NewTask, Reopened, RerunRow, ResultRow,
-    TaskRow, Writes,
+    ActionRow, AttemptRow, BatchRow, CheckpointRow, Copied, Fence, IdentityRow, LiveStep, NewTask, Reopened, RerunRow,
+    ResultRow, TaskRow, Writes,
 };
 use crate::store::StoreError;
 
@@ -55,6 +55,10 @@ pub(super) const CHECKPOINTS: &str = "INSERT INTO tasker.checkpoints SELECT * FR
                                       SET attempt = excluded.attempt, value = excluded.value, saved_at = excluded.saved_at";
 const RERUNS: &str =
     "INSERT INTO tasker.reruns SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[], $4::uuid[])";
+/// A program that does not know of identities leaves those behind whose tasks it deletes: they mean nothing any more.
+const IDENTITIES: &str = "INSERT INTO tasker.identities AS i SELECT * FROM unnest($1::bytea[], $2::uuid[]) \
+                          ON CONFLICT (id) DO UPDATE SET task = excluded.task \
+                          WHERE NOT EXISTS (SELECT 1 FROM tasker.tasks AS t WHERE t.id = i.task)";
 /// Results become attempts: 4 is `reopened`.
 const REOPENED: &str = "WITH moved AS (DELETE FROM tasker.step_results AS r USING unnest($1::uuid[], $2::integer[]) \
                         AS v (task, number) WHERE r.task = v.task AND r.number = v.number RETURNING r.*) \
@@ -91,6 +95,10 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     }
     if !writes.attempts.is_empty() {
         expect(session.execute(attempts(&writes.attempts)).await?, writes.attempts.len())?;
+    }
+    let identities = writes.identities();
+    if !identities.is_empty() {
+        expect(session.execute(identity_rows(&identities)).await?, identities.len())?;
     }
     if !writes.actions.is_empty() {
         expect(session.execute(actions(&writes.actions)).await?, writes.actions.len())?;
@@ -269,6 +277,10 @@ fn batches(rows: &[BatchRow]) -> Statement<'_> {
         .bind(column(rows, |row| count(row.next)))
         .bind(column(rows, |row| count(row.in_flight)))
         .bind(column(rows, |row| count(row.failed)))
+}
+
+fn identity_rows(rows: &[IdentityRow]) -> Statement<'_> {
+    sqlx::query(IDENTITIES).bind(column(rows, |row| row.identity.0.to_vec())).bind(column(rows, |row| row.task.uuid()))
 }
 
 fn actions(rows: &[ActionRow]) -> Statement<'_> {

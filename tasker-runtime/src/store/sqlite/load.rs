@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use tasker_types::{StepNumber, StepState, TaskId, Timestamp};
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 use uuid::Uuid;
 
 use super::cache::{Cache, is_kept};
 use super::rows::{self, BareTask, Columns, LIVE, TASK, value};
 use super::sql::{Binder, first, nothing, select};
 use super::templates::Templates;
-use crate::core::{Backlog, Batch, LiveStep, QueueId, Snapshot, StepRef, TaskRow};
+use crate::core::{Backlog, Batch, Identity, LiveStep, QueueId, Snapshot, StepRef, TaskRow};
 use crate::store::StoreError;
 
 /// Whether another connection has written.
@@ -18,6 +18,9 @@ pub(super) const VERSION: &str = "PRAGMA data_version";
 /// The highest priority that waits in a queue: one probe of the claim's index.
 const TOP: &str = "SELECT priority FROM live_steps WHERE queue = ? AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= ? \
                    ORDER BY priority DESC LIMIT 1";
+
+/// The task that an identity means.
+const MEANT: &str = "SELECT i.id, t.id, t.state FROM identities AS i JOIN tasks AS t ON t.id = i.task WHERE i.id = ?";
 
 /// Whether tasks that are submitted are looked for. Their ids were just drawn, so one that is there already is seldom enough to
 /// be told by the primary key.
@@ -67,7 +70,18 @@ pub(super) fn load(
     {
         snapshot.load_action(taken);
     }
+    for (identity, task, state) in select(connection, MEANT, &batch.identities(), bind_identity, read_meant)? {
+        snapshot.load_identity(identity, task, state);
+    }
     Ok(snapshot)
+}
+
+fn bind_identity(identity: &Identity, to: &mut Binder<'_, '_>) {
+    to.add(identity.0);
+}
+
+fn read_meant(columns: &mut Columns<'_>) -> Result<(Identity, TaskId, TaskState), StoreError> {
+    Ok((Identity(columns.get()?), columns.task()?, columns.code(TaskState::from_code)?))
 }
 
 /// What waited for this worker before this batch.

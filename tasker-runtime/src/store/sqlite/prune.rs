@@ -27,6 +27,7 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> R
         "DELETE FROM actions WHERE task = ?",
         "DELETE FROM checkpoints WHERE task = ?",
         "DELETE FROM reruns WHERE task = ?",
+        "DELETE FROM identities WHERE task = ?",
         "DELETE FROM task_inputs WHERE task = ?",
         "DELETE FROM tasks WHERE id = ?",
     ] {

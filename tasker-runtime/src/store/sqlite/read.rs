@@ -11,9 +11,9 @@ use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
-use crate::core::{Act, ActionRow, BatchRow, Dump, RerunRow, StepRef, TaskRow};
+use crate::core::{Act, ActionRow, BatchRow, Dump, Identity, IdentityRow, RerunRow, StepRef, TaskRow};
 use crate::store::read::{
-    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view,
+    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view, unstarted,
     uuids_with_prefix, version_key,
 };
 use crate::store::{
@@ -102,8 +102,15 @@ pub(super) fn list_tasks(
     };
     let tasks = select_all(connection, &sql, bind, |columns| BareTask::read(columns)?.pinned(connection, templates))?;
     let batches = batches_of(connection, &tasks.iter().collect::<Vec<_>>())?;
-    Ok(tasks.into_iter().map(|row| listed(row, &batches)).collect())
+    let starts =
+        select(connection, STARTS, &unstarted(&tasks), bind_task, |columns| Ok((columns.task()?, columns.time()?)))?;
+    let starts = starts.into_iter().collect();
+    Ok(tasks.into_iter().map(|row| listed(row, &batches, &starts)).collect())
 }
+
+/// When a task starts of which nothing was ever tried.
+const STARTS: &str =
+    "SELECT task, min(ready_at) FROM live_steps WHERE task = ? AND state = 3 AND attempt = 0 GROUP BY task";
 
 /// The batches of those of the tasks that can have some.
 fn batches_of(connection: &Connection, tasks: &[&TaskRow]) -> Result<Vec<BatchRow>, StoreError> {
@@ -340,7 +347,15 @@ pub(super) fn dump(
     dump.actions = actions_of(connection, &ids)?;
     dump.checkpoints = select(connection, rows::CHECKPOINTS_OF, &ids, bind_task, rows::checkpoint)?;
     dump.reruns = reruns_of(connection, &ids)?;
+    dump.identities = select(connection, IDENTITIES_OF, &ids, bind_task, identity)?;
+    dump.identities.sort_unstable_by_key(|row| row.identity);
     Ok(dump)
+}
+
+const IDENTITIES_OF: &str = "SELECT id, task FROM identities WHERE task = ?";
+
+fn identity(columns: &mut Columns<'_>) -> Result<IdentityRow, StoreError> {
+    Ok(IdentityRow { identity: Identity(columns.get()?), task: columns.task()? })
 }
 
 fn actions_of(connection: &Connection, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {

@@ -5,7 +5,9 @@ use tasker_types::{StepNumber, Timestamp};
 
 use super::rows::{self, id};
 use super::sql::{Binder, execute_all};
-use crate::core::{ActionRow, CheckpointRow, Copied, Fence, LiveStep, NewTask, Reopened, RerunRow, TaskRow, Writes};
+use crate::core::{
+    ActionRow, CheckpointRow, Copied, Fence, IdentityRow, LiveStep, NewTask, Reopened, RerunRow, TaskRow, Writes,
+};
 use crate::store::StoreError;
 
 pub(super) const NEW_TASKS: &str = "INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -42,6 +44,7 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, CHECKPOINTS, &writes.checkpoints, bind_checkpoint)?;
     execute_all(c, RERUNS, &writes.reruns, bind_rerun)?;
     execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
+    execute_all(c, IDENTITIES, &writes.identities(), bind_identity)?;
     execute_all(c, ACTIONS, &writes.actions, bind_action)
 }
 
@@ -51,6 +54,13 @@ pub(super) const COPIED: &str = "INSERT INTO step_results SELECT ?1, number, out
 pub(super) const CHECKPOINTS: &str = "INSERT INTO checkpoints VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (task, number) \
                                       DO UPDATE SET attempt = ?3, value = ?4, saved_at = ?5";
 pub(super) const RERUNS: &str = "INSERT INTO reruns VALUES (?, ?, ?, ?)";
+/// A program that does not know of identities leaves those behind whose tasks it deletes: they mean nothing any more.
+const IDENTITIES: &str = "INSERT INTO identities VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET task = excluded.task \
+                          WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = identities.task)";
+
+fn bind_identity(row: &IdentityRow, to: &mut Binder<'_, '_>) {
+    to.add(row.identity.0).add(id(row.task));
+}
 
 /// A result that an operator reopens becomes an attempt.
 const REOPENED: &str = "INSERT INTO step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, finished_at, NULL, \
