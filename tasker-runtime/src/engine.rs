@@ -24,6 +24,7 @@ mod rerun;
 mod resolve;
 mod runtime;
 mod spawn;
+mod stale;
 mod stats;
 mod submit;
 mod wait;

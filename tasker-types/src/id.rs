@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::Timestamp;
+
 /// The low bits of a task's UUID that hold a step's number + 1; they are zero in the task's own.
 const STEP_BITS: u128 = 0x00ff_ffff;
 
@@ -43,6 +45,20 @@ impl TaskId {
     #[must_use]
     pub fn from_uuid(uuid: Uuid) -> Self {
         Self(Uuid::from_u128(uuid.as_u128() & !STEP_BITS))
+    }
+
+    /// Not after any task that was accepted at this moment or later, nor before any earlier one.
+    ///
+    /// ```
+    /// use tasker_types::{TaskId, Timestamp};
+    ///
+    /// let id = TaskId::first_of(Timestamp::from_micros(1_700_000_000_000_000));
+    /// assert_eq!(id.to_string(), "018bcfe5-6800-0000-0000-000000000000");
+    /// ```
+    #[must_use]
+    pub fn first_of(moment: Timestamp) -> Self {
+        let millis = u128::from(moment.as_micros().max(0).unsigned_abs() / 1_000);
+        Self(Uuid::from_u128(millis << 80))
     }
 
     /// The task's UUID.

@@ -30,7 +30,9 @@ pub use step_data::{
 };
 pub use step_error::StepError;
 pub use task_request::TaskRequest;
-pub use template::{BatchSpec, FailureStrategy, HandlerRef, StepTemplate, StepType, Template};
+pub use template::{
+    BatchSpec, FailureStrategy, HandlerRef, Lifecycle, StalenessAction, StepTemplate, StepType, Template,
+};
 pub use time::{BadTimestamp, Timestamp};
 
 /// The task of a step, by the name that some documents use.

@@ -143,9 +143,9 @@ impl StepState {
     /// | from | to |
     /// |---|---|
     /// | `pending` | `ready`, `running` (a continuation), `skipped`, `cancelled` |
-    /// | `ready` | `running`, `failed` (its losses), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (another worker of its batch failed) |
+    /// | `ready` | `running`, `failed` (its losses, or its task takes too long), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (another worker of its batch failed) |
     /// | `running` | `completed`, `failed`, `waiting_for_retry`, `ready` (released or lost), `skipped`, `cancelled`, `pending` (as `ready`) |
-    /// | `waiting_for_retry` | `ready`, `running`, `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (as `ready`) |
+    /// | `waiting_for_retry` | `ready`, `running`, `failed` (its task takes too long), `cancelled`, `skipped`, `resolved_manually`, `completed` (by hand), `pending` (as `ready`) |
     /// | `failed` | `ready`, `skipped`, `resolved_manually`, `completed`: each by an audited action only |
     /// | `cancelled` | `ready`, by an audited action only |
     /// | `completed`, `skipped`, `resolved_manually` | nothing |
@@ -159,7 +159,7 @@ impl StepState {
             Ready => matches!(next, Running | Failed | Cancelled | Skipped | ResolvedManually | Completed | Pending),
             Running => matches!(next, Completed | Failed | WaitingForRetry | Ready | Skipped | Cancelled | Pending),
             WaitingForRetry => {
-                matches!(next, Ready | Running | Cancelled | Skipped | ResolvedManually | Completed | Pending)
+                matches!(next, Ready | Running | Failed | Cancelled | Skipped | ResolvedManually | Completed | Pending)
             }
             Failed => matches!(next, Ready | Skipped | ResolvedManually | Completed),
             Cancelled => matches!(next, Ready),

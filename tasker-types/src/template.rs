@@ -12,6 +12,7 @@ mod fields;
 mod finding;
 mod keys;
 pub mod layout;
+mod lifecycle;
 pub mod limits;
 mod lines;
 mod names;
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 use crate::{Graph, RetrySpec, StepNumber};
 
 pub use finding::{Finding, Findings, Severity, Span};
+pub use lifecycle::{Lifecycle, StalenessAction};
 pub use names::check_step_name;
 pub use parse::{Parsed, StepPlace, parse};
 pub use schema::json_schema;
@@ -79,6 +81,9 @@ pub struct Template {
     pub metadata: Value,
     /// Keys that a task's context must have.
     pub required_fields: Vec<String>,
+    /// How long a task may take; as long as it needs where the file says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Lifecycle>,
     /// The steps, in the order of their numbers.
     #[serde(deserialize_with = "steps_of_known_numbers")]
     pub steps: Vec<StepTemplate>,
@@ -158,6 +163,7 @@ impl Template {
             description: None,
             metadata: Value::Object(serde_json::Map::new()),
             required_fields: Vec::new(),
+            lifecycle: None,
             steps,
         }
     }

@@ -73,6 +73,8 @@ pub enum Act {
     Resolve,
     /// End one of its steps that failed, is ready or waits for its retry.
     End(StepNumber, ByHand),
+    /// Fail one of its steps that is ready or waits for its retry: the task takes longer than its template allows.
+    Expire(StepNumber),
 }
 
 /// How an operator ends a step. What depends on it goes on.
@@ -94,7 +96,7 @@ pub enum ByHand {
 impl Act {
     /// The names of all kinds, as they are stored.
     pub const KINDS: &[&'static str] =
-        &["cancel", "retry", "pause", "resume", "resolve_task", "skip", "resolve", "complete", Rerun::KIND];
+        &["cancel", "retry", "pause", "resume", "resolve_task", "skip", "resolve", "complete", "expire", Rerun::KIND];
 
     /// The name of this kind.
     #[must_use]
@@ -108,6 +110,7 @@ impl Act {
             Self::End(_, ByHand::Skip) => "skip",
             Self::End(_, ByHand::Resolve) => "resolve",
             Self::End(_, ByHand::Complete { .. }) => "complete",
+            Self::Expire(_) => "expire",
         }
     }
 
@@ -116,7 +119,7 @@ impl Act {
     pub const fn step(&self) -> Option<StepNumber> {
         match self {
             Self::Retry(step) => *step,
-            Self::End(step, _) => Some(*step),
+            Self::End(step, _) | Self::Expire(step) => Some(*step),
             Self::Cancel | Self::Pause | Self::Resume | Self::Resolve => None,
         }
     }

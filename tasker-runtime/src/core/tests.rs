@@ -6,6 +6,7 @@ mod by_hand;
 mod complete;
 mod continuation;
 mod decision;
+mod expire;
 mod failure;
 mod invariants;
 mod loss;

@@ -54,6 +54,7 @@ fn states(act: &Act) -> &'static [TaskState] {
         Act::Pause => &[Pending, Running],
         Act::Resume => &[Paused],
         Act::Retry(_) | Act::Resolve | Act::End(..) => &[Failed],
+        Act::Expire(_) => &[Running],
     }
 }
 

@@ -127,6 +127,8 @@ pub(super) struct Dispatcher {
     pub(super) seen_version: Option<i64>,
     pub(super) hints: Heard,
     pub(super) pruned_at: Instant,
+    /// When tasks that take too long were last looked for.
+    pub(super) stale_at: Instant,
 }
 
 impl Dispatcher {
@@ -159,6 +161,7 @@ impl Dispatcher {
             seen_version: None,
             hints: Heard::default(),
             pruned_at: Instant::now(),
+            stale_at: Instant::now(),
         }
     }
 

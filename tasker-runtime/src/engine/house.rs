@@ -20,6 +20,7 @@ impl Dispatcher {
     pub(super) async fn keep_house(&mut self) {
         self.give_up_stuck();
         self.restore().await;
+        self.look_for_stale();
         // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
         let polls = self.parts.options.wake_up != WakeUp::EventDrivenOnly && !planted(Bug::PollSkipped);
         if polls && self.parts.store.tells_what_waits() {

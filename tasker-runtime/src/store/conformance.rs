@@ -165,6 +165,7 @@ macro_rules! store_conformance {
                 a_pinned_template_is_what_was_stored,
                 steps_with_one_handler_share_a_queue_within_a_namespace,
                 templates_are_listed_in_order_with_their_open_tasks,
+                templates_that_limit_the_time_of_a_task_are_found,
                 a_task_ends_on_the_template_that_it_started_with,
                 all_queues_are_told,
             }

@@ -25,6 +25,10 @@ pub enum Durability {
 /// Steps that one call of [`Store::due`] makes ready at most.
 pub const DUE_MAX: u32 = 1_000;
 
+/// What stands in the text of every template that limits how long its tasks may take.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) const LIFECYCLE: &str = "\"lifecycle\"";
+
 /// A database of tasks. Every method is one transaction, or one read; none of them chooses a next state.
 ///
 /// Where a call takes the time, `None` is the database's own: between machines no other clock decides. Stores without a
@@ -86,6 +90,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// All templates, by namespace, name and version.
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError>;
+
+    /// Every stored template that limits how long its tasks may take, in the order in which they were stored.
+    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError>;
 
     /// The state of a task.
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError>;

@@ -277,6 +277,12 @@ impl Store for MemoryStore {
         Ok(templates.into_iter().map(view).collect())
     }
 
+    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError> {
+        let state = self.state();
+        let limited = |stored: &&Stored| stored.pinned.template.lifecycle.is_some();
+        Ok(state.templates.iter().filter(limited).map(|stored| stored.pinned.clone()).collect())
+    }
+
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
         Ok(self.state().tasks.get(&task).map(|(row, _)| row.state))
     }

@@ -36,6 +36,7 @@ use self::notify::{Notifier, OTHER, READY};
 use self::session::Session;
 use self::templates::Templates;
 pub use super::Durability;
+use super::contract::LIFECYCLE;
 use super::{
     ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, Hints, InputRequest, LeaseRequest, Leased, ListedTask,
     Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
@@ -319,6 +320,25 @@ impl Store for PostgresStore {
 
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
         self.readers.run(|session| Box::pin(read::list_templates(session))).await
+    }
+
+    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError> {
+        let templates = self.templates.clone();
+        self.readers
+            .run(move |session| {
+                let templates = templates.clone();
+                Box::pin(async move {
+                    session.begin_read().await?;
+                    let mut all = Vec::new();
+                    for id in read::templates_that_name(session, LIFECYCLE).await? {
+                        let pinned = templates.by_id(session, id).await?;
+                        all.extend(pinned.template.lifecycle.is_some().then_some(pinned));
+                    }
+                    session.end_read().await?;
+                    Ok(all)
+                })
+            })
+            .await
     }
 
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {

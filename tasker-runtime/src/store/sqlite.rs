@@ -38,6 +38,7 @@ use self::schema::{check_version, forget_statistics, migrate};
 use self::templates::Templates;
 use self::writer::{BATCHES_AT_ONCE, Job, Writer};
 pub use super::Durability;
+use super::contract::LIFECYCLE;
 use super::{
     ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask, Page,
     Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
@@ -249,6 +250,15 @@ impl Store for SqliteStore {
 
     async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
         self.readers.read(|connection, _| read::list_templates(connection)).await
+    }
+
+    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError> {
+        let read = |connection: &Connection, templates: &Templates| {
+            let ids = read::templates_that_name(connection, LIFECYCLE)?;
+            let all = ids.into_iter().map(|id| templates.by_id(connection, id));
+            all.filter(|pinned| pinned.as_ref().is_ok_and(|pinned| pinned.template.lifecycle.is_some())).collect()
+        };
+        self.readers.read(read).await
     }
 
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {

@@ -113,6 +113,10 @@ impl Store for Lossy {
         self.store.list_templates().await
     }
 
+    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError> {
+        self.store.with_lifecycle().await
+    }
+
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
         self.store.task_state(task).await
     }

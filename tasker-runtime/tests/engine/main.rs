@@ -11,5 +11,6 @@ mod flow;
 mod lease;
 mod rerun;
 mod slots;
+mod stale;
 mod stop;
 mod threads;

@@ -200,6 +200,10 @@ impl Store for Way {
         self.read("list_templates", self.sim.store.list_templates()).await
     }
 
+    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError> {
+        self.read("with_lifecycle", self.sim.store.with_lifecycle()).await
+    }
+
     async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
         self.read("task_state", self.sim.store.task_state(task)).await
     }

@@ -115,8 +115,6 @@ codes! {
         "Checking a step's result against a JSON Schema is planned. Until then, the handler's return type says what it gives."
     IDENTITY_NOT_BUILT "T043" Error "this `identity_strategy` is not built yet"
         "`strict` and `caller_provided` are planned. This version makes a new task of every request: `always_unique`."
-    LIFECYCLE_NOT_BUILT "T044" Error "`lifecycle` is not built yet"
-        "Limits on a task's whole duration are planned. Until then, `timeout_seconds` limits each attempt of a step."
     ENVIRONMENTS_NOT_BUILT "T045" Error "`environments` is not built yet"
         "Settings for each environment are planned. Until then, keep one file for each environment."
     INPUTS_NOT_BUILT "T046" Error "`inputs` is not built yet"

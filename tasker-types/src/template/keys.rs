@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::codes::{self, Code};
+use super::lifecycle::MAX_MINUTES;
 use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS, MAX_TASK_STEPS};
-use super::{FailureStrategy, StepType};
+use super::{FailureStrategy, StalenessAction, StepType};
 use crate::Backoff;
 
 /// The keys that one kind of mapping may have.
@@ -82,9 +83,9 @@ pub(super) const TEMPLATE: Block = Block {
         ),
         key(
             "lifecycle",
-            Need::NotBuilt(&codes::LIFECYCLE_NOT_BUILT),
-            "Planned: limits on a task's whole duration.",
-            || json!({ "not": {} }),
+            Need::Optional,
+            "How long a task may take as a whole, and what becomes of one that takes longer.",
+            || json!({ "$ref": "#/$defs/lifecycle" }),
         ),
         key(
             "task_handler",
@@ -255,6 +256,24 @@ pub(super) const BATCH: Block = Block {
             Need::Optional,
             "What the failure of one worker means for the others.",
             || json!({ "enum": FailureStrategy::ALL, "default": "fail_fast" }),
+        ),
+    ],
+};
+
+/// How long a task may take.
+pub(super) const LIFECYCLE: Block = Block {
+    keys: &[
+        key(
+            "max_duration_minutes",
+            Need::Required,
+            "From the submit, or from the last time that an operator retried or resumed the task.",
+            || json!({ "type": "integer", "minimum": 1, "maximum": MAX_MINUTES }),
+        ),
+        key(
+            "staleness_action",
+            Need::Optional,
+            "What becomes of a task that takes longer: it becomes a dead letter, is cancelled, or is paused.",
+            || json!({ "enum": StalenessAction::ALL, "default": "dlq" }),
         ),
     ],
 };

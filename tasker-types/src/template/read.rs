@@ -6,6 +6,7 @@ use super::Template;
 use super::codes;
 use super::fields::{Fields, Reading};
 use super::keys::{TASK_HANDLER, TEMPLATE};
+use super::lifecycle;
 use super::limits::MAX_STEPS;
 use super::names::{check_name, check_version};
 use super::node::{Kind, Node};
@@ -31,6 +32,7 @@ pub(super) fn read<'n>(root: &'n Node<'_>, reading: &mut Reading) -> Option<(Tem
             .filter(|metadata| !metadata.is_null())
             .unwrap_or_else(|| json!({})),
         required_fields: required_fields(&fields, reading).unwrap_or_default(),
+        lifecycle: lifecycle::read(&fields, reading),
         steps: Vec::new(),
     };
     refuse_other_identities(&fields, reading);

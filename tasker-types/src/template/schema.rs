@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{BATCH, Block, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
+use super::keys::{BATCH, Block, HANDLER, LIFECYCLE, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
 
 /// The JSON Schema (draft 2020-12) of a template. It is made of the same table of keys that the parser reads by.
 ///
@@ -27,6 +27,7 @@ pub fn json_schema() -> Value {
             "handler": object(&HANDLER),
             "retry": object(&RETRY),
             "batch_config": object(&BATCH),
+            "lifecycle": object(&LIFECYCLE),
             "task_handler": object(&TASK_HANDLER),
         }),
     );
@@ -89,6 +90,6 @@ mod tests {
             assert!(schema["$defs"][name].is_object(), "{name}");
             count += 1;
         }
-        assert_eq!(count, 5);
+        assert_eq!(count, 6);
     }
 }

@@ -112,7 +112,7 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
         (
             top("colour: red"),
             vec![
-                "T004 2:1 unknown key `colour` in the template | known keys: `name`, `namespace_name`, `version`, `description`, `metadata`, `identity_strategy`, `steps`",
+                "T004 2:1 unknown key `colour` in the template | known keys: `name`, `namespace_name`, `version`, `description`, `metadata`, `identity_strategy`, `lifecycle`, `steps`",
             ],
         ),
         (step("depends_on: [b]"), vec!["T004 4:5 unknown key `depends_on` in step `a` | did you mean `dependencies`?"]),
@@ -336,10 +336,15 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
             ],
         ),
         (
-            top("lifecycle: {}"),
+            top("lifecycle: { max_duration_minutes: 0, staleness_action: dql }"),
             vec![
-                "T044 2:1 `lifecycle` of the template is not built yet | remove it; this version would have to ignore it",
+                "T009 2:36 `lifecycle.max_duration_minutes` of the template must be from 1 to 5270400",
+                "T010 2:57 `lifecycle.staleness_action` of the template is `dql`, which is none | did you mean `dlq`?",
             ],
+        ),
+        (
+            top("lifecycle: {}"),
+            vec!["T006 2:12 `lifecycle` of the template has no `max_duration_minutes`"],
         ),
         (
             top("environments: {}"),

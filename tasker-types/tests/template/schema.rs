@@ -7,13 +7,14 @@ use tasker_types::template::{json_schema, parse};
 fn codes(block: &str, key: &str) -> Vec<&'static str> {
     let batchable = json!({ "name": "a", "type": "batchable", "handler": {}, "retry": {}, "batch_config": {} });
     let worker = json!({ "name": "w", "type": "batch_worker", "dependencies": ["a"] });
-    let mut template = json!({ "name": "t", "steps": [batchable, worker], "task_handler": {} });
+    let mut template = json!({ "name": "t", "steps": [batchable, worker], "task_handler": {}, "lifecycle": {} });
     let at = match block {
         "template" => "",
         "step" => "/steps/0",
         "handler" => "/steps/0/handler",
         "retry" => "/steps/0/retry",
         "batch_config" => "/steps/0/batch_config",
+        "lifecycle" => "/lifecycle",
         _ => "/task_handler",
     };
     let object = template.pointer_mut(at).and_then(Value::as_object_mut).unwrap();

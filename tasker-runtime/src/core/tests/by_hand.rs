@@ -22,7 +22,9 @@ fn every_kind_of_action_is_read_back_under_its_name() {
     let complete = ByHand::Complete { result: "1".into(), chosen: None };
     let hands = [ByHand::Skip, ByHand::Resolve, complete].map(|by_hand| end(0, by_hand));
     let acts = [Act::Cancel, Act::Retry(None), Act::Pause, Act::Resume, Act::Resolve];
-    let kinds: Vec<&str> = acts.iter().chain(&hands).map(Act::kind).chain([Rerun::KIND]).collect();
+    let expire = Act::Expire(StepNumber(0));
+    let kinds = acts.iter().chain(&hands).chain([&expire]).map(Act::kind).chain([Rerun::KIND]);
+    let kinds: Vec<&str> = kinds.collect();
     assert_eq!(kinds, Act::KINDS);
 }
 

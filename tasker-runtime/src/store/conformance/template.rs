@@ -1,7 +1,7 @@
 //! Templates by their content.
 
 use serde_json::json;
-use tasker_types::TaskState;
+use tasker_types::{Lifecycle, StalenessAction, TaskState};
 
 use super::World;
 use super::sample::{at, cancel, chain, complete, submit, task, template, worker};
@@ -128,6 +128,25 @@ pub async fn templates_are_listed_in_order_with_their_open_tasks(store: &dyn Sto
     let told: Vec<_> =
         listed.iter().map(|stored| (stored.namespace.as_str(), stored.name.as_str(), stored.open_tasks)).collect();
     assert_eq!(told, [("another", "chain", 0), ("default", "a_chain", 0), ("default", "chain", 2)]);
+}
+
+pub async fn templates_that_limit_the_time_of_a_task_are_found(store: &dyn Store) {
+    let limited = |minutes: u32, version: &str| {
+        let mut template = chain(1);
+        template.template.version = version.to_owned();
+        template.template.lifecycle =
+            Some(Lifecycle { max_duration_minutes: minutes, staleness_action: StalenessAction::Cancel });
+        template
+    };
+    let mut w = World::new(store);
+    assert_eq!(store.with_lifecycle().await.unwrap(), []);
+    let mut named = chain(1);
+    named.template.name = "lifecycle".to_owned();
+    named.template.description = Some("\"lifecycle\"".to_owned());
+    w.pin(named).await;
+    let second = w.pin(limited(2, "2.0.0")).await;
+    let first = w.pin(limited(1, "1.0.0")).await;
+    assert_eq!(store.with_lifecycle().await.unwrap(), [second, first]);
 }
 
 pub async fn a_task_ends_on_the_template_that_it_started_with(store: &dyn Store) {

@@ -333,6 +333,12 @@ pub(super) async fn list_templates(session: &mut Session) -> Result<Vec<StoredTe
     Ok(list)
 }
 
+/// The numbers of the templates in whose text this stands.
+pub(super) async fn templates_that_name(session: &mut Session, text: &str) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT t.id FROM tasker.templates AS t WHERE strpos(t.body, $1) > 0 ORDER BY t.id";
+    session.fetch(sqlx::query(sql).bind(text)).await?.iter().map(|row| Columns::of(row).get()).collect()
+}
+
 /// The number of the newest template of this name, or of this version of it.
 pub(super) async fn template_named(
     session: &mut Session,

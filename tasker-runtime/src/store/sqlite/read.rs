@@ -268,6 +268,16 @@ pub(super) fn list_templates(connection: &Connection) -> Result<Vec<StoredTempla
     Ok(list)
 }
 
+/// The numbers of the templates in whose text this stands.
+pub(super) fn templates_that_name(connection: &Connection, text: &str) -> Result<Vec<i64>, StoreError> {
+    select_all(
+        connection,
+        "SELECT id FROM templates WHERE instr(body, ?) > 0 ORDER BY id",
+        |to| _ = to.add(text),
+        |columns| columns.get(),
+    )
+}
+
 /// The number of the newest template of this name, or of this version of it.
 pub(super) fn template_named(
     connection: &Connection,
