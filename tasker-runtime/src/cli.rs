@@ -52,6 +52,7 @@ use self::program::Program;
 use self::screen::Screen;
 use crate::app::App;
 use crate::app::settings::Settings;
+use crate::event::EventRegistry;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 
 /// Everything that a command may use.
@@ -60,6 +61,7 @@ struct Context {
     registry: Arc<RustStepHandlerRegistry>,
     state: Arc<AppState>,
     layers: Arc<[Arc<dyn Layer>]>,
+    events: Arc<EventRegistry>,
     settings: Settings,
     screen: Screen,
     program: Program,
@@ -125,7 +127,19 @@ fn context(mut app: App, program: Program, screen: Screen, line: &Line) -> Resul
         None => Arc::new(RustStepHandlerRegistry::new()),
     };
     let (state, layers) = (Arc::new(std::mem::take(&mut app.state)), std::mem::take(&mut app.layers).into());
-    Ok(Context { app, registry, state, layers, settings, screen, program, yes: line.global.yes, names_database })
+    let events = Arc::new(app.take_events());
+    Ok(Context {
+        app,
+        registry,
+        state,
+        layers,
+        events,
+        settings,
+        screen,
+        program,
+        yes: line.global.yes,
+        names_database,
+    })
 }
 
 fn dispatch(context: Context, verb: Option<Verb>) -> Outcome {

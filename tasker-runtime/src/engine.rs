@@ -10,8 +10,10 @@ mod bulk;
 mod claim;
 mod clock;
 mod commit;
+mod courier;
 mod dispatch;
 mod error;
+mod events;
 mod heartbeat;
 mod hints;
 mod house;
@@ -19,6 +21,7 @@ mod ids;
 mod lease;
 mod limits;
 mod look;
+mod publish;
 mod resolve;
 mod runtime;
 mod spawn;
@@ -30,13 +33,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tasker_types::{TaskId, TaskRequest, TaskState, Template, WorkerId};
+use tasker_types::{StepEvent, TaskId, TaskRequest, TaskState, Template, WorkerId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use self::bulk::{Acted, Bulk};
 pub use self::clock::Clock;
 use self::dispatch::{Dispatcher, Message};
 pub use self::error::Error;
+use self::events::Events;
 pub use self::ids::Ids;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub(crate) use self::resolve::{SaidBy, honoured};
@@ -45,11 +49,14 @@ use self::stats::Counters;
 pub use self::stats::Stats;
 use self::wait::Waiting;
 use crate::core::Pinned;
+use crate::event::EventRegistry;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 use crate::store::Store;
 
 /// Messages that may wait for the loop; who sends more waits for a place.
 const QUEUE_LENGTH: usize = 4096;
+/// Events that are kept for who listens and is slow.
+const EVENTS_KEPT: usize = 1024;
 
 /// What an engine is made of.
 #[derive(Clone)]
@@ -62,6 +69,8 @@ pub struct Parts {
     pub state: Arc<AppState>,
     /// What is put around every attempt, the first outermost.
     pub layers: Arc<[Arc<dyn Layer>]>,
+    /// Who is given events, and who makes what they say.
+    pub events: Arc<EventRegistry>,
     /// What time it is.
     pub clock: Clock,
     /// Where new identities come from.
@@ -130,6 +139,7 @@ pub struct Engine {
     counters: Arc<Counters>,
     templates: Arc<Mutex<BTreeMap<TemplateKey, Arc<Pinned>>>>,
     stopped: watch::Receiver<bool>,
+    events: broadcast::Sender<Arc<StepEvent>>,
 }
 
 type TemplateKey = (String, String, String);
@@ -153,13 +163,21 @@ impl Engine {
         let (messages, inbox) = mpsc::channel(QUEUE_LENGTH);
         let (stopping, stopped) = watch::channel(false);
         let (parts, waiting, counters) = (Arc::new(parts), Arc::new(Waiting::default()), Arc::new(Counters::default()));
-        let dispatcher = Dispatcher::new(parts.clone(), waiting.clone(), counters.clone(), messages.downgrade(), inbox);
+        let events = broadcast::Sender::new(EVENTS_KEPT);
+        let dispatcher = Dispatcher::new(
+            parts.clone(),
+            waiting.clone(),
+            counters.clone(),
+            Events::new(parts.clone(), events.clone()),
+            messages.downgrade(),
+            inbox,
+        );
         tokio::spawn(async move {
             dispatcher.run().await;
             // Nobody is left to be told where this fails.
             let _ = stopping.send(true);
         });
-        Self { parts, messages, waiting, counters, templates: Arc::default(), stopped }
+        Self { parts, messages, waiting, counters, templates: Arc::default(), stopped, events }
     }
 
     /// The store.
@@ -197,6 +215,7 @@ impl Engine {
     /// # Errors
     /// A step's handler is not in this binary, or the store fails.
     pub async fn add_template(&self, template: Template) -> Result<Arc<Pinned>, Error> {
+        resolve::check_publishers(&self.parts.events, &template)?;
         let resolved = resolve::resolve(&self.parts.registry, template)?;
         let pinned = self.parts.store.pin(resolved, self.parts.clock.now()).await?;
         self.forget_templates();
@@ -252,6 +271,13 @@ impl Engine {
     #[must_use]
     pub fn ends(&self) -> broadcast::Receiver<(TaskId, TaskState)> {
         self.waiting.listen()
+    }
+
+    /// The events that are published in this process from now on with the delivery mode `fast` or `broadcast`. Who is slow misses
+    /// some, and is told how many.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<StepEvent>> {
+        self.events.subscribe()
     }
 
     /// The worker's identity, once it has started.

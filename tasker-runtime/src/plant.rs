@@ -67,6 +67,16 @@ bugs! {
     TimeLimitIgnored,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
+    /// An attempt that failed and is tried again publishes no events.
+    FailureEventForgotten,
+    /// An event is taken for delivered before its subscriber was given it.
+    DeliveredBeforeGiven,
+    /// Events of a task are delivered though an earlier one waits to be tried again.
+    FailedEventOvertaken,
+    /// Of an event that a subscriber failed on, it is not given it again.
+    FailedEventForgotten,
+    /// A task is pruned though a subscriber was not given all of its events.
+    UndeliveredPruned,
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -6,6 +6,7 @@ mod batch;
 #[doc(hidden)]
 pub mod decode;
 pub mod error_types;
+pub mod event;
 mod graph;
 mod id;
 pub mod name;
@@ -20,6 +21,7 @@ pub mod template;
 mod time;
 
 pub use batch::{BatchAggregationScenario, BatchProcessingOutcome, BatchWorkerContext, CursorConfig};
+pub use event::{Lifecycle, LifecycleEvent, StepEvent, StepEventContext, Wanted};
 pub use graph::{Cycle, Graph};
 pub use id::{StepNumber, TaskId, WorkerId};
 pub use result::{StepExecutionMetadata, StepExecutionResult, error_result, success_result};
@@ -30,7 +32,9 @@ pub use step_data::{
 };
 pub use step_error::StepError;
 pub use task_request::TaskRequest;
-pub use template::{BatchSpec, FailureStrategy, HandlerRef, StepTemplate, StepType, Template};
+pub use template::{
+    BatchSpec, DeliveryMode, EventCondition, EventSpec, FailureStrategy, HandlerRef, StepTemplate, StepType, Template,
+};
 pub use time::{BadTimestamp, Timestamp};
 
 /// The task of a step, by the name that some documents use.

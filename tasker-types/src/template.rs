@@ -8,6 +8,7 @@ pub mod codes;
 mod connect;
 mod dialect;
 mod draw;
+mod event;
 mod fields;
 mod finding;
 mod keys;
@@ -33,6 +34,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Graph, RetrySpec, StepNumber};
 
+pub use event::{DeliveryMode, EventCondition, EventSpec};
 pub use finding::{Finding, Findings, Severity, Span};
 pub use names::check_step_name;
 pub use parse::{Parsed, StepPlace, parse};
@@ -109,6 +111,9 @@ pub struct StepTemplate {
     /// What a batchable step says of its workers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchSpec>,
+    /// The events that it publishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishes_events: Vec<EventSpec>,
 }
 
 /// The handler of a step, and what it is made with.
@@ -143,6 +148,7 @@ impl StepTemplate {
             timeout_ms: None,
             skippable: false,
             batch: None,
+            publishes_events: Vec::new(),
         }
     }
 }

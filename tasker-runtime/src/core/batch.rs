@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::continuation::{Continued, continue_successors};
 use super::decide::decide;
+use super::event::{EventRow, ToldEvent, published};
 use super::row::AttemptOutcome;
 use super::{
     ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Claimed, Command, Finish, LiveStep, NewTask, Outcome, Pinned,
@@ -69,6 +70,10 @@ pub struct Writes {
     pub attempts: Vec<AttemptRow>,
     /// What operators did.
     pub actions: Vec<ActionRow>,
+    /// Events that are stored, in the order in which they were published.
+    pub events: Vec<EventRow>,
+    /// Events that are told at once in this process.
+    pub told: Vec<ToldEvent>,
     /// One answer a command, in their order.
     pub replies: Vec<Result<Reply, Refusal>>,
     /// Steps that this worker may now run.
@@ -230,6 +235,11 @@ pub fn fold(
     for command in commands {
         let decided = early.next().unwrap_or_else(|| decide(&snapshot, command, now));
         let reply = decided.map(|changes| {
+            if snapshot.may_publish() {
+                for (mode, row) in published(&snapshot, command, &changes, now) {
+                    snapshot.publish(mode, row);
+                }
+            }
             for change in changes {
                 snapshot.apply(change);
             }
@@ -287,5 +297,7 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continu
     writes.results = snapshot.results;
     writes.attempts = snapshot.attempts;
     writes.actions = snapshot.actions;
+    writes.events = snapshot.events;
+    writes.told = snapshot.told;
     writes
 }

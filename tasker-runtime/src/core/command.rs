@@ -6,7 +6,7 @@ use std::time::Duration;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, WorkerId};
 use uuid::Uuid;
 
-use super::{Pinned, TaskInput};
+use super::{Pinned, Published, TaskInput};
 
 /// A step of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,6 +141,8 @@ pub struct Finish {
     pub worker: WorkerId,
     /// How it ended.
     pub outcome: Outcome,
+    /// What the publishers of its events made of it.
+    pub published: Published,
 }
 
 /// How an attempt ended.

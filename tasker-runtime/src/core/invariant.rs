@@ -5,8 +5,9 @@ use std::fmt;
 
 use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState};
 
+use super::event::End;
 use super::row::{AttemptOutcome, Cause};
-use super::{ActionRow, AttemptRow, BatchRow, LiveStep, ResultRow, TaskRow, chosen};
+use super::{ActionRow, AttemptRow, BatchRow, EventRow, LiveStep, ResultRow, TaskRow, chosen};
 
 /// All rows of some tasks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Dump {
     pub actions: Vec<ActionRow>,
     /// Their batches, by (task, number).
     pub batches: Vec<BatchRow>,
+    /// Their events, by (task, position).
+    pub events: Vec<EventRow>,
 }
 
 /// Something that must never be.
@@ -64,6 +67,7 @@ struct OfTask<'d> {
     attempts: BTreeMap<StepNumber, Vec<&'d AttemptRow>>,
     actions: Vec<&'d ActionRow>,
     batches: Vec<BatchRow>,
+    events: Vec<&'d EventRow>,
     found: Vec<Violation>,
 }
 
@@ -81,6 +85,7 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
                 attempts: BTreeMap::new(),
                 actions: Vec::new(),
                 batches: Vec::new(),
+                events: Vec::new(),
                 found: Vec::new(),
             };
             (task.id, of)
@@ -120,6 +125,12 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
         match tasks.get_mut(&row.task) {
             Some(of) => of.batches.push(*row),
             None => orphans.push(orphan(row.task, row.number, "a batch without its task")),
+        }
+    }
+    for row in &dump.events {
+        // One without its task waits to be delivered: pruning leaves none, an older program may.
+        if let Some(of) = tasks.get_mut(&row.task) {
+            of.events.push(row);
         }
     }
     for of in tasks.values_mut() {
@@ -164,11 +175,62 @@ impl OfTask<'_> {
             .flat_map(|batch| (0..batch.next).filter_map(|index| pinned.worker(batch.number, index)))
             .collect();
         self.check_batches(&workers);
+        self.check_events();
         for number in pinned.numbers().chain(workers) {
             self.check_place(number);
             self.check_attempts(number);
             self.check_parents(number);
             self.check_skipped(number);
+        }
+    }
+
+    /// A durable event exists iff the transaction was committed that ended its attempt.
+    fn check_events(&mut self) {
+        let pinned = self.task.pinned.clone();
+        if !pinned.publishes() && self.events.is_empty() {
+            return;
+        }
+        let results = self.results.values().map(|row| (row.number, row.attempt, End::of_result(row)));
+        let attempts = self.attempts.values().flatten().map(|row| (row.number, row.attempt, End::of_attempt(row)));
+        let ends: Vec<(StepNumber, u32, Option<End>)> = results.chain(attempts).collect();
+        let known: BTreeSet<(StepNumber, u32)> = ends.iter().map(|&(number, attempt, _)| (number, attempt)).collect();
+        let unknown: BTreeSet<(StepNumber, u32)> =
+            ends.iter().filter(|(.., end)| end.is_none()).map(|&(number, attempt, _)| (number, attempt)).collect();
+        let count = |number, attempt, name: &str| {
+            let same =
+                |event: &&&EventRow| event.number == Some(number) && event.attempt == attempt && *event.name == *name;
+            self.events.iter().filter(same).count()
+        };
+        let mut wrong = Vec::new();
+        for &(number, attempt, end) in &ends {
+            let specs = &pinned.step(number).definition.publishes_events;
+            for spec in specs.iter().filter(|spec| spec.delivery_mode.is_stored() && spec.publisher.is_none()) {
+                let due = |other: &&tasker_types::EventSpec| {
+                    other.name == spec.name
+                        && other.delivery_mode.is_stored()
+                        && end.is_some_and(|end| end.meets(other.condition))
+                };
+                let (due, found) = (specs.iter().filter(due).count(), count(number, attempt, &spec.name));
+                // Of an attempt whose result was reopened it is not known any more how it ended, and it may have two ends.
+                let reopened = unknown.contains(&(number, attempt));
+                if end.is_some() && (found < due || found > due && !reopened) {
+                    let what =
+                        format!("attempt {attempt} published {found} events `{}` and should have {due}", spec.name);
+                    wrong.push((number, what));
+                }
+            }
+        }
+        for event in &self.events {
+            let Some(number) = event.number.filter(|_| event.attempt > 0) else { continue };
+            if !known.contains(&(number, event.attempt)) {
+                wrong.push((
+                    number,
+                    format!("event `{}` is of attempt {}, which has not ended", event.name, event.attempt),
+                ));
+            }
+        }
+        for (number, what) in wrong {
+            self.report(16, Some(number), what);
         }
     }
 

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::limits;
-use crate::core::{Detail, Failure, Finish, Outcome, Pinned, StepRef, chosen, cut};
+use super::publish::{Publication, publish};
+use crate::core::{Detail, Failure, Finish, Outcome, Pinned, Published, StepRef, chosen, cut};
 use crate::handler::{Layer, RustStepHandler, run_attempt};
 use crate::plant::{Bug, planted};
 
@@ -23,6 +24,8 @@ pub(super) struct Attempt {
     pub(super) reads: Option<Arc<Pinned>>,
     pub(super) handler: Arc<dyn RustStepHandler>,
     pub(super) layers: Arc<[Arc<dyn Layer>]>,
+    /// Its events that have publishers.
+    pub(super) publications: Vec<Publication>,
     pub(super) token: CancellationToken,
     pub(super) timeout: Duration,
     pub(super) grace: Duration,
@@ -51,7 +54,12 @@ impl Attempt {
             Ok(result) => self.outcome_of(result),
             Err(outcome) => (outcome, None),
         };
-        let finish = Finish { step: self.step, attempt: self.attempt, worker: self.worker, outcome };
+        let published = if self.publications.is_empty() {
+            Published::default()
+        } else {
+            publish(&self.publications, &self.data, &outcome).await
+        };
+        let finish = Finish { step: self.step, attempt: self.attempt, worker: self.worker, outcome, published };
         Finished { finish, value }
     }
 }

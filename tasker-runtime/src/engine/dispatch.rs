@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use super::active::Active;
 use super::attempt::{Attempt, Finished, permanent};
 use super::commit::{Doubt, Held, Shipping};
+use super::events::Events;
 use super::hints::Heard;
 use super::lease::Lease;
+use super::publish::publications;
 use super::spawn::{self, Spawned};
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
-use crate::core::{Claimed, Command, Finish, NewTask, Outcome, Pinned, QueueId, Reply, StepRef, TemplateId};
+use crate::core::{Claimed, Command, Finish, NewTask, Outcome, Pinned, Published, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, RustStepHandler, StepHandlerConfig};
 use crate::mark::{Mark, mark};
 use crate::store::{Leased, StepInput, StoreError};
@@ -104,6 +106,7 @@ pub(super) struct Dispatcher {
     pub(super) parts: Arc<Parts>,
     pub(super) waiting: Arc<Waiting>,
     pub(super) counters: Arc<Counters>,
+    pub(super) events: Events,
     pub(super) active: Active,
     pub(super) worker: Option<Worker>,
     pub(super) running: BTreeMap<StepRef, Running>,
@@ -131,6 +134,7 @@ impl Dispatcher {
         parts: Arc<Parts>,
         waiting: Arc<Waiting>,
         counters: Arc<Counters>,
+        events: Events,
         myself: mpsc::WeakSender<Message>,
         inbox: mpsc::Receiver<Message>,
     ) -> Self {
@@ -138,6 +142,7 @@ impl Dispatcher {
             parts,
             waiting,
             counters,
+            events,
             active: Active::default(),
             worker: None,
             running: BTreeMap::new(),
@@ -168,6 +173,7 @@ impl Dispatcher {
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let retry = self.next_retry;
+            self.events.works_as(self.worker.as_ref().map(|worker| worker.id));
             tokio::select! {
                 biased;
                 arrival = self.shipping.arrival() => {
@@ -312,6 +318,7 @@ impl Dispatcher {
 
     async fn start_worker(&mut self) -> Result<Recovered, Error> {
         self.hints = Heard::on(&self.parts)?;
+        self.events.start().await?;
         let worker = self.enroll().await?;
         let id = worker.id;
         let recovered = self.sweep().await?;
@@ -451,6 +458,7 @@ impl Dispatcher {
             attempt,
             worker,
             data,
+            publications: publications(&step.definition, &self.parts.events),
             reads: (step.decides() || step.makes_batches()).then(|| claimed.pinned.clone()),
             handler,
             layers: self.parts.layers.clone(),
@@ -496,7 +504,7 @@ impl Dispatcher {
         let running = self.running.get_mut(&step).filter(|running| running.attempt == attempt);
         let Some(running) = running.filter(|running| !running.has_ended) else { return };
         running.has_ended = true;
-        let finish = Finish { step, attempt, worker: running.worker, outcome };
+        let finish = Finish { step, attempt, worker: running.worker, outcome, published: Published::default() };
         self.held.push(Finished { finish, value: None });
     }
 

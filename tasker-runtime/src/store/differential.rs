@@ -7,7 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepType, TaskState};
 
-use crate::core::{Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, StepRef, Workers, check};
+use crate::core::{
+    Act, Batch, ByHand, Capacity, Claimed, Command, Finish, Outcome, Pinned, Published, StepRef, Workers, check,
+};
 use crate::store::conformance::sample::{
     act, at, cancel, chain, failure, fan, lease as lease_of, new_task, queues, retry, retry_step, roots,
     submit_with_priority, task, template, with_types, worker,
@@ -248,7 +250,7 @@ impl Both {
                     }
                     _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
                 };
-                Command::Finish(Finish { step, attempt, worker, outcome })
+                Command::Finish(Finish { step, attempt, worker, outcome, published: Published::default() })
             }
             Ask::Cancel { task: number, action } => cancel(task(number), action),
             Ask::Act { task: number, step, what, action } => {

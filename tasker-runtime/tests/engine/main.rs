@@ -5,6 +5,7 @@
 mod batch;
 mod by_hand;
 mod doubt;
+mod events;
 mod failure;
 mod flow;
 mod lease;

@@ -102,6 +102,7 @@ impl Process {
             registry: Arc::new(registry(&self.sim, life)),
             state: Arc::default(),
             layers: Arc::new([]),
+            events: Arc::default(),
             clock: self.sim.clock.clone(),
             ids: self.sim.ids.clone(),
             threads: HandlerThreads::shared(),

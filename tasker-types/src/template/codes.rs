@@ -121,8 +121,11 @@ codes! {
         "Settings for each environment are planned. Until then, keep one file for each environment."
     INPUTS_NOT_BUILT "T046" Error "`inputs` is not built yet"
         "A mapping of a step's inputs is planned. Until then, handlers read the task's context and their dependencies' results themselves."
-    EVENTS_NOT_BUILT "T048" Error "`publishes_events` is not built yet"
-        "Domain events of a step are planned. In this version nothing would publish them."
+    BAD_EVENT_NAME "T034" Error "an event's name that cannot be"
+        "Names of events have 1 to 255 bytes, made of a-z, 0-9, `_` and `.`. Those that begin with `tasker.` are names of the engine's own \
+         events, which nobody else publishes."
+    DUPLICATE_EVENT "T035" Error "an event is published twice"
+        "A step publishes the same event on the same condition twice, so each subscriber would be given it twice. Remove one of them."
     COLON_KEYS "T060" Warning "keys with a leading colon"
         "Keys written `:name:` are an older dialect. They are read as `name:`; write them so."
     RETRY_LIMIT "T061" Warning "`retry.limit`"

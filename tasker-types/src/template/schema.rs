@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{BATCH, Block, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
+use super::keys::{BATCH, Block, EVENT, HANDLER, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE};
 
 /// The JSON Schema (draft 2020-12) of a template. It is made of the same table of keys that the parser reads by.
 ///
@@ -27,6 +27,7 @@ pub fn json_schema() -> Value {
             "handler": object(&HANDLER),
             "retry": object(&RETRY),
             "batch_config": object(&BATCH),
+            "event": object(&EVENT),
             "task_handler": object(&TASK_HANDLER),
         }),
     );
@@ -67,6 +68,7 @@ mod tests {
             (&schema["$defs"]["handler"], &HANDLER),
             (&schema["$defs"]["retry"], &RETRY),
             (&schema["$defs"]["batch_config"], &BATCH),
+            (&schema["$defs"]["event"], &EVENT),
             (&schema["$defs"]["task_handler"], &TASK_HANDLER),
         ];
         for (object, block) in blocks {

@@ -11,8 +11,8 @@ use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    self, Act, ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, QueueId, ResolvedStep,
-    ResolvedTemplate, StepRef, TaskInput,
+    self, Act, ActionStamp, Claimed, Command, Failure, Finish, NewTask, Outcome, Pinned, Published, QueueId,
+    ResolvedStep, ResolvedTemplate, StepRef, TaskInput,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -117,7 +117,13 @@ pub fn submit_with_priority(id: TaskId, pinned: &Arc<Pinned>, priority: i16) -> 
 /// The claim ends with this outcome.
 pub fn finish(claim: &Claimed, outcome: Outcome) -> Command {
     let step = StepRef { task: claim.task, number: claim.live.number };
-    Command::Finish(Finish { step, attempt: claim.live.attempt, worker: holder(claim), outcome })
+    Command::Finish(Finish {
+        step,
+        attempt: claim.live.attempt,
+        worker: holder(claim),
+        outcome,
+        published: Published::default(),
+    })
 }
 
 /// The claim ends with a result that tells its attempt; a decision chooses all its branches, a batchable step makes two workers.

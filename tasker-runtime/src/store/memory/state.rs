@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
+use super::event::Events;
 use crate::core::{
     ActionRow, AttemptRow, Batch, BatchRow, Claimed, LiveStep, Pinned, QueueId, ResultRow, Snapshot, StepRef,
     TaskInput, TaskRow, Writes, next_attempt,
@@ -23,6 +24,7 @@ pub(super) struct State {
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
     pub(super) workers: BTreeMap<WorkerId, WorkerView>,
+    pub(super) events: Events,
 }
 
 #[derive(Debug, Clone)]
@@ -121,6 +123,7 @@ impl State {
         }
         self.attempts.extend(writes.attempts.iter().cloned());
         self.actions.extend(writes.actions.iter().cloned());
+        self.events.write(&writes.events);
         Ok(())
     }
 

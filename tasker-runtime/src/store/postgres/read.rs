@@ -7,6 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 use uuid::Uuid;
 
+use super::event;
 use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
@@ -355,8 +356,9 @@ pub(super) async fn dump(
     let actions = actions_of(session, &ids).await?;
     let batches = session.fetch(sqlx::query(rows::BATCHES_OF).bind(uuids(&ids))).await?;
     let batches = batches.iter().map(rows::batch).collect::<Result<_, _>>()?;
+    let events = event::rows_of(session, &ids).await?;
     session.end_read().await?;
-    Ok(Dump { tasks, live, results, attempts, actions, batches })
+    Ok(Dump { tasks, live, results, attempts, actions, batches, events })
 }
 
 async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 
+use super::event;
 use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
@@ -306,6 +307,7 @@ pub(super) fn dump(
     }
     dump.batches = select(connection, rows::BATCHES_OF, &ids, bind_task, rows::batch)?;
     dump.actions = actions_of(connection, &ids)?;
+    dump.events = event::rows_of(connection, &ids)?;
     Ok(dump)
 }
 

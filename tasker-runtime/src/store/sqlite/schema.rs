@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tasks", include_str!("../../../../migrations/sqlite/0001_tasks.sql")),
     (2, "expand: batches", include_str!("../../../../migrations/sqlite/0002_batches.sql")),
     (3, "expand: view of batches", include_str!("../../../../migrations/sqlite/0003_view_of_batches.sql")),
+    (4, "expand: events", include_str!("../../../../migrations/sqlite/0004_events.sql")),
 ];
 /// A name that no migrations of the application's own use; the columns are those of sqlx's migrations.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS tasker_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \

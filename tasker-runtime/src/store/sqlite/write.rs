@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use tasker_types::Timestamp;
 
+use super::event;
 use super::rows::{self, id};
 use super::sql::{Binder, execute_all};
 use crate::core::{ActionRow, Fence, LiveStep, NewTask, Reopened, TaskRow, Writes};
@@ -37,7 +38,8 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, RESULTS, &writes.results, rows::bind_result)?;
     execute_all(c, BATCHES, &writes.batches, rows::bind_batch)?;
     execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
-    execute_all(c, ACTIONS, &writes.actions, bind_action)
+    execute_all(c, ACTIONS, &writes.actions, bind_action)?;
+    event::write(c, &writes.events)
 }
 
 /// A result that an operator reopens becomes an attempt.
