@@ -75,8 +75,6 @@ bugs! {
     FailedEventOvertaken,
     /// Of an event that a subscriber failed on, it is not given it again.
     FailedEventForgotten,
-    /// A task is pruned though a subscriber was not given all of its events.
-    UndeliveredPruned,
 }
 
 #[cfg(any(test, feature = "testing"))]

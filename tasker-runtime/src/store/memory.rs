@@ -387,7 +387,7 @@ impl Store for MemoryStore {
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state();
         let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < ended_before);
-        let awaits = |id| state.events.awaits(id) && !planted(Bug::UndeliveredPruned);
+        let awaits = |id| state.events.awaits(id);
         let gone: BTreeSet<TaskId> = state
             .tasks
             .values()

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod client;
+mod event;
 mod handler;
 mod journal;
 mod life;
@@ -115,6 +116,10 @@ planted! {
     a_forgotten_outcome_is_found: HeldOutcomeForgotten,
     a_continuation_that_jumps_the_queue_is_found: ContinuationJumpsQueue,
     a_time_limit_that_is_ignored_is_found: TimeLimitIgnored,
+    an_event_that_is_forgotten_at_a_failure_is_found: FailureEventForgotten,
+    an_event_taken_for_delivered_before_it_was_given_is_found: DeliveredBeforeGiven,
+    an_event_that_overtakes_a_failed_one_is_found: FailedEventOvertaken,
+    a_failed_event_that_is_not_given_again_is_found: FailedEventForgotten,
 }
 
 #[test]
