@@ -18,8 +18,10 @@ const INPUTS: &str = "INSERT INTO tasker.task_inputs SELECT v.*, '019a0000-0000-
                       FROM unnest($1::uuid[], $2::text[]) AS v";
 const UPDATE: &str = "UPDATE tasker.tasks AS t SET state = $2, open_steps = $3, runnable = $4, started_at = 7, finished_at = $5 \
                       FROM unnest($1::uuid[]) AS v (id) WHERE t.id = v.id";
-const GONE: &str =
-    "DELETE FROM tasker.live_steps AS l USING unnest($1::uuid[]) AS v (task) WHERE l.task = v.task AND l.number = $2";
+/// Both columns of the key come from arrays: with one number for all, a plan made while the table is small goes through
+/// all of it for each row.
+const GONE: &str = "DELETE FROM tasker.live_steps AS l USING unnest($1::uuid[], $2::integer[]) AS v (task, number) \
+                    WHERE l.task = v.task AND l.number = v.number";
 const OVER: &str = "INSERT INTO tasker.step_results SELECT v.task, $2, 4, 0, 1, $3, 7, 8, 9, v.result, NULL \
                     FROM unnest($1::uuid[], $4::text[]) AS v (task, result)";
 const LIVE: &str = "INSERT INTO tasker.live_steps SELECT v.task, $2, 2, 1, 0, 0, 0, true, 1, 0, 7, false, $3, 8 \
@@ -68,7 +70,7 @@ async fn chain(
             let (state, ended) = if number == 4 { (3i16, Some(9i64)) } else { (1, None) };
             let update = each(UPDATE).bind(state).bind(4 - number).bind(i32::from(number < 4)).bind(ended);
             execute(connection, ids, update).await?;
-            execute(connection, ids, each(GONE).bind(number - 1)).await?;
+            execute(connection, ids, each(GONE).bind(vec![number - 1; ids.len()])).await?;
             execute(connection, ids, each(OVER).bind(number - 1).bind(worker).bind(results)).await?;
         }
         if number < 4 {

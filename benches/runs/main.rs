@@ -82,7 +82,7 @@ async fn measure(row: u8, kind: Kind, options: &Options, fdatasync_us: f64) -> a
         7 => process::memory(kind, quick).await?,
         8 => process::start_up(kind, if quick { 5 } else { 25 }).await?,
         9 => idle::idle_cost(kind, Duration::from_secs(if quick { 2 } else { 10 })).await?,
-        10 if kind == Kind::Postgres => process::two_workers(scale(2_000).max(400)).await?,
+        10 if kind == Kind::Postgres => process::two_workers(scale(500).max(200)).await?,
         10 => Vec::new(),
         12 => fairness::beside_a_backlog(kind, scale(100_000)).await?,
         _ => anyhow::bail!("there is no row {row}; there are {:?}", Options::ROWS),

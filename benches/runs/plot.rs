@@ -37,7 +37,7 @@ fn bars(svg: &mut String, report: &Report) {
     frame(svg, 0.0, "Steps a second, 4-step chains", top, "steps/s");
     for ((kind, (ours, ceiling)), (slot, colour)) in KINDS.iter().zip(rates).zip([0.0, 1.0].into_iter().zip(COLOURS)) {
         let left = LEFT + 22.0 + slot * 118.0;
-        for (at, value, opacity, name) in [(0.0, ours, 1.0, "engine"), (46.0, ceiling, 0.4, "bare loop")] {
+        for (at, value, opacity, name) in [(0.0, ours, 1.0, "engine"), (46.0, ceiling, 0.4, "loop")] {
             let tall = HEIGHT * value / top;
             let (x, y) = (left + at, TOP + HEIGHT - tall);
             _ = writeln!(

@@ -17,8 +17,8 @@ use crate::workload::{chain, keep_in_flight, nothing, request};
 
 /// Tells a child where its database is: arguments can be seen by everybody, and a URL has a password.
 const ADDRESS: &str = "TASKER_BENCH_ADDRESS";
-/// What one CPU-bound handler computes: about 2 ms of a core.
-const ROUNDS: u64 = 2_000_000;
+/// What one CPU-bound handler computes: about 10 ms of a core.
+const ROUNDS: u64 = 10_000_000;
 /// Slots of a worker whose handlers need a core: few, so that two workers share what there is.
 const BUSY_SLOTS: usize = 16;
 
@@ -177,18 +177,20 @@ async fn first_step(opened: Opened) -> anyhow::Result<()> {
 
 /// Handlers that need a core, run by one worker and by two.
 pub(crate) async fn two_workers(tasks: usize) -> anyhow::Result<Vec<Row>> {
-    let one = with_workers(1, tasks).await?;
-    let two = with_workers(2, tasks).await?;
+    let (one, _) = with_workers(1, tasks).await?;
+    let (two, idle) = with_workers(2, tasks).await?;
     let limit = 2.0 * spin_on_threads(1).as_secs_f64() / spin_on_threads(2).as_secs_f64();
     Ok(vec![
         row(10, "CPU-bound steps, one worker", one, "steps/s", ""),
         row(10, "CPU-bound steps, two workers", two, "steps/s", ""),
         row(10, "two workers instead of one", two / one, "times", "1.8 or the machine's limit"),
+        row(10, "processors idle beside two workers", idle, "%", ""),
         row(10, "the machine's limit: two bare threads instead of one", limit, "times", ""),
     ])
 }
 
-async fn with_workers(workers: usize, tasks: usize) -> anyhow::Result<f64> {
+/// Steps a second, and which share of the processors had nothing to do meanwhile.
+async fn with_workers(workers: usize, tasks: usize) -> anyhow::Result<(f64, f64)> {
     let database = Database::create(Kind::Postgres).await?;
     let mut children: Vec<(Child, Option<ChildStdin>)> = Vec::new();
     for _ in 0..workers {
@@ -200,7 +202,7 @@ async fn with_workers(workers: usize, tasks: usize) -> anyhow::Result<f64> {
     // This process only submits and looks.
     let running =
         Running::without_worker(database.open().await?, RustStepHandlerRegistry::empty(), Options::default())?;
-    let began = Instant::now();
+    let (began, before) = (Instant::now(), machine::idle_time());
     let mut clients = Vec::with_capacity(tasks);
     for _ in 0..tasks {
         let engine = running.engine.clone();
@@ -212,14 +214,16 @@ async fn with_workers(workers: usize, tasks: usize) -> anyhow::Result<f64> {
     while running.engine.store().counts().await?.open_tasks > 0 {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let rate = tasks as f64 / began.elapsed().as_secs_f64();
+    let took = began.elapsed().as_secs_f64();
+    let cores = std::thread::available_parallelism()?.get();
+    let idle = 100.0 * (machine::idle_time() - before).as_secs_f64() / (took * cores as f64);
     running.stop().await?;
     for (mut child, input) in children {
         drop(input);
         anyhow::ensure!(child.wait()?.success(), "a worker failed");
     }
     database.remove().await?;
-    Ok(rate)
+    Ok((tasks as f64 / took, idle))
 }
 
 /// Runs steps until the input is closed.
@@ -245,7 +249,7 @@ fn spin_on_threads(threads: usize) -> Duration {
     let began = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| (0..200).map(|_| spin()).fold(0u64, u64::wrapping_add));
+            scope.spawn(|| (0..40).map(|_| spin()).fold(0u64, u64::wrapping_add));
         }
     });
     began.elapsed()

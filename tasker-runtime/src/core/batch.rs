@@ -178,10 +178,13 @@ impl Batch {
     /// The tasks that it concerns, each once, in the order of their ids: the order in which rows are locked.
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskId> {
-        let mut ids: Vec<TaskId> = self.commands.iter().map(Command::task).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
+        ids(self.commands.iter())
+    }
+
+    /// Those that it does more with than to submit them.
+    #[must_use]
+    pub fn known_tasks(&self) -> Vec<TaskId> {
+        ids(self.commands.iter().filter(|command| !matches!(command, Command::Submit(_))))
     }
 
     /// The actions that it takes, in order and each once: those that were taken before are loaded.
@@ -218,6 +221,13 @@ impl Batch {
         whole.dedup();
         (steps, whole)
     }
+}
+
+fn ids<'c>(commands: impl Iterator<Item = &'c Command>) -> Vec<TaskId> {
+    let mut ids: Vec<TaskId> = commands.map(Command::task).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Decides every command in order on what the ones before it left, then claims successors for this worker where its

@@ -41,8 +41,8 @@ impl Dispatcher {
                 let came = !claims.claimed.is_empty();
                 self.counters.claim(claims.claimed.len());
                 let fresh = claims.claimed.iter().filter(|claimed| claimed.live.losses == 0).count();
-                // A full hand: more may be waiting.
-                self.want_claim = came && fresh >= asked;
+                // A full hand: more may be waiting. So may what was passed over.
+                self.want_claim = came && fresh >= asked || claims.passed_over;
                 self.begin(claims.claimed);
                 came
             }

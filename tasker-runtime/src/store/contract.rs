@@ -219,6 +219,8 @@ pub struct ClaimRequest {
 pub struct Claims {
     /// The steps, in the order in which they were claimed.
     pub claimed: Vec<Claimed>,
+    /// Whether ready steps were passed over because others were just about to change them.
+    pub passed_over: bool,
 }
 
 /// What became ready, and when more will.

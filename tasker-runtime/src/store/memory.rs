@@ -105,7 +105,7 @@ impl Store for MemoryStore {
         let lossy = ready.iter().filter(|row| row.3).take(usize::from(request.lossy));
         let chosen: Vec<StepRef> = fresh.chain(lossy).map(|row| row.4).collect();
         let claimed = chosen.into_iter().filter_map(|step| state.claim(step, request.worker, now)).collect();
-        Ok(Claims { claimed })
+        Ok(Claims { claimed, passed_over: false })
     }
 
     async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {

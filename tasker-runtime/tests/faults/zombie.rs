@@ -20,7 +20,7 @@ const WORKERS: usize = 4;
 const OF_EACH_KIND: usize = 5;
 const KINDS: [&str; 3] = ["success", "retry", "failure"];
 /// How often a process that goes on may find that its lease has ended before its handlers have returned.
-const ROUNDS_MAX: usize = 10;
+const ROUNDS_MAX: usize = 30;
 
 /// How often each kind of outcome was refused.
 fn refused(evidence: &Evidence) -> BTreeMap<&'static str, usize> {

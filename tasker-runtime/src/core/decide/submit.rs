@@ -9,11 +9,12 @@ use super::super::{Change, LiveStep, NewTask, Refusal, Snapshot};
 const PRIORITIES: RangeInclusive<i16> = -100..=100;
 
 pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Result<Vec<Change>, Refusal> {
-    if snapshot.task(new.id).is_some() {
-        return Err(Refusal::Exists(new.id));
-    }
     if !PRIORITIES.contains(&new.priority) {
         return Err(Refusal::Priority(new.priority));
+    }
+    // Comes last: a store may leave it to the primary key of what is written.
+    if snapshot.task(new.id).is_some() {
+        return Err(Refusal::Exists(new.id));
     }
     let steps = u32::try_from(new.pinned.steps.len()).unwrap_or(u32::MAX);
     let roots = new.pinned.graph().roots();

@@ -16,7 +16,7 @@ use crate::store::{ClaimRequest, Claims, DUE_MAX, Due, StoreError};
 const LOOKS_MAX: usize = 3;
 
 /// The steps that come first: by priority, then by their place in their queue, then by whose turn it is. One probe of an
-/// index a queue, in the index's own order. The conditions are those of the index, to the letter.
+/// index a queue, in the index's own order. None where the worker has no lease. The conditions are those of the index, to the letter.
 macro_rules! probe {
     ($losses:literal) => {
         concat!(
@@ -27,7 +27,10 @@ macro_rules! probe {
             $losses,
             " AND l.ready_at <= (SELECT ",
             moment!("$2"),
-            ") ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p \
+            ") ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT $3) AS p WHERE EXISTS (SELECT 1 FROM tasker.workers AS w \
+             WHERE w.incarnation = $4 AND w.expires_at > (SELECT ",
+            moment!("$2"),
+            ")) \
              ORDER BY p.priority DESC, p.place, q.turn LIMIT $3"
         )
     };
@@ -80,9 +83,11 @@ pub(super) async fn claim(
 ) -> Result<Claims, StoreError> {
     let mut claimed: Vec<Claimed> = Vec::new();
     let (mut fresh, mut lossy) = (request.limit as usize, usize::from(request.lossy));
+    // What another worker is about to take is not looked at twice: the next look goes beyond it.
+    let mut passed: Vec<StepRef> = Vec::new();
     for _ in 0..LOOKS_MAX {
-        let mut chosen = probe(session, request, FRESH, fresh).await?;
-        chosen.extend(probe(session, request, LOSSY, lossy).await?);
+        let mut chosen = probe(session, request, (FRESH, fresh), &passed).await?;
+        chosen.extend(probe(session, request, (LOSSY, lossy), &passed).await?);
         if chosen.is_empty() {
             break;
         }
@@ -99,19 +104,21 @@ pub(super) async fn claim(
         let complete = taken.len() == chosen.len();
         let losses = taken.iter().filter(|claim| claim.live.losses > 0).count();
         (fresh, lossy) = (fresh.saturating_sub(taken.len() - losses), lossy.saturating_sub(losses));
+        let is_taken = |step: &StepRef| taken.iter().any(|of| (of.task, of.live.number) == (step.task, step.number));
+        passed.extend(chosen.into_iter().filter(|step| !is_taken(step)));
         claimed.extend(taken);
         if complete {
             break;
         }
     }
-    Ok(Claims { claimed })
+    Ok(Claims { claimed, passed_over: !passed.is_empty() })
 }
 
 async fn probe(
     session: &mut Session,
     request: &ClaimRequest,
-    text: &'static str,
-    limit: usize,
+    (text, limit): (&'static str, usize),
+    passed: &[StepRef],
 ) -> Result<Vec<StepRef>, StoreError> {
     if limit == 0 || request.queues.is_empty() {
         return Ok(Vec::new());
@@ -119,9 +126,13 @@ async fn probe(
     let start = request.rotation % request.queues.len();
     let rotated: Vec<i64> =
         request.queues[start..].iter().chain(&request.queues[..start]).map(|queue| queue.0).collect();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let query = sqlx::query(text).bind(rotated).bind(rows::micros(request.now)).bind(limit);
-    session.read(query).await?.iter().map(|row| Columns::of(row).step()).collect()
+    let rows = i64::try_from(limit + passed.len()).unwrap_or(i64::MAX);
+    let query = sqlx::query(text).bind(rotated).bind(rows::micros(request.now)).bind(rows).bind(request.worker.0);
+    let mut found: Vec<StepRef> =
+        session.read(query).await?.iter().map(|row| Columns::of(row).step()).collect::<Result<_, _>>()?;
+    found.retain(|step| !passed.contains(step));
+    found.truncate(limit);
+    Ok(found)
 }
 
 async fn take(

@@ -1,5 +1,6 @@
 //! What only a server can show, and the suite that every store passes.
 
+mod claim;
 mod clock;
 mod commit;
 mod conformance;

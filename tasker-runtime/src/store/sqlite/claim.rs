@@ -40,7 +40,7 @@ pub(super) fn claim(
         if has_lease(connection, request.worker, now)? { candidates(connection, request, now)? } else { Vec::new() };
     let claimed = take(connection, templates, (request.worker, now), &chosen)?;
     commit(connection)?;
-    Ok(Claims { claimed })
+    Ok(Claims { claimed, passed_over: false })
 }
 
 /// The steps that come first: by priority, then by their place in their queue, then by whose turn it is.

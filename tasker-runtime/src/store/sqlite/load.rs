@@ -20,17 +20,28 @@ pub(super) const VERSION: &str = "PRAGMA data_version";
 const TOP: &str = "SELECT priority FROM live_steps WHERE queue = ? AND state = 1 AND held = 0 AND losses = 0 AND ready_at <= ? \
                    ORDER BY priority DESC LIMIT 1";
 
+/// Whether tasks that are submitted are looked for. Their ids were just drawn, so one that is there already is seldom enough to
+/// be told by the primary key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Submitted {
+    AreNew,
+    MayExist,
+}
+
 /// Loads what the batch needs. The write lock is held.
 pub(super) fn load(
     connection: &Connection,
     templates: &Templates,
-    cache: &mut Cache,
+    (cache, submitted): (&mut Cache, Submitted),
     batch: &Batch,
 ) -> Result<Snapshot, StoreError> {
     cache.validate(first(connection, VERSION, nothing, value)?.unwrap_or_default());
     let mut snapshot = Snapshot::for_tasks(batch.commands.len());
     snapshot.load_wanted(cache.wanted(|| event::wanted(connection))?);
-    let ids = batch.tasks();
+    let ids = match submitted {
+        Submitted::AreNew => batch.known_tasks(),
+        Submitted::MayExist => batch.tasks(),
+    };
     let unknown: Vec<TaskId> = ids.iter().copied().filter(|&id| !cache.has(id)).collect();
     let (small, large): (Vec<TaskRow>, Vec<TaskRow>) =
         tasks(connection, templates, &unknown)?.into_iter().partition(|row| is_kept(&row.pinned));

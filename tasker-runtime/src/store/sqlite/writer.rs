@@ -153,13 +153,7 @@ impl Together {
     }
 
     fn commit(self, connection: &Connection, templates: &Templates, cache: &mut Cache) {
-        let mut write = |batches: &[Batch]| {
-            let outcome = transact::transact(connection, templates, cache, batches);
-            if outcome.is_err() {
-                cache.clear();
-            }
-            whole(outcome, connection)
-        };
+        let mut write = |batches: &[Batch]| transact::transact(connection, templates, cache, batches);
         match write(&self.batches) {
             Ok(all) => self.answers.into_iter().zip(all).for_each(|(answer, committed)| _ = answer.send(Ok(committed))),
             // One of them is to blame: the others are written without it.
@@ -175,7 +169,7 @@ impl Together {
 }
 
 /// What was done of a failed transaction is undone.
-fn whole<T>(outcome: Result<T, StoreError>, connection: &Connection) -> Result<T, StoreError> {
+pub(super) fn whole<T>(outcome: Result<T, StoreError>, connection: &Connection) -> Result<T, StoreError> {
     if outcome.is_err() {
         // "No transaction is active" is the one failure that this can meet: SQLite had rolled back by itself.
         let _ = connection.execute_batch("ROLLBACK");

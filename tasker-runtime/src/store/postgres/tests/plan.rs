@@ -85,8 +85,8 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
         run(&mut connection, &format!("SET {setting}")).await;
     }
     let statements: [(&str, String, &[&str]); 12] = [
-        (FRESH, "('{1,2,3}', 20000, 100)".into(), &["live_steps_claim"]),
-        (LOSSY, "('{1,2,3}', 20000, 1)".into(), &["live_steps_lossy"]),
+        (FRESH, "('{1,2,3}', 20000, 100, gen_random_uuid())".into(), &["live_steps_claim"]),
+        (LOSSY, "('{1,2,3}', 20000, 1, gen_random_uuid())".into(), &["live_steps_lossy"]),
         (TAKE, take, &["live_steps_pkey", "tasks_pkey"]),
         (NEXT_DUE, "(20000)".into(), &["live_steps_due"]),
         (DUE, "(20000, 1000)".into(), &["live_steps_due"]),
