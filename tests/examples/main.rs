@@ -5,7 +5,9 @@
 mod application_state;
 mod approval;
 mod csv_batch;
+mod events;
 mod hand_written;
+mod number;
 mod order_fulfillment;
 mod order_routing;
 mod programs;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 11] = [
+const EXAMPLES: [&str; 12] = [
     "linear",
     "diamond",
     "tree",
@@ -20,6 +20,7 @@ const EXAMPLES: [&str; 11] = [
     "order_fulfillment",
     "order_routing",
     "approval",
+    "events",
 ];
 
 /// The folder of the built examples. Cargo builds them with all targets, and not for `--test examples` alone.
