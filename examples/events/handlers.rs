@@ -41,7 +41,7 @@ impl StepEventPublisher for Totals {
 tasker::register_publisher!(Totals);
 
 /// What happened to orders, by task, as the receipts tell it.
-pub static RECEIPTS: Mutex<Vec<(String, String, Value)>> = Mutex::new(Vec::new());
+pub(crate) static RECEIPTS: Mutex<Vec<(String, String, Value)>> = Mutex::new(Vec::new());
 
 /// Writes a receipt for everything that happens to an order.
 #[event_subscriber(event = "checkout.*")]

@@ -7,7 +7,6 @@ mod approval;
 mod csv_batch;
 mod events;
 mod hand_written;
-mod number;
 mod order_fulfillment;
 mod order_routing;
 mod programs;
