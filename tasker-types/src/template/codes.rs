@@ -109,6 +109,11 @@ codes! {
     MISPLACED_OPTION "T027" Error "an option that this kind of step cannot have"
         "`batch_config` belongs to a `batchable` step: it says how many of its workers are under way at once, and what the failure of one \
          means. Neither a `batchable` step nor a `batch_worker` is `skippable`: `failure_strategy` says what a failure means."
+    BAD_EVENT_NAME "T034" Error "an event's name that cannot be"
+        "Names of events have 1 to 255 bytes, made of a-z, 0-9, `_` and `.`. Those that begin with `tasker.` are names of the engine's own \
+         events, which nobody else publishes."
+    DUPLICATE_EVENT "T035" Error "an event is published twice"
+        "A step publishes the same event on the same condition twice, so each subscriber would be given it twice. Remove one of them."
     INPUT_SCHEMA_NOT_BUILT "T041" Error "`input_schema` is not built yet"
         "Checking a task's context against a JSON Schema is planned. Until then, let the first step's handler check it."
     RESULT_SCHEMA_NOT_BUILT "T042" Error "`result_schema` is not built yet"
@@ -121,11 +126,6 @@ codes! {
         "Settings for each environment are planned. Until then, keep one file for each environment."
     INPUTS_NOT_BUILT "T046" Error "`inputs` is not built yet"
         "A mapping of a step's inputs is planned. Until then, handlers read the task's context and their dependencies' results themselves."
-    BAD_EVENT_NAME "T034" Error "an event's name that cannot be"
-        "Names of events have 1 to 255 bytes, made of a-z, 0-9, `_` and `.`. Those that begin with `tasker.` are names of the engine's own \
-         events, which nobody else publishes."
-    DUPLICATE_EVENT "T035" Error "an event is published twice"
-        "A step publishes the same event on the same condition twice, so each subscriber would be given it twice. Remove one of them."
     COLON_KEYS "T060" Warning "keys with a leading colon"
         "Keys written `:name:` are an older dialect. They are read as `name:`; write them so."
     RETRY_LIMIT "T061" Warning "`retry.limit`"

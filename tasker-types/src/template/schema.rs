@@ -91,6 +91,6 @@ mod tests {
             assert!(schema["$defs"][name].is_object(), "{name}");
             count += 1;
         }
-        assert_eq!(count, 5);
+        assert_eq!(count, 6);
     }
 }

@@ -354,14 +354,14 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
         (
             step("publishes_events: [{ name: Order.Validated }, { name: tasker.task.failed }, { condition: success }]"),
             vec![
-                "T034 4:31 bad event name: `Order.Validated` has `O`; names are made of a-z, 0-9, `_` and `.` | did you mean `order.validated`?",
-                "T034 4:58 bad event name: names that begin with `tasker.` are those of the engine's own events",
-                "T006 4:80 `publishes_events` of step `a` has no `name`",
+                "T034 4:32 bad event name: `Order.Validated` has `O`; names are made of a-z, 0-9, `_` and `.` | did you mean `order.validated`?",
+                "T034 4:59 bad event name: names that begin with `tasker.` are those of the engine's own events",
+                "T006 4:83 `publishes_events` of step `a` has no `name`",
             ],
         ),
         (
             step("publishes_events: [{ name: x }, { name: x, condition: always }, { name: x, condition: success }]"),
-            vec!["T035 4:75 step `a` publishes `x` on `success` twice"],
+            vec!["T035 4:77 step `a` publishes `x` on `success` twice"],
         ),
         (
             step("publishes_events: [{ name: x, condition: succes, delivery_mode: slow, publsher: p }]"),

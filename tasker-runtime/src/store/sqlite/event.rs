@@ -90,8 +90,9 @@ pub(super) fn subscribe(
 
 pub(super) fn unsubscribe(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     begin(connection)?;
-    let dues = "DELETE FROM event_deliveries WHERE subscriber IN (SELECT id FROM event_subscribers WHERE name = ?)";
-    execute_one(connection, dues, |to| _ = to.add(name))?;
+    let known: Vec<i64> =
+        select_all(connection, "SELECT id FROM event_subscribers WHERE name = ?", |to| _ = to.add(name), value)?;
+    execute(connection, "DELETE FROM event_deliveries WHERE subscriber = ?", &known, |id, to| _ = to.add(*id))?;
     let gone = execute_one(connection, "DELETE FROM event_subscribers WHERE name = ?", |to| _ = to.add(name))?;
     commit(connection)?;
     Ok(gone > 0)
