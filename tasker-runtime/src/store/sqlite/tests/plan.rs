@@ -134,6 +134,7 @@ const MAY_SORT: &[(&str, &str)] = &[
     ("SELECT t.template, r.number", "groups what failed, up to a bound, for a person"),
     ("SELECT s.name, s.patterns", "counts what subscribers are due, for a person"),
     ("SELECT d.position, s.name", "who was not given the events of one task, for a person"),
+    ("SELECT DISTINCT name FROM domain_events", "looks for what a new subscriber takes of what was stored before"),
     ("SELECT id, task, number, kind", "the actions of one task"),
     ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
 ];
