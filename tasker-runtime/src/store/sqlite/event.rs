@@ -113,7 +113,7 @@ pub(super) fn deliveries(
     tasks.sort_unstable();
     tasks.dedup();
     let of_task = format!(
-        "SELECT d.position, d.failures, d.due_at, {EVENT}, t.template, i.correlation_id FROM (SELECT * FROM event_deliveries \
+        "SELECT d.position, d.failures, d.due_at, {EVENT}, t.template, i.correlation_id FROM (SELECT * FROM event_deliveries INDEXED BY event_deliveries_task \
          WHERE subscriber = ? AND task = ? ORDER BY position LIMIT ?) AS d JOIN domain_events AS e ON e.position = d.position \
          LEFT JOIN tasks AS t ON t.id = e.task LEFT JOIN task_inputs AS i ON i.task = e.task ORDER BY d.position"
     );
@@ -160,7 +160,8 @@ pub(super) fn delivered(
     execute(connection, failed, &report.failed, |failed: &FailedDelivery, to| {
         to.add(failed.failures).add(&*failed.error).add(id).add(failed.position);
     })?;
-    let waits = "UPDATE event_deliveries SET due_at = ? WHERE subscriber = ? AND task = ?";
+    let waits =
+        "UPDATE event_deliveries INDEXED BY event_deliveries_task SET due_at = ? WHERE subscriber = ? AND task = ?";
     execute(connection, waits, &report.waiting, |(task, until), to| {
         to.add(until.as_micros()).add(id).add(rows::id(*task));
     })?;

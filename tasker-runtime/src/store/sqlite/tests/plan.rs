@@ -186,7 +186,7 @@ fn check_plans(connection: &Connection, statements: &BTreeSet<String>) {
             ("DELETE FROM live_steps WHERE task = ? AND number", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("SELECT task FROM event_deliveries", "event_deliveries_due"),
             ("SELECT d.position, d.failures", "event_deliveries_task"),
-            ("UPDATE event_deliveries SET due_at", "event_deliveries_task"),
+            ("UPDATE event_deliveries INDEXED", "event_deliveries_task"),
             ("UPDATE tasks", "tasks USING PRIMARY KEY (id=?)"),
         ] {
             assert!(!statement.starts_with(start) || finds(index), "it does not use {index}:\n{told}");
