@@ -153,6 +153,7 @@ fn is_allowed(list: &[(&str, &str)], statement: &str) -> bool {
 fn scans(line: &str) -> bool {
     let Some(what) = line.strip_prefix("SCAN ") else { return false };
     let small = what == "v"
+        || what == "d"
         || what.starts_with("templates")
         || what.starts_with("queues")
         || what.starts_with("event_subscribers")
