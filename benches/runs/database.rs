@@ -238,6 +238,7 @@ impl Running {
             registry: Arc::new(registry),
             state: Arc::default(),
             layers: Arc::new([]),
+            events: Arc::default(),
             clock: match opened {
                 // Between machines the server's clock decides.
                 Opened::Postgres(_) => Clock::Database,

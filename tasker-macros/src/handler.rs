@@ -13,7 +13,8 @@ use syn::{FnArg, GenericParam, Generics, ReceiverKind, Safety, Signature, Type};
 use tasker_types::name::to_snake_case;
 
 use self::argument::{Argument, Source};
-use self::item::{Block, Function, Item, conditions_of, docs_of, type_name};
+use self::item::{Block, docs_of, type_name};
+pub(crate) use self::item::{Function, Item, conditions_of};
 use self::options::Options;
 use self::shim::{Made, Shim, Takes};
 use crate::errors::Errors;

@@ -81,6 +81,7 @@ mod errors;
 mod failure;
 mod handler;
 mod route;
+mod subscriber;
 mod values;
 
 /// Makes a step handler out of an `async fn`, or out of the `impl` block of a type, and links it into the binary.
@@ -158,6 +159,50 @@ mod values;
 #[proc_macro_attribute]
 pub fn step_handler(attribute: TokenStream, item: TokenStream) -> TokenStream {
     handler::expand(attribute.into(), item.into()).into()
+}
+
+/// Gives an `async fn` the events that it asks for: those that steps publish (`publishes_events` in their template), and the
+/// engine's own, whose names begin with `tasker.`.
+///
+/// ```standalone_crate
+/// use tasker::{LifecycleEvent, Payload, StepEvent, event_subscriber};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Order { total: f64 }
+///
+/// struct Mailer; // shared with `tasker::app().state(..)`
+///
+/// /// What it returns an error for, it is given again.
+/// #[event_subscriber(event = "order.validated")]
+/// async fn confirm(Payload(order): Payload<Order>, #[state] mailer: &Mailer) -> anyhow::Result<()> {
+///     let _ = (order.total, mailer);
+///     Ok(())
+/// }
+///
+/// #[event_subscriber(event = "order.*", event = "invoice.paid", name = "audit", from = "oldest")]
+/// async fn write_down(event: StepEvent) {
+///     println!("{} at {}", event.name, event.published_at);
+/// }
+///
+/// #[event_subscriber(event = "tasker.task.failed")]
+/// async fn alarm(event: LifecycleEvent) {
+///     println!("{}: task {}", event.kind, event.event.context.task_uuid);
+/// }
+/// # fn main() {}
+/// ```
+///
+/// | key | |
+/// |---|---|
+/// | `event` | which events: a name, `order.*` for all that begin so, `*` for all but the engine's own; may be repeated |
+/// | `name` | the subscriber's name, under which the database keeps what it was given; the function's where none is given |
+/// | `from` | `"oldest"`: a new subscriber is given what was stored before it came, too |
+/// | `crate` | the path of `tasker`, where it has another name |
+///
+/// The function takes one event (`StepEvent`, `StepEventContext`, `LifecycleEvent`, or `Payload<T>` for its payload read as a `T`)
+/// and references to values of the application's state.
+#[proc_macro_attribute]
+pub fn event_subscriber(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    subscriber::expand(attribute.into(), item.into()).into()
 }
 
 /// Says of each error of an application whether the engine may try again after it.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use self::settings::Defaults;
 use self::templates::Embedded;
+use crate::event::{EventRegistry, FromEvent, StepEventPublisher, Subscriber, SubscriberReturn};
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 
 /// An application that is being put together; see [`app`].
@@ -20,6 +21,8 @@ use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 pub struct App {
     pub(crate) state: AppState,
     pub(crate) layers: Vec<Arc<dyn Layer>>,
+    pub(crate) subscribers: Vec<Subscriber>,
+    pub(crate) publishers: Vec<(Arc<dyn StepEventPublisher>, String)>,
     pub(crate) defaults: Defaults,
     pub(crate) embedded: Vec<Embedded>,
     pub(crate) registry: Option<RustStepHandlerRegistry>,
@@ -64,6 +67,52 @@ impl App {
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
         self.layers.push(Arc::new(layer));
         self
+    }
+
+    /// Gives events to a closure. The database keeps under its name what it was given; `pattern` is the name of an event,
+    /// `order.*` for all that begin so, or `*`. What the closure takes is anything that is
+    /// [`FromEvent`].
+    ///
+    /// ```no_run
+    /// # use std::process::ExitCode;
+    /// # use tasker_runtime as tasker;
+    /// # use tasker_types::StepEvent;
+    /// fn main() -> ExitCode {
+    ///     tasker::app::app()
+    ///         .on_event("mailer", "order.*", |event: StepEvent| async move {
+    ///             println!("{} of task {}", event.name, event.context.task_uuid);
+    ///         })
+    ///         .run()
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    /// The pattern can match nothing.
+    #[track_caller]
+    pub fn on_event<E, F, R>(mut self, name: &str, pattern: &str, run: F) -> Self
+    where
+        E: FromEvent,
+        F: Fn(E) -> R + Send + Sync + 'static,
+        R: Future<Output: SubscriberReturn> + Send + 'static,
+    {
+        self.subscribers.push(Subscriber::new(name, pattern, run));
+        self
+    }
+
+    /// Adds a publisher, which templates name under `publishes_events`.
+    #[track_caller]
+    pub fn publisher(mut self, publisher: impl StepEventPublisher + 'static) -> Self {
+        let caller = std::panic::Location::caller();
+        self.publishers.push((Arc::new(publisher), format!("{}:{}", caller.file(), caller.line())));
+        self
+    }
+
+    /// Everyone who is linked in or was added.
+    pub(crate) fn take_events(&mut self) -> EventRegistry {
+        let mut events = EventRegistry::linked();
+        self.subscribers.drain(..).for_each(|subscriber| events.subscribe(subscriber));
+        self.publishers.drain(..).for_each(|(publisher, place)| events.publish(publisher, place));
+        events
     }
 
     /// The folder of templates: every `.yaml`, `.yml` and `.json` file in it, by name. It may be missing.

@@ -53,6 +53,7 @@ use self::screen::Screen;
 use crate::app::App;
 use crate::app::settings::Settings;
 use crate::app::templates::Templates;
+use crate::event::EventRegistry;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 
 /// Everything that a command may use.
@@ -61,6 +62,7 @@ struct Context {
     registry: Arc<RustStepHandlerRegistry>,
     state: Arc<AppState>,
     layers: Arc<[Arc<dyn Layer>]>,
+    events: Arc<EventRegistry>,
     settings: Settings,
     screen: Screen,
     program: Program,
@@ -134,7 +136,19 @@ fn context(mut app: App, program: Program, screen: Screen, line: &Line) -> Resul
         None => Arc::new(RustStepHandlerRegistry::new()),
     };
     let (state, layers) = (Arc::new(std::mem::take(&mut app.state)), std::mem::take(&mut app.layers).into());
-    Ok(Context { app, registry, state, layers, settings, screen, program, yes: line.global.yes, names_database })
+    let events = Arc::new(app.take_events());
+    Ok(Context {
+        app,
+        registry,
+        state,
+        layers,
+        events,
+        settings,
+        screen,
+        program,
+        yes: line.global.yes,
+        names_database,
+    })
 }
 
 fn dispatch(context: Context, verb: Option<Verb>) -> Outcome {

@@ -17,6 +17,7 @@ mod choice;
 mod command;
 mod continuation;
 mod decide;
+mod event;
 mod invariant;
 mod pinned;
 mod row;
@@ -34,6 +35,7 @@ pub use command::{
 };
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
+pub use event::{EventRow, Made, Published, SubscriberId, ToldEvent, again_after, recipients};
 pub use invariant::{Dump, Violation, check};
 pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
 pub use row::{

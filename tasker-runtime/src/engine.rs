@@ -11,8 +11,10 @@ mod checkpoint;
 mod claim;
 mod clock;
 mod commit;
+mod courier;
 mod dispatch;
 mod error;
+mod events;
 mod heartbeat;
 mod hints;
 mod house;
@@ -22,6 +24,7 @@ mod inputs;
 mod lease;
 mod limits;
 mod look;
+mod publish;
 mod rerun;
 mod resolve;
 mod runtime;
@@ -36,13 +39,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tasker_types::{TaskId, TaskRequest, TaskState, Template, WorkerId};
+use tasker_types::{StepEvent, TaskId, TaskRequest, TaskState, Template, WorkerId};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 pub use self::bulk::{Acted, Bulk};
 pub use self::clock::Clock;
 use self::dispatch::{Dispatcher, Message};
 pub use self::error::Error;
+use self::events::Events;
 pub use self::ids::Ids;
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub(crate) use self::resolve::{SaidBy, honoured};
@@ -54,11 +58,14 @@ use self::stats::Counters;
 pub use self::stats::Stats;
 use self::wait::Waiting;
 use crate::core::Pinned;
+use crate::event::EventRegistry;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 use crate::store::Store;
 
 /// Messages that may wait for the loop; who sends more waits for a place.
 const QUEUE_LENGTH: usize = 4096;
+/// Events that are kept for who listens and is slow.
+const EVENTS_KEPT: usize = 1024;
 
 /// What an engine is made of.
 #[derive(Clone)]
@@ -71,6 +78,8 @@ pub struct Parts {
     pub state: Arc<AppState>,
     /// What is put around every attempt, the first outermost.
     pub layers: Arc<[Arc<dyn Layer>]>,
+    /// Who is given events, and who makes what they say.
+    pub events: Arc<EventRegistry>,
     /// What time it is.
     pub clock: Clock,
     /// Where new identities come from.
@@ -140,6 +149,7 @@ pub struct Engine {
     templates: Arc<Mutex<BTreeMap<TemplateKey, Arc<Pinned>>>>,
     schemas: Arc<Schemas>,
     stopped: watch::Receiver<bool>,
+    events: broadcast::Sender<Arc<StepEvent>>,
 }
 
 type TemplateKey = (String, String, String);
@@ -175,11 +185,13 @@ impl Engine {
         let (stopping, stopped) = watch::channel(false);
         let (parts, waiting, counters) = (Arc::new(parts), Arc::new(Waiting::default()), Arc::new(Counters::default()));
         let schemas = Arc::new(Schemas::default());
+        let events = broadcast::Sender::new(EVENTS_KEPT);
         let dispatcher = Dispatcher::new(
             parts.clone(),
             waiting.clone(),
             counters.clone(),
             schemas.clone(),
+            Events::new(parts.clone(), events.clone()),
             messages.downgrade(),
             inbox,
         );
@@ -188,7 +200,7 @@ impl Engine {
             // Nobody is left to be told where this fails.
             let _ = stopping.send(true);
         });
-        Self { parts, messages, waiting, counters, templates: Arc::default(), schemas, stopped }
+        Self { parts, messages, waiting, counters, templates: Arc::default(), schemas, stopped, events }
     }
 
     /// The store.
@@ -227,6 +239,7 @@ impl Engine {
     /// A step's handler is not in this binary, a schema is none, or the store fails.
     pub async fn add_template(&self, template: Template) -> Result<Arc<Pinned>, Error> {
         schemas::check(&template)?;
+        resolve::check_publishers(&self.parts.events, &template)?;
         let resolved = resolve::resolve(&self.parts.registry, template)?;
         let pinned = self.parts.store.pin(resolved, self.parts.clock.now()).await?;
         self.forget_templates();
@@ -294,6 +307,13 @@ impl Engine {
     #[must_use]
     pub fn ends(&self) -> broadcast::Receiver<(TaskId, TaskState)> {
         self.waiting.listen()
+    }
+
+    /// The events that are published in this process from now on with the delivery mode `fast` or `broadcast`. Who is slow misses
+    /// some, and is told how many.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Arc<StepEvent>> {
+        self.events.subscribe()
     }
 
     /// The worker's identity, once it has started.

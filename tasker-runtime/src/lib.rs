@@ -7,6 +7,7 @@ mod by_id;
 mod cli;
 pub mod core;
 pub mod engine;
+pub mod event;
 pub mod handler;
 #[cfg(feature = "http")]
 pub mod http;

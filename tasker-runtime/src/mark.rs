@@ -73,6 +73,12 @@ marks! {
     CommitWithoutLease,
     /// Another process had cancelled a task that runs here.
     CancelFoundByLooking,
+    /// A subscriber failed on an event.
+    SubscriberFailed,
+    /// An event waited behind one of its task that a subscriber had failed on.
+    EventBehindFailedOne,
+    /// What a subscriber was given could not be written down.
+    DeliveryNotRecorded,
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -77,6 +77,14 @@ bugs! {
     IdentityNotLookedUp,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
+    /// An attempt that failed and is tried again publishes no events.
+    FailureEventForgotten,
+    /// An event is taken for delivered before its subscriber was given it.
+    DeliveredBeforeGiven,
+    /// Events of a task are delivered though an earlier one waits to be tried again.
+    FailedEventOvertaken,
+    /// Of an event that a subscriber failed on, it is not given it again.
+    FailedEventForgotten,
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -9,6 +9,7 @@ mod contract;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod differential;
 mod error;
+mod event;
 mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migration;
@@ -23,6 +24,10 @@ pub use contract::{
     Queue, StepInput, Store, Whose, WorkerView,
 };
 pub use error::StoreError;
+pub use event::{
+    Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, FailedDelivery, SubscriberView,
+    Subscription,
+};
 pub use memory::MemoryStore;
 pub use read::{
     AttemptView, Counts, FAILED_TASKS_MAX, FailureGroup, ListedTask, Page, StepView, StoredTemplate, TaskFilter,

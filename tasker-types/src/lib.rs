@@ -6,6 +6,7 @@ mod batch;
 #[doc(hidden)]
 pub mod decode;
 pub mod error_types;
+pub mod event;
 mod graph;
 mod id;
 mod identity;
@@ -21,6 +22,7 @@ pub mod template;
 mod time;
 
 pub use batch::{BatchAggregationScenario, BatchProcessingOutcome, BatchWorkerContext, CursorConfig};
+pub use event::{Lifecycle, LifecycleEvent, StepEvent, StepEventContext, Wanted};
 pub use graph::{Cycle, Graph};
 pub use id::{StepNumber, TaskId, WorkerId};
 pub use identity::{IdentityStrategy, IfExists};
@@ -33,8 +35,8 @@ pub use step_data::{
 pub use step_error::StepError;
 pub use task_request::{Start, TaskRequest};
 pub use template::{
-    BatchSpec, FailureStrategy, HandlerRef, InputSource, Lifecycle, StalenessAction, StepTemplate, StepType, Template,
-    canonical_json,
+    BatchSpec, DeliveryMode, EventCondition, EventSpec, FailureStrategy, HandlerRef, InputSource, StalenessAction,
+    StepTemplate, StepType, Template, canonical_json,
 };
 pub use time::{BadTimestamp, Timestamp};
 

@@ -9,6 +9,7 @@ mod connect;
 mod dialect;
 mod draw;
 mod environment;
+mod event;
 mod fields;
 mod finding;
 mod inputs;
@@ -38,6 +39,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Graph, IdentityStrategy, RetrySpec, StepNumber};
 
+pub use event::{DeliveryMode, EventCondition, EventSpec};
 pub use finding::{Finding, Findings, Severity, Span};
 pub use inputs::InputSource;
 pub use lifecycle::{Lifecycle, StalenessAction};
@@ -135,6 +137,9 @@ pub struct StepTemplate {
     /// The JSON Schema that its result must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_schema: Option<Value>,
+    /// The events that it publishes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishes_events: Vec<EventSpec>,
 }
 
 /// The handler of a step, and what it is made with.
@@ -171,6 +176,7 @@ impl StepTemplate {
             batch: None,
             inputs: None,
             result_schema: None,
+            publishes_events: Vec::new(),
         }
     }
 }

@@ -178,11 +178,11 @@ fn a_template_is_taken_as_it_is_in_the_environment_of_the_program() {
     };
     let shown = show(None);
     assert!(shown.contains("environment staging, of which the template says nothing\n"), "{shown}");
-    assert!(shown.contains("  5 s"), "{shown}");
+    assert!(shown.contains("  5.0 s"), "{shown}");
     let shown = show(Some("production"));
     assert!(shown.contains("environment production\n") && shown.contains("1 min"), "{shown}");
     let shown = show(Some(""));
-    assert!(!shown.contains("environment") && shown.contains("  5 s"), "{shown}");
+    assert!(!shown.contains("environment") && shown.contains("  5.0 s"), "{shown}");
     // What is stored is what it was read as.
     world.command(&["run", "t", "-o", "id"]).env("TASKER_ENV", "production").output().expect("it can be run");
     let stored = world.stock(&["template", "show", "t", "-o", "json"]).ended(0).json();

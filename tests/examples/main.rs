@@ -5,6 +5,7 @@
 mod application_state;
 mod approval;
 mod csv_batch;
+mod events;
 mod hand_written;
 mod idempotent_import;
 mod order_fulfillment;

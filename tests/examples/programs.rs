@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     "linear",
     "diamond",
     "tree",
@@ -21,6 +21,7 @@ const EXAMPLES: [&str; 12] = [
     "order_fulfillment",
     "order_routing",
     "approval",
+    "events",
 ];
 
 /// The folder of the built examples. Cargo builds them with all targets, and not for `--test examples` alone.

@@ -41,8 +41,8 @@ impl Exit {
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
             "E102" | "E110" | "E201" | "E202" | "E306" | "E310" | "E311" | "E312" | "E327" => Self::NotFound,
-            "E203" | "E204" | "E205" | "E213" | "E214" | "E301" | "E302" | "E303" | "E304" | "E307" | "E308"
-            | "E314" | "E319" => Self::Invalid,
+            "E203" | "E204" | "E205" | "E213" | "E214" | "E216" | "E217" | "E301" | "E302" | "E303" | "E304"
+            | "E307" | "E308" | "E314" | "E319" => Self::Invalid,
             "E212" | "E305" | "E309" | "E313" | "E324" | "E325" => Self::Usage,
             "D001" | "D002" | "D005" | "D006" | "D009" => Self::Unreachable,
             "D004" => Self::Denied,

@@ -96,6 +96,7 @@ impl Session {
             registry: context.registry.clone(),
             state: context.state.clone(),
             layers: context.layers.clone(),
+            events: context.events.clone(),
             clock: store.clock(),
             ids: Ids::default(),
             threads,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::continuation::{Continued, continue_successors};
 use super::decide::decide;
+use super::event::{EventRow, ToldEvent, published};
 use super::row::AttemptOutcome;
 use super::snapshot::Over;
 use super::{
@@ -76,6 +77,10 @@ pub struct Writes {
     pub copied: Vec<Copied>,
     /// Which tasks run others again.
     pub reruns: Vec<RerunRow>,
+    /// Events that are stored, in the order in which they were published.
+    pub events: Vec<EventRow>,
+    /// Events that are told at once in this process.
+    pub told: Vec<ToldEvent>,
     /// One answer a command, in their order.
     pub replies: Vec<Result<Reply, Refusal>>,
     /// Steps that this worker may now run.
@@ -284,6 +289,11 @@ pub fn fold(
     for command in commands {
         let decided = early.next().unwrap_or_else(|| decide(&snapshot, command, now));
         let reply = decided.map(|changes| {
+            if snapshot.may_publish() {
+                for (mode, row) in published(&snapshot, command, &changes, now) {
+                    snapshot.publish(mode, row);
+                }
+            }
             for change in changes {
                 snapshot.apply(change);
             }
@@ -342,5 +352,7 @@ fn collect(mut snapshot: Snapshot, replies: Vec<Result<Reply, Refusal>>, continu
     writes.checkpoints = snapshot.checkpoints;
     writes.copied = snapshot.copied;
     writes.reruns = snapshot.reruns;
+    writes.events = snapshot.events;
+    writes.told = snapshot.told;
     writes
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tasker_types::{IfExists, Start, StepNumber, StepState, TaskId, TaskState, WorkerId};
 use uuid::Uuid;
 
-use super::{Pinned, TaskInput};
+use super::{Pinned, Published, TaskInput};
 
 /// A step of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,6 +172,8 @@ pub struct Finish {
     pub worker: WorkerId,
     /// How it ended.
     pub outcome: Outcome,
+    /// What the publishers of its events made of it.
+    pub published: Published,
 }
 
 /// How far a running attempt has come: what the next attempt of its step begins with.

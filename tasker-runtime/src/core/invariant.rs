@@ -5,9 +5,11 @@ use std::fmt;
 
 use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState};
 
+use super::event::End;
 use super::row::{AttemptOutcome, Cause};
 use super::{
-    ActionRow, AttemptRow, BatchRow, CheckpointRow, IdentityRow, LiveStep, Rerun, RerunRow, ResultRow, TaskRow, chosen,
+    ActionRow, AttemptRow, BatchRow, CheckpointRow, EventRow, IdentityRow, LiveStep, Rerun, RerunRow, ResultRow,
+    TaskRow, chosen,
 };
 
 /// All rows of some tasks.
@@ -31,6 +33,8 @@ pub struct Dump {
     pub reruns: Vec<RerunRow>,
     /// The identities that mean them, in order.
     pub identities: Vec<IdentityRow>,
+    /// Their events, by (task, position).
+    pub events: Vec<EventRow>,
 }
 
 /// Something that must never be.
@@ -74,6 +78,7 @@ struct OfTask<'d> {
     batches: Vec<BatchRow>,
     checkpoints: Vec<&'d CheckpointRow>,
     rerun: Option<&'d RerunRow>,
+    events: Vec<&'d EventRow>,
     found: Vec<Violation>,
 }
 
@@ -93,6 +98,7 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
                 batches: Vec::new(),
                 checkpoints: Vec::new(),
                 rerun: None,
+                events: Vec::new(),
                 found: Vec::new(),
             };
             (task.id, of)
@@ -157,6 +163,12 @@ pub fn check(dump: &Dump) -> Vec<Violation> {
         };
         orphans.push(Violation { invariant: 15, task: row.task, number: None, what: what.to_owned() });
     }
+    for row in &dump.events {
+        // One without its task waits to be delivered: pruning leaves none, an older program may.
+        if let Some(of) = tasks.get_mut(&row.task) {
+            of.events.push(row);
+        }
+    }
     for of in tasks.values_mut() {
         of.check();
         orphans.append(&mut of.found);
@@ -201,11 +213,64 @@ impl OfTask<'_> {
         self.check_batches(&workers);
         self.check_checkpoints();
         self.check_rerun();
+        self.check_events();
         for number in pinned.numbers().chain(workers) {
             self.check_place(number);
             self.check_attempts(number);
             self.check_parents(number);
             self.check_skipped(number);
+        }
+    }
+
+    /// A durable event exists iff the transaction was committed that ended its attempt.
+    fn check_events(&mut self) {
+        let pinned = self.task.pinned.clone();
+        if !pinned.publishes() && self.events.is_empty() {
+            return;
+        }
+        // What was taken over from another task was published there.
+        let end_of = |row: &ResultRow| if self.is_copied(row) { None } else { End::of_result(row) };
+        let results = self.results.values().map(|row| (row.number, row.attempt, end_of(row)));
+        let attempts = self.attempts.values().flatten().map(|row| (row.number, row.attempt, End::of_attempt(row)));
+        let ends: Vec<(StepNumber, u32, Option<End>)> = results.chain(attempts).collect();
+        let known: BTreeSet<(StepNumber, u32)> = ends.iter().map(|&(number, attempt, _)| (number, attempt)).collect();
+        let unknown: BTreeSet<(StepNumber, u32)> =
+            ends.iter().filter(|(.., end)| end.is_none()).map(|&(number, attempt, _)| (number, attempt)).collect();
+        let count = |number, attempt, name: &str| {
+            let same =
+                |event: &&&EventRow| event.number == Some(number) && event.attempt == attempt && *event.name == *name;
+            self.events.iter().filter(same).count()
+        };
+        let mut wrong = Vec::new();
+        for &(number, attempt, end) in &ends {
+            let specs = &pinned.step(number).definition.publishes_events;
+            for spec in specs.iter().filter(|spec| spec.delivery_mode.is_stored() && spec.publisher.is_none()) {
+                let due = |other: &&tasker_types::EventSpec| {
+                    other.name == spec.name
+                        && other.delivery_mode.is_stored()
+                        && end.is_some_and(|end| end.meets(other.condition))
+                };
+                let (due, found) = (specs.iter().filter(due).count(), count(number, attempt, &spec.name));
+                // Of an attempt whose result was reopened it is not known any more how it ended, and it may have two ends.
+                let reopened = unknown.contains(&(number, attempt));
+                if end.is_some() && (found < due || found > due && !reopened) {
+                    let what =
+                        format!("attempt {attempt} published {found} events `{}` and should have {due}", spec.name);
+                    wrong.push((number, what));
+                }
+            }
+        }
+        for event in &self.events {
+            let Some(number) = event.number.filter(|_| event.attempt > 0) else { continue };
+            if !known.contains(&(number, event.attempt)) {
+                wrong.push((
+                    number,
+                    format!("event `{}` is of attempt {}, which has not ended", event.name, event.attempt),
+                ));
+            }
+        }
+        for (number, what) in wrong {
+            self.report(16, Some(number), what);
         }
     }
 

@@ -48,6 +48,7 @@ pub struct Pinned {
     numbers: BTreeMap<Arc<str>, StepNumber>,
     /// The steps that workers of batches are made after.
     batch_workers: Vec<StepNumber>,
+    publishes: bool,
 }
 
 /// A step of a pinned template.
@@ -133,7 +134,8 @@ impl Pinned {
         let numbers = (0u32..).zip(&steps).map(|(number, step)| (step.name.clone(), StepNumber(number))).collect();
         let is_worker = |(_, step): &(u32, &PinnedStep)| step.definition.step_type == StepType::BatchWorker;
         let batch_workers = (0u32..).zip(&steps).filter(is_worker).map(|(number, _)| StepNumber(number)).collect();
-        Self { id, template: resolved.template, steps, graph, numbers, batch_workers }
+        let publishes = steps.iter().any(|step| !step.definition.publishes_events.is_empty());
+        Self { id, template: resolved.template, steps, graph, numbers, batch_workers, publishes }
     }
 
     /// The step of this number; of a worker of a batch, the one that it was made after.
@@ -211,6 +213,12 @@ impl Pinned {
     #[must_use]
     pub fn has(&self, number: StepNumber) -> bool {
         number.index() < self.steps.len() || self.has_batches()
+    }
+
+    /// Whether a step of it publishes events.
+    #[must_use]
+    pub fn publishes(&self) -> bool {
+        self.publishes
     }
 
     /// Whether a step of it can make batches.

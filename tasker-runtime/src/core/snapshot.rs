@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tasker_types::{StepNumber, StepState, TaskId, TaskState};
+use tasker_types::{DeliveryMode, StepNumber, StepState, TaskId, TaskState, Wanted};
 use uuid::Uuid;
 
 use super::batch::{Copied, Fence, Reopened, Reply};
 use super::{
-    ActionRow, AttemptRow, BatchRow, Change, CheckpointRow, Command, Identity, LiveStep, NewTask, RerunRow, ResultRow,
-    StepRef, TaskRow,
+    ActionRow, AttemptRow, BatchRow, Change, CheckpointRow, Command, EventRow, Identity, LiveStep, NewTask, RerunRow,
+    ResultRow, StepRef, TaskRow, ToldEvent,
 };
 use crate::by_id::ById;
 
@@ -24,6 +24,13 @@ pub struct Snapshot {
     pub(super) checkpoints: Vec<CheckpointRow>,
     pub(super) copied: Vec<Copied>,
     pub(super) reruns: Vec<RerunRow>,
+    /// Events that are stored, and those that are told at once.
+    pub(super) events: Vec<EventRow>,
+    pub(super) told: Vec<ToldEvent>,
+    /// Which lifecycle events somebody subscribes to.
+    pub(super) wanted: Wanted,
+    /// Whether a step of a task that was loaded publishes events.
+    publishes: bool,
     /// Actions of the batch that were taken in an earlier one.
     pub(super) taken: BTreeSet<Uuid>,
     /// Which task each identity of the batch means, and in what state it was loaded.
@@ -114,6 +121,7 @@ impl Snapshot {
 
     /// Adds a task as it stands in the database.
     pub fn load_task(&mut self, row: TaskRow) {
+        self.publishes |= row.pinned.publishes();
         self.tasks.insert(TaskSlot::new(row, None));
     }
 
@@ -151,6 +159,30 @@ impl Snapshot {
     /// The batches of a task.
     pub fn batches_of(&self, task: TaskId) -> impl Iterator<Item = BatchRow> {
         self.tasks.get(task).into_iter().flat_map(|task| &task.batches).map(|(row, _)| *row)
+    }
+
+    /// Tells which lifecycle events somebody subscribes to.
+    pub fn load_wanted(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+    }
+
+    /// Whether a command may publish events at all.
+    pub(super) fn may_publish(&self) -> bool {
+        self.publishes || !self.wanted.is_none()
+    }
+
+    /// Takes an event in that a command publishes.
+    pub(super) fn publish(&mut self, mode: DeliveryMode, row: EventRow) {
+        if mode.is_told_at_once()
+            && let Some(pinned) = self.task(row.task).map(|task| task.pinned.clone())
+        {
+            let step = row.number.map(|number| pinned.name(number)).unwrap_or_default();
+            let namespace = pinned.template.namespace.clone();
+            self.told.push(ToldEvent { row: row.clone(), is_stored: mode.is_stored(), namespace, step });
+        }
+        if mode.is_stored() {
+            self.events.push(row);
+        }
     }
 
     /// Tells that this action was taken before.

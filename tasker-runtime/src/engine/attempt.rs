@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::limits;
+use super::publish::{Publication, publish};
 use super::schemas::Schema;
-use crate::core::{Detail, Failure, Finish, Outcome, Pinned, StepRef, chosen, cut};
+use crate::core::{Detail, Failure, Finish, Outcome, Pinned, Published, StepRef, chosen, cut};
 use crate::handler::{Layer, RustStepHandler, run_attempt};
 use crate::plant::{Bug, planted};
 
@@ -26,6 +27,8 @@ pub(super) struct Attempt {
     pub(super) schema: Option<Arc<Schema>>,
     pub(super) handler: Arc<dyn RustStepHandler>,
     pub(super) layers: Arc<[Arc<dyn Layer>]>,
+    /// Its events that have publishers.
+    pub(super) publications: Vec<Publication>,
     pub(super) token: CancellationToken,
     pub(super) timeout: Duration,
     pub(super) grace: Duration,
@@ -54,7 +57,12 @@ impl Attempt {
             Ok(result) => self.outcome_of(result),
             Err(outcome) => (outcome, None),
         };
-        let finish = Finish { step: self.step, attempt: self.attempt, worker: self.worker, outcome };
+        let published = if self.publications.is_empty() {
+            Published::default()
+        } else {
+            publish(&self.publications, &self.data, &outcome).await
+        };
+        let finish = Finish { step: self.step, attempt: self.attempt, worker: self.worker, outcome, published };
         Finished { finish, value }
     }
 }

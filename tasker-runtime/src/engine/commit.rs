@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::attempt::{Finished, unstorable};
 use super::dispatch::{Dispatcher, Message};
-use crate::core::{Act, Batch, Capacity, Command, Finish, Outcome, Refusal, Reply};
+use crate::core::{Act, Batch, Capacity, Command, Finish, Outcome, Published, Refusal, Reply};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 use crate::store::{Committed, StoreError};
@@ -257,6 +257,7 @@ impl Dispatcher {
         for chunk in commands.chunks(super::dispatch::BATCH_MAX) {
             let batch = Batch { commands: chunk.into(), capacity: None, now: self.parts.clock.told() };
             let committed = self.parts.store.transact(batch).await?;
+            self.events.written(committed.events, committed.told);
             for ended in committed.finished {
                 self.waiting.tell(ended.task, ended.state);
             }
@@ -293,6 +294,7 @@ impl Dispatcher {
                 _ => {}
             }
         }
+        self.events.written(committed.events, committed.told);
         if let Some(worker) = &mut self.worker {
             worker.continued = worker.continued.wrapping_add(committed.considered);
         }
@@ -414,7 +416,8 @@ impl Dispatcher {
                 tracing::error!(%error, task = %finish.step.task, step = %finish.step.number, "an outcome cannot be stored");
                 let outcome =
                     unstorable(finish.step, finish.attempt, &format!("the outcome could not be stored: {error}"));
-                let finished = Finished { finish: Finish { outcome, ..finish }, value: None };
+                let finish = Finish { outcome, published: Published::default(), ..finish };
+                let finished = Finished { finish, value: None };
                 if again {
                     // Even that was refused: offered again later, with a growing delay.
                     self.held.put_back(vec![finished]);

@@ -13,15 +13,17 @@ use super::active::Active;
 use super::attempt::{Attempt, Finished, invalid, permanent};
 use super::checkpoint::Checkpoints;
 use super::commit::{Doubt, Held, Shipping};
+use super::events::Events;
 use super::hints::Heard;
 use super::inputs;
 use super::lease::Lease;
+use super::publish::publications;
 use super::schemas::Schemas;
 use super::spawn::{self, Spawned};
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
-use crate::core::{Claimed, Command, Finish, NewTask, Outcome, QueueId, Reply, StepRef, TemplateId};
+use crate::core::{Claimed, Command, Finish, NewTask, Outcome, Published, QueueId, Reply, StepRef, TemplateId};
 use crate::handler::{AttemptScope, Claim, Progress, RustStepHandler, SaveCheckpoint, StepHandlerConfig};
 use crate::mark::{Mark, mark};
 use crate::store::{Leased, StepInput, StoreError};
@@ -108,6 +110,7 @@ pub(super) struct Dispatcher {
     pub(super) waiting: Arc<Waiting>,
     pub(super) counters: Arc<Counters>,
     schemas: Arc<Schemas>,
+    pub(super) events: Events,
     pub(super) active: Active,
     pub(super) worker: Option<Worker>,
     pub(super) running: BTreeMap<StepRef, Running>,
@@ -139,6 +142,7 @@ impl Dispatcher {
         waiting: Arc<Waiting>,
         counters: Arc<Counters>,
         schemas: Arc<Schemas>,
+        events: Events,
         myself: mpsc::WeakSender<Message>,
         inbox: mpsc::Receiver<Message>,
     ) -> Self {
@@ -147,6 +151,7 @@ impl Dispatcher {
             waiting,
             counters,
             schemas,
+            events,
             active: Active::default(),
             worker: None,
             running: BTreeMap::new(),
@@ -179,6 +184,7 @@ impl Dispatcher {
         poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let retry = self.next_retry;
+            self.events.works_as(self.worker.as_ref().map(|worker| worker.id));
             tokio::select! {
                 biased;
                 arrival = self.shipping.arrival() => {
@@ -323,6 +329,7 @@ impl Dispatcher {
 
     async fn start_worker(&mut self) -> Result<Recovered, Error> {
         self.hints = Heard::on(&self.parts)?;
+        self.events.start().await?;
         let worker = self.enroll().await?;
         let id = worker.id;
         let recovered = self.sweep().await?;
@@ -480,6 +487,7 @@ impl Dispatcher {
             attempt,
             worker,
             data,
+            publications: publications(&step.definition, &self.parts.events),
             reads: (step.decides() || step.makes_batches()).then(|| claimed.pinned.clone()),
             schema,
             handler,
@@ -526,7 +534,7 @@ impl Dispatcher {
         let running = self.running.get_mut(&step).filter(|running| running.attempt == attempt);
         let Some(running) = running.filter(|running| !running.has_ended) else { return };
         running.has_ended = true;
-        let finish = Finish { step, attempt, worker: running.worker, outcome };
+        let finish = Finish { step, attempt, worker: running.worker, outcome, published: Published::default() };
         self.held.push(Finished { finish, value: None });
     }
 

@@ -36,6 +36,12 @@ pub enum Error {
     /// A template's steps need handlers that this binary does not have.
     #[error("{0}")]
     NoHandler(String),
+    /// A template names a publisher that is not in this binary.
+    #[error("{0}")]
+    NoPublisher(String),
+    /// Subscribers or publishers contradict each other, or miss something: nothing was started.
+    #[error("{0}")]
+    BadEvents(String),
     /// The context is not what the template takes.
     #[error("the context {0}")]
     BadContext(String),
@@ -69,6 +75,8 @@ impl Error {
             Self::NoTemplate { .. } => "E201",
             Self::NoVersion { .. } => "E202",
             Self::NoHandler(_) => "E203",
+            Self::NoPublisher(_) => "E216",
+            Self::BadEvents(_) => "E217",
             Self::BadContext(_) => "E204",
             Self::BadRequest(_) => "E205",
             Self::NoTask(_) => "E102",

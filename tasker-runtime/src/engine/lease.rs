@@ -230,6 +230,7 @@ impl Dispatcher {
 
     /// Gives the lease up, so that nobody waits for its end.
     pub(super) async fn retire(&mut self) {
+        self.events.stop(self.parts.options.drain).await;
         let Some(worker) = self.worker.take() else { return };
         let end = self.lease_request(worker.id, LeaseAct::End);
         let ended = tokio::time::timeout(RETIRE_TIMEOUT, self.parts.store.lease(end)).await;

@@ -4,6 +4,7 @@ use tasker_types::{RetryPolicy, RetrySpec, StepTemplate, Template};
 
 use super::Error;
 use crate::core::{ResolvedStep, ResolvedTemplate};
+use crate::event::EventRegistry;
 use crate::handler::{HandlerEntry, NeededHandler, Resolved, RustStepHandlerRegistry, StartupReport};
 
 /// The time limit of an attempt where neither template nor attribute says one: a hung handler must not hold its slot for ever.
@@ -28,6 +29,25 @@ pub(super) fn resolve(registry: &RustStepHandlerRegistry, template: Template) ->
     }
     let report: StartupReport = registry.problems_of(&missing);
     Err(Error::NoHandler(report.to_string()))
+}
+
+/// Whether every publisher that the template names is in this binary.
+pub(super) fn check_publishers(events: &EventRegistry, template: &Template) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for step in &template.steps {
+        for name in step.publishes_events.iter().filter_map(|event| event.publisher.as_deref()) {
+            if events.publisher(name).is_none() {
+                missing
+                    .push(format!("step `{}` of template `{}` names the publisher `{name}`", step.name, template.name));
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = events.publisher_names().collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Error::NoPublisher(format!("{}; this binary has {known}", missing.join("\n"))))
 }
 
 fn resolve_step(step: &StepTemplate, handler: &Resolved) -> ResolvedStep {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_types::{Lifecycle, StalenessAction, StepState, TaskId, TaskState, Timestamp};
+use tasker_types::template::Lifecycle;
+use tasker_types::{StalenessAction, StepState, TaskId, TaskState, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod decision;
 pub mod dropped;
 pub mod due;
+pub mod event;
 pub mod fairness;
 pub mod identity;
 pub mod lease;
@@ -30,6 +31,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("decision", include_str!("conformance/decision.rs")),
     ("dropped", include_str!("conformance/dropped.rs")),
     ("due", include_str!("conformance/due.rs")),
+    ("event", include_str!("conformance/event.rs")),
     ("fairness", include_str!("conformance/fairness.rs")),
     ("identity", include_str!("conformance/identity.rs")),
     ("lease", include_str!("conformance/lease.rs")),
@@ -95,6 +97,20 @@ macro_rules! store_conformance {
                 a_step_that_is_due_keeps_its_counts,
                 steps_that_are_due_together_are_made_ready_in_bounded_portions,
                 a_task_that_starts_later_is_made_ready_when_it_is_due,
+            }
+            event {
+                events_are_rows_of_the_transaction_that_ends_their_attempt,
+                what_publishers_made_is_stored,
+                a_refused_outcome_publishes_nothing,
+                events_that_are_told_at_once_are_not_stored,
+                a_subscriber_is_due_what_is_stored_after_it_came,
+                what_was_delivered_is_not_due_any_more,
+                events_of_a_task_come_in_their_order_and_in_bounded_portions,
+                events_behind_a_failed_one_wait_with_it,
+                one_worker_at_a_time_gives_a_subscriber_its_events,
+                lifecycle_events_are_stored_only_while_somebody_subscribes_to_them,
+                an_undelivered_event_keeps_its_task_from_being_pruned,
+                subscribers_and_events_are_told,
             }
             fairness {
                 a_step_of_another_namespace_is_in_the_next_claim_behind_a_long_queue,

@@ -10,7 +10,10 @@ use tasker_types::{DependencyResult, StepNumber, TaskForExecution, TaskId, TaskS
 use tokio::sync::watch;
 
 use super::{Counts, FailureGroup, ListedTask, Page, StoreError, StoredTemplate, TaskFilter, TaskView};
-use crate::core::{Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, Writes};
+use super::{Deliveries, DeliveryReport, DeliveryRequest, EventView, SubscriberView, Subscription};
+use crate::core::{
+    Batch, Claimed, Dump, Pinned, QueueId, Refusal, Reply, ResolvedTemplate, StepRef, SubscriberId, ToldEvent, Writes,
+};
 
 /// How hard a commit is pressed to the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,7 +131,26 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Deletes tasks that ended before this moment: at most `limit`. Tells how many.
+    /// Writes a subscriber down, and gives its number. What is stored from then on and is among its events is due to it.
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError>;
+
+    /// Forgets a subscriber, with everything that is due to it. Tells whether there was one.
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError>;
+
+    /// All subscribers, by name.
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError>;
+
+    /// What a subscriber is due, where this worker is the one that gives it its events.
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError>;
+
+    /// Takes down what became of events that a subscriber was given.
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError>;
+
+    /// The stored events of a task in their order.
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError>;
+
+    /// Deletes tasks that ended before this moment: at most `limit`. Tells how many. A task stays while a subscriber was not
+    /// given one of its events.
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 
     /// Waits until every call that was made before is done or will never be, also those whose callers went away.
@@ -153,6 +175,10 @@ pub struct Committed {
     pub ready: usize,
     /// How long until the first of the steps that now wait for a retry will be ready.
     pub next_retry: Option<Duration>,
+    /// How many events were stored.
+    pub events: usize,
+    /// Events that are told at once.
+    pub told: Vec<ToldEvent>,
     /// It shared the transaction of the batch before it.
     pub joined: bool,
 }
@@ -162,8 +188,9 @@ impl Committed {
     #[must_use]
     pub fn of(writes: Writes, now: Timestamp) -> Self {
         let next_retry = writes.next_retry().map(|at| at.since(now));
-        let Writes { replies, claimed, considered, finished, ready, .. } = writes;
-        Self { replies, claimed, considered, finished, ready, next_retry, joined: false }
+        let Writes { replies, claimed, considered, finished, ready, events, told, .. } = writes;
+        let events = events.len();
+        Self { replies, claimed, considered, finished, ready, next_retry, events, told, joined: false }
     }
 }
 

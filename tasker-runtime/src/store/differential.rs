@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use tasker_types::{BatchSpec, FailureStrategy, IfExists, Start, StepNumber, StepType, TaskState};
 
 use crate::core::{
-    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, NewTask, Outcome, Pinned, StepRef, Wanted,
-    Workers, check,
+    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, NewTask, Outcome, Pinned, Published,
+    StepRef, Wanted, Workers, check,
 };
 use crate::store::conformance::sample::{
     act, at, cancel, chain, checkpoint, failure, fan, lease as lease_of, new_task, queues, rerun, retry, retry_step,
@@ -286,7 +286,7 @@ impl Both {
                     }
                     _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
                 };
-                Command::Finish(Finish { step, attempt, worker, outcome })
+                Command::Finish(Finish { step, attempt, worker, outcome, published: Published::default() })
             }
             Ask::Cancel { task: number, action } => cancel(task(number), action),
             Ask::Act { task: number, step, what, action } => {

@@ -1,5 +1,6 @@
 //! A store in memory: for tests and simulation, by the same contract as the databases.
 
+mod event;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,10 @@ use super::contract::{
 };
 use super::read::hex;
 use super::read::{Counts, FailureGroup, Links, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
-use super::{StoreError, read};
+use super::{Deliveries, DeliveryReport, DeliveryRequest, EventView, StoreError, SubscriberView, Subscription, read};
 use crate::core::{
-    ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, IdentityRow, LiveStep, Pinned, QueueId, ResolvedTemplate,
-    StepRef, TaskRow, TemplateId, fold,
+    ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, EventRow, IdentityRow, LiveStep, Pinned, QueueId,
+    ResolvedTemplate, StepRef, SubscriberId, TaskRow, TemplateId, fold,
 };
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
@@ -62,7 +63,8 @@ impl Store for MemoryStore {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let mut state = self.state();
         let now = told(batch.now)?;
-        let snapshot = state.load(&batch);
+        let mut snapshot = state.load(&batch);
+        snapshot.load_wanted(state.events.wanted());
         let capacity =
             batch.capacity.as_ref().filter(|capacity| state.has_lease(capacity.worker, now)).map(|capacity| {
                 let waiting = state.claimable(&capacity.queues, now).filter(|row| row.losses == 0);
@@ -374,11 +376,43 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        Ok(self.state().events.subscribe(subscription, told(now)?))
+    }
+
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+        Ok(self.state().events.unsubscribe(name))
+    }
+
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
+        Ok(self.state().events.subscribers())
+    }
+
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
+        Ok(self.state().deliveries(request, told(request.now)?))
+    }
+
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
+        self.state().events.delivered(subscriber, report);
+        Ok(())
+    }
+
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
+        Ok(self.state().events.of_task(task))
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.state();
         let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < ended_before);
-        let gone: BTreeSet<TaskId> =
-            state.tasks.values().filter(|(row, _)| ended(row)).take(limit as usize).map(|(row, _)| row.id).collect();
+        let awaits = |id| state.events.awaits(id);
+        let gone: BTreeSet<TaskId> = state
+            .tasks
+            .values()
+            .filter(|(row, _)| ended(row) && !awaits(row.id))
+            .take(limit as usize)
+            .map(|(row, _)| row.id)
+            .collect();
+        state.events.forget(|task| gone.contains(&task));
         state.tasks.retain(|id, _| !gone.contains(id));
         state.live.retain(|step, _| !gone.contains(&step.task));
         state.results.retain(|step, _| !gone.contains(&step.task));
@@ -407,8 +441,11 @@ impl Store for MemoryStore {
         attempts.sort_by_key(|row| (row.task, row.number, row.attempt));
         let mut actions: Vec<ActionRow> = state.actions.iter().filter(|row| ids.contains(&row.task)).cloned().collect();
         actions.sort_by_key(|row| (row.task, row.at, row.id));
+        let mut events: Vec<EventRow> = state.events.rows().filter(|row| ids.contains(&row.task)).cloned().collect();
+        events.sort_by_key(|row| row.task);
         Ok(Dump {
             tasks,
+            events,
             live: state.live.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
             results: state.results.values().filter(|row| ids.contains(&row.task)).cloned().collect(),
             attempts,

@@ -4,6 +4,7 @@
 mod address;
 mod claim;
 mod error;
+mod event;
 mod facts;
 mod lane;
 mod load;
@@ -38,10 +39,11 @@ use self::templates::Templates;
 pub use super::Durability;
 use super::contract::LIFECYCLE;
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, Hints, InputRequest, LeaseRequest, Leased, ListedTask,
-    Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
+    Hints, InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue, StepInput, Store, StoreError, StoredTemplate,
+    SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
-use crate::core::{Act, Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef};
+use crate::core::{Act, Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef, SubscriberId};
 
 /// Connections that batches are written on: two gave 1.4 to 1.6 times as many steps as one, three a little more than two.
 const COMMITTERS: usize = 3;
@@ -68,6 +70,8 @@ pub struct PostgresStore {
     readers: Lanes,
     /// Made by the first call that concerns a lease.
     leases: Mutex<Option<Lanes>>,
+    /// Made by the first call that concerns a subscriber.
+    events: OnceLock<Lanes>,
     templates: Arc<Templates>,
     notifier: Notifier,
     hearing: OnceLock<Option<(watch::Receiver<Hints>, AbortHandle)>>,
@@ -96,6 +100,7 @@ impl PostgresStore {
             upkeep: Lanes::start(&address, 1),
             readers: Lanes::start(&address, READERS),
             leases: Mutex::default(),
+            events: OnceLock::new(),
             templates: Arc::new(Templates::default()),
             notifier: Notifier::new(&address),
             address,
@@ -134,6 +139,9 @@ impl PostgresStore {
         if let Some(leases) = self.known_leases() {
             leases.close().await?;
         }
+        if let Some(events) = self.events.get() {
+            events.close().await?;
+        }
         Ok(())
     }
 
@@ -153,6 +161,11 @@ impl PostgresStore {
         let lanes = Lanes::apart(&self.address)
             .map_err(|error| StoreError::Open(format!("the thread for leases cannot be started: {error}")))?;
         Ok(leases.insert(lanes).clone())
+    }
+
+    /// A connection of its own: events never wait behind a batch, nor claims behind events.
+    fn events(&self) -> &Lanes {
+        self.events.get_or_init(|| Lanes::start(&self.address, 1))
     }
 
     /// What the server and the schema say of themselves.
@@ -428,7 +441,54 @@ impl Store for PostgresStore {
         if let Some(leases) = self.known_leases() {
             leases.settled().await?;
         }
+        if let Some(events) = self.events.get() {
+            events.settled().await?;
+        }
         self.readers.settled().await
+    }
+
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        let subscription = Arc::new(subscription);
+        let run = self.events().run(move |session| {
+            let subscription = subscription.clone();
+            Box::pin(async move { event::subscribe(session, &subscription, now).await })
+        });
+        run.await
+    }
+
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+        let name: Arc<str> = name.into();
+        let run = self.events().run(move |session| {
+            let name = name.clone();
+            Box::pin(async move { event::unsubscribe(session, &name).await })
+        });
+        run.await
+    }
+
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
+        self.readers.run(|session| Box::pin(event::subscribers(session))).await
+    }
+
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
+        let templates = self.templates.clone();
+        let run = self.events().run(move |session| {
+            let templates = templates.clone();
+            Box::pin(async move { event::deliveries(session, &templates, &request).await })
+        });
+        run.await
+    }
+
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
+        let report = Arc::new(report);
+        let run = self.events().run(move |session| {
+            let report = report.clone();
+            Box::pin(async move { event::delivered(session, subscriber, &report).await })
+        });
+        run.await
+    }
+
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
+        self.readers.run(move |session| Box::pin(event::of_task(session, task))).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

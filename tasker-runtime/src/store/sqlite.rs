@@ -3,6 +3,7 @@
 mod cache;
 mod claim;
 mod error;
+mod event;
 mod facts;
 mod file;
 mod load;
@@ -40,10 +41,11 @@ use self::writer::{BATCHES_AT_ONCE, Job, Writer};
 pub use super::Durability;
 use super::contract::LIFECYCLE;
 use super::{
-    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask, Page,
-    Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
+    InputRequest, LeaseRequest, Leased, ListedTask, Page, Queue, StepInput, Store, StoreError, StoredTemplate,
+    SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
-use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef};
+use crate::core::{Batch, Dump, Pinned, ResolvedTemplate, StepRef, SubscriberId};
 
 /// How long a statement waits for another process's short transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -293,6 +295,30 @@ impl Store for SqliteStore {
     async fn settled(&self) -> Result<(), StoreError> {
         // The writer does one thing after the other.
         self.writer.ask(Job::Version).await.map(drop)
+    }
+
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        self.writer.ask(|answer| Job::Subscribe(subscription, now, answer)).await
+    }
+
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+        self.writer.ask(|answer| Job::Unsubscribe(name.to_owned(), answer)).await
+    }
+
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
+        self.readers.read(|connection, _| event::subscribers(connection)).await
+    }
+
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
+        self.writer.ask(|answer| Job::Deliveries(request, answer)).await
+    }
+
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
+        self.writer.ask(|answer| Job::Delivered(subscriber, report, answer)).await
+    }
+
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
+        self.readers.read(move |connection, _| event::of_task(connection, task)).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use super::setup::{self, Setup};
 use super::{MockHandler, MockResult, TestRun};
 use crate::engine::{Engine, Options};
+use crate::event::{EventRegistry, FromEvent, StepEventPublisher, Subscriber, SubscriberReturn};
 use crate::handler::{Layer, RustStepHandlerRegistry};
 use crate::store::MemoryStore;
 
@@ -52,10 +53,12 @@ impl Default for TestApp {
 }
 
 impl TestApp {
-    /// An application with the handlers that are linked into the test binary.
+    /// An application with the handlers, event subscribers and publishers that are linked into the test binary.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_handlers(RustStepHandlerRegistry::new())
+        let mut app = Self::with_handlers(RustStepHandlerRegistry::new());
+        app.setup.events = EventRegistry::linked();
+        app
     }
 
     /// An application with these handlers and no others.
@@ -64,7 +67,8 @@ impl TestApp {
         // No test looks for what other processes write.
         let options = Options { poll: Duration::from_secs(3600), retention: None, ..Options::default() };
         let (state, layers, templates) = (Arc::default(), Vec::new(), Vec::new());
-        let setup = Setup { registry, state, layers, templates, options, environment: None };
+        let events = EventRegistry::default();
+        let setup = Setup { registry, state, layers, events, templates, options, environment: None };
         Self { setup, running: std::sync::OnceLock::new() }
     }
 
@@ -108,6 +112,29 @@ impl TestApp {
     #[must_use]
     pub fn layer(mut self, layer: impl Layer + 'static) -> Self {
         self.setup.layers.push(Arc::new(layer));
+        self
+    }
+
+    /// Gives events to a closure, under this name.
+    ///
+    /// # Panics
+    /// The pattern can match nothing.
+    #[must_use]
+    #[track_caller]
+    pub fn on_event<E, F, R>(mut self, name: &str, pattern: &str, run: F) -> Self
+    where
+        E: FromEvent,
+        F: Fn(E) -> R + Send + Sync + 'static,
+        R: Future<Output: SubscriberReturn> + Send + 'static,
+    {
+        self.setup.events.subscribe(Subscriber::new(name, pattern, run));
+        self
+    }
+
+    /// Adds a publisher.
+    #[must_use]
+    pub fn publisher(mut self, publisher: impl StepEventPublisher + 'static) -> Self {
+        self.setup.events.publish(Arc::new(publisher), "the test".to_owned());
         self
     }
 

@@ -6,6 +6,7 @@ use tasker_types::{TaskId, TaskRequest, Timestamp, template};
 
 use super::TestRun;
 use crate::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use crate::event::EventRegistry;
 use crate::handler::{AppState, Layer, RustStepHandlerRegistry};
 use crate::store::Store;
 
@@ -15,6 +16,7 @@ pub(super) struct Setup {
     pub(super) registry: RustStepHandlerRegistry,
     pub(super) state: Arc<AppState>,
     pub(super) layers: Vec<Arc<dyn Layer>>,
+    pub(super) events: EventRegistry,
     pub(super) templates: Vec<String>,
     pub(super) options: Options,
     pub(super) environment: Option<String>,
@@ -28,6 +30,7 @@ impl Setup {
             registry: Arc::new(self.registry.clone()),
             state: self.state.clone(),
             layers: self.layers.clone().into(),
+            events: Arc::new(self.events.clone()),
             clock: Clock::starting_at(now),
             ids: Ids::default(),
             threads: HandlerThreads::shared(),

@@ -59,6 +59,7 @@ async fn engine(store: &Arc<MemoryStore>, seen: &Seen) -> Engine {
         registry: Arc::new(registry),
         state: Arc::default(),
         layers: Arc::new([]),
+        events: Arc::default(),
         clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
         ids: Ids::default(),
         threads: HandlerThreads::shared(),

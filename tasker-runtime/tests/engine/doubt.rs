@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepRef, check};
+use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepRef, SubscriberId, check};
 use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Ids, Options, Parts};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask,
-    MemoryStore, Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
+    InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page, Queue, StepInput, Store, StoreError,
+    StoredTemplate, SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{
     StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
@@ -149,6 +150,30 @@ impl Store for Lossy {
         self.store.settled().await
     }
 
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        self.store.subscribe(subscription, now).await
+    }
+
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+        self.store.unsubscribe(name).await
+    }
+
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
+        self.store.subscribers().await
+    }
+
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
+        self.store.deliveries(request).await
+    }
+
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
+        self.store.delivered(subscriber, report).await
+    }
+
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
+        self.store.events_of(task).await
+    }
+
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         self.store.prune(ended_before, limit).await
     }
@@ -193,6 +218,7 @@ async fn engine_with(store: &Arc<Lossy>, options: Options) -> Engine {
         registry: Arc::new(registry),
         state: Arc::default(),
         layers: Arc::new([]),
+        events: Arc::default(),
         clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
         ids: Ids::default(),
         threads: HandlerThreads::shared(),

@@ -66,6 +66,7 @@ impl Process {
                 registry: Arc::new(registry),
                 state: Arc::default(),
                 layers: Arc::new([]),
+                events: Arc::default(),
                 clock: Clock::starting_at(BEGINNING + at),
                 ids: Ids::default(),
                 threads: HandlerThreads::shared(),

@@ -6,6 +6,7 @@ mod batch;
 mod by_hand;
 mod checkpoint;
 mod doubt;
+mod events;
 mod failure;
 mod flow;
 mod identity;

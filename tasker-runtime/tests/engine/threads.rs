@@ -65,6 +65,7 @@ async fn handlers_that_never_yield_are_given_up_and_the_others_go_on() {
         registry: Arc::new(registry),
         state: Arc::default(),
         layers: Arc::new([]),
+        events: Arc::default(),
         clock: Clock::System,
         ids: Ids::default(),
         threads: HandlerThreads::own(2).unwrap(),

@@ -67,6 +67,7 @@ impl Place {
             registry: Arc::new(registry(&self.folder)),
             state: Arc::default(),
             layers: Arc::new([]),
+            events: Arc::default(),
             clock: if self.url.is_some() { Clock::Database } else { Clock::System },
             ids: Ids::default(),
             threads: HandlerThreads::own(2).unwrap(),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod client;
+mod event;
 mod handler;
 mod journal;
 mod life;
@@ -68,7 +69,7 @@ fn seeds_pass() {
 
 #[test]
 fn every_rare_path_is_visited() {
-    let found = search(0..1_000, None, false);
+    let found = search(0..2_000, None, false);
     let never: Vec<Mark> = found.marks.into_iter().filter(|(_, count)| *count == 0).map(|(mark, _)| mark).collect();
     assert!(never.is_empty(), "never visited: {never:?}");
 }
@@ -120,6 +121,10 @@ planted! {
     a_continuation_that_jumps_the_queue_is_found: ContinuationJumpsQueue,
     a_time_limit_that_is_ignored_is_found: TimeLimitIgnored,
     an_identity_that_is_not_looked_up_is_found: IdentityNotLookedUp,
+    an_event_that_is_forgotten_at_a_failure_is_found: FailureEventForgotten,
+    an_event_taken_for_delivered_before_it_was_given_is_found: DeliveredBeforeGiven,
+    an_event_that_overtakes_a_failed_one_is_found: FailedEventOvertaken,
+    a_failed_event_that_is_not_given_again_is_found: FailedEventForgotten,
 }
 
 #[test]

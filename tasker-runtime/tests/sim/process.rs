@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tasker_runtime::engine::{Engine, HandlerThreads, Options, Parts};
 
+use crate::event;
 use crate::handler::registry;
 use crate::life::{Being, Life};
 use crate::sim::Sim;
@@ -102,6 +103,7 @@ impl Process {
             registry: Arc::new(registry(&self.sim, life)),
             state: Arc::default(),
             layers: Arc::new([]),
+            events: Arc::new(event::registry(&self.sim, life)),
             clock: self.sim.clock.clone(),
             ids: self.sim.ids.clone(),
             threads: HandlerThreads::shared(),

@@ -10,6 +10,7 @@ use tasker_types::{StepState, TaskId, TaskState, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::client;
+use crate::event;
 use crate::process::Process;
 use crate::sim::{Failure, Sim};
 use crate::store::short;
@@ -86,11 +87,13 @@ async fn come_to_an_end(sim: &Arc<Sim>, calm: Duration, processes: &[Arc<Process
             joined.unwrap();
         }
         let open = open_tasks(sim);
-        if open.is_empty() && clients.is_empty() {
+        let missing = event::missing(sim).await;
+        if open.is_empty() && clients.is_empty() && missing == 0 {
             return;
         }
         if sim.elapsed() > calm + END_MAX {
-            let what = format!("open are {}, {} clients wait", open.join(", "), clients.len());
+            let what =
+                format!("open are {}, {} clients wait, {missing} events are not taken", open.join(", "), clients.len());
             return sim.fail(Failure::new("liveness", what));
         }
         if let Some(what) = overdue(sim, calm) {

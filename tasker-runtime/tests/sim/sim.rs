@@ -12,6 +12,7 @@ use tasker_types::{StepState, Timestamp, WorkerId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::event::Given;
 use crate::journal::Journal;
 use crate::life::Life;
 use crate::rng::Rng;
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(crate) leases: BTreeMap<WorkerId, Timestamp>,
     /// Which life of which process each worker is.
     lives: BTreeMap<WorkerId, (usize, u32)>,
+    /// What the subscriber to all events was given.
+    pub(crate) given: Given,
     pub(crate) failure: Option<Failure>,
     calls: u64,
     /// The calls that faults befell.
@@ -109,6 +112,7 @@ impl Sim {
                 rows: Dump::default(),
                 leases: BTreeMap::new(),
                 lives: BTreeMap::new(),
+                given: Given::default(),
                 failure: None,
                 calls: 0,
                 hit: BTreeSet::new(),

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tasker_runtime::core::{Batch, Claimed, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
+use tasker_runtime::core::{Batch, Claimed, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef, SubscriberId};
 use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, Hints, InputRequest, LeaseAct, LeaseRequest, Leased,
-    ListedTask, Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
+    Hints, InputRequest, LeaseAct, LeaseRequest, Leased, ListedTask, Page, Queue, StepInput, Store, StoreError,
+    StoredTemplate, SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
 use tokio::sync::watch;
@@ -245,6 +246,37 @@ impl Store for Way {
 
     async fn settled(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        self.read("subscribe", self.sim.store.subscribe(subscription, self.time(now))).await
+    }
+
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+        self.read("unsubscribe", self.sim.store.unsubscribe(name)).await
+    }
+
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
+        self.read("subscribers", self.sim.store.subscribers()).await
+    }
+
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
+        let fault = self.there("deliveries", true).await?;
+        let now = self.time(request.now);
+        let due = self.sim.store.deliveries(DeliveryRequest { now, ..request }).await?;
+        let about = format!("{} events", due.events.len());
+        self.back("deliveries", fault, due, &about).await
+    }
+
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
+        let name = format!("delivered {:?}, failed {}", report.delivered, report.failed.len());
+        let fault = self.there(&name, true).await?;
+        self.sim.store.delivered(subscriber, report).await?;
+        self.back("delivered", fault, (), "ok").await
+    }
+
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
+        self.read("events_of", self.sim.store.events_of(task)).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -7,7 +7,8 @@ use serde_json::json;
 use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
 use tasker_runtime::engine::WakeUp;
 use tasker_types::{
-    Backoff, BatchSpec, FailureStrategy, HandlerRef, RetryPolicy, StepNumber, StepTemplate, StepType, Template,
+    Backoff, BatchSpec, DeliveryMode, EventCondition, EventSpec, FailureStrategy, HandlerRef, RetryPolicy, StepNumber,
+    StepTemplate, StepType, Template,
 };
 
 use crate::rng::Rng;
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) trouble: u64,
     /// Whether attempts may kill their process.
     pub(crate) kills: bool,
+    /// Of 1,000 events, how many a subscriber fails on; there are none where this is `None`.
+    pub(crate) events: Option<u64>,
     /// When faults end.
     pub(crate) calm_ms: u64,
     /// The only calls that faults befall, by their numbers; all of them where this is `None`.
@@ -166,14 +169,21 @@ impl World {
             },
             trouble: rng.pick(&[0, 100, 300, 600]),
             kills: rng.chance(500),
+            events: events(seed),
             calm_ms,
             only: None,
         }
     }
 
     pub(crate) fn resolved(&self) -> Vec<ResolvedTemplate> {
-        self.templates.iter().enumerate().map(|(number, steps)| resolved(number, steps)).collect()
+        let resolved = |(number, steps): (usize, &Vec<Step>)| resolved(number, steps, self.events.is_some());
+        self.templates.iter().enumerate().map(resolved).collect()
     }
+}
+
+fn events(seed: u64) -> Option<u64> {
+    let rng = &mut Rng::at(seed, &[5]);
+    rng.chance(300).then(|| rng.pick(&[0, 100, 500]))
 }
 
 fn template(rng: &mut Rng) -> Vec<Step> {
@@ -293,13 +303,14 @@ fn blow(rng: &mut Rng, processes: usize, calm_ms: u64) -> Blow {
     }
 }
 
-fn resolved(number: usize, steps: &[Step]) -> ResolvedTemplate {
+fn resolved(number: usize, steps: &[Step], publish: bool) -> ResolvedTemplate {
     let definition = |(number, step): (usize, &Step)| StepTemplate {
         handler: HandlerRef { callable: HANDLER.to_owned(), initialization: json!({}) },
         dependencies: step.parents.iter().copied().map(StepNumber).collect(),
         step_type: step.step_type,
         skippable: step.skippable,
         batch: step.batch,
+        publishes_events: if publish { published() } else { Vec::new() },
         ..StepTemplate::named(format!("s{number}"))
     };
     ResolvedTemplate {
@@ -309,4 +320,19 @@ fn resolved(number: usize, steps: &[Step]) -> ResolvedTemplate {
             .map(|step| ResolvedStep { handler: HANDLER.to_owned(), retry: step.retry, timeout_ms: step.timeout_ms })
             .collect(),
     }
+}
+
+/// What every step publishes.
+fn published() -> Vec<EventSpec> {
+    let event = |condition: EventCondition, delivery_mode| EventSpec {
+        name: condition.as_str().to_owned(),
+        condition,
+        delivery_mode,
+        publisher: None,
+    };
+    vec![
+        event(EventCondition::Success, DeliveryMode::Durable),
+        event(EventCondition::RetryableFailure, DeliveryMode::Durable),
+        event(EventCondition::PermanentFailure, DeliveryMode::Broadcast),
+    ]
 }

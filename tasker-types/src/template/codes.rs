@@ -121,8 +121,11 @@ codes! {
         "`input_schema` and `result_schema` are JSON Schemas of draft 2020-12, or of the one that their `$schema` names. They refer to nothing \
          outside themselves (`$defs` and `#/$defs/..` do), and their patterns are matched in linear time, so that look-around and back \
          references are not taken."
-    EVENTS_NOT_BUILT "T048" Error "`publishes_events` is not built yet"
-        "Domain events of a step are planned. In this version nothing would publish them."
+    BAD_EVENT_NAME "T034" Error "an event's name that cannot be"
+        "Names of events have 1 to 255 bytes, made of a-z, 0-9, `_` and `.`. Those that begin with `tasker.` are names of the engine's own \
+         events, which nobody else publishes."
+    DUPLICATE_EVENT "T035" Error "an event is published twice"
+        "A step publishes the same event on the same condition twice, so each subscriber would be given it twice. Remove one of them."
     COLON_KEYS "T060" Warning "keys with a leading colon"
         "Keys written `:name:` are an older dialect. They are read as `name:`; write them so."
     RETRY_LIMIT "T061" Warning "`retry.limit`"

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::lifecycle::MAX_MINUTES;
-use super::limits::{MAX_ATTEMPTS, MAX_DURATION_MS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS, MAX_TASK_STEPS};
-use super::{FailureStrategy, StalenessAction, StepType};
+use super::limits::{
+    MAX_ATTEMPTS, MAX_DURATION_MS, MAX_EVENTS, MAX_IDENTIFIER_BYTES, MAX_NAME_BYTES, MAX_STEPS, MAX_TASK_STEPS,
+};
+use super::{DeliveryMode, EventCondition, FailureStrategy, StalenessAction, StepType};
 use crate::{Backoff, IdentityStrategy};
 
 /// The keys that one kind of mapping may have.
@@ -172,8 +174,8 @@ pub(super) const STEP: Block = Block {
         key(
             "publishes_events",
             Need::Optional,
-            "Planned: domain events of the step.",
-            || json!({ "type": "array", "maxItems": 0 }),
+            "The events that the ends of the step's attempts publish.",
+            || json!({ "type": "array", "maxItems": MAX_EVENTS, "items": { "$ref": "#/$defs/event" } }),
         ),
     ],
 };
@@ -306,6 +308,36 @@ pub(super) const ENVIRONMENT_STEP: Block = Block {
             Need::Optional,
             "Another longest time that an attempt may take.",
             || json!({ "type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION_MS / 1_000 }),
+        ),
+    ],
+};
+
+/// An event under a step's `publishes_events`.
+pub(super) const EVENT: Block = Block {
+    keys: &[
+        key(
+            "name",
+            Need::Required,
+            "The event's name.",
+            || json!({ "type": "string", "pattern": "^[a-z_][a-z0-9_.]*$", "maxLength": MAX_IDENTIFIER_BYTES }),
+        ),
+        key(
+            "condition",
+            Need::Optional,
+            "Which ends of an attempt it is published at.",
+            || json!({ "enum": EventCondition::ALL, "default": "success" }),
+        ),
+        key(
+            "delivery_mode",
+            Need::Optional,
+            "`durable`: a row of the step's transaction, delivered at least once; `fast`: told in the process that ran the step, at most once; `broadcast`: both.",
+            || json!({ "enum": DeliveryMode::ALL, "default": "durable" }),
+        ),
+        key(
+            "publisher",
+            Need::Optional,
+            "The publisher that makes the payload; the step's result, or its error, where none is named.",
+            || json!({ "type": "string", "maxLength": MAX_IDENTIFIER_BYTES }),
         ),
     ],
 };

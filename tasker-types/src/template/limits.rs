@@ -16,6 +16,8 @@ pub const MAX_DEPTH: usize = 1_000;
 pub const MAX_NAME_BYTES: usize = 64;
 /// The longest name of a step or a handler, in bytes.
 pub const MAX_IDENTIFIER_BYTES: usize = 255;
+/// The most events that a step publishes.
+pub const MAX_EVENTS: usize = 32;
 /// The most attempts, and the most losses, that a step may be allowed.
 pub const MAX_ATTEMPTS: u32 = 1_000;
 /// The longest timeout and the longest delay, in milliseconds: 30 days.

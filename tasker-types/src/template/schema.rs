@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{
-    BATCH, Block, ENVIRONMENT, ENVIRONMENT_STEP, HANDLER, LIFECYCLE, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE,
+    BATCH, Block, ENVIRONMENT, ENVIRONMENT_STEP, EVENT, HANDLER, LIFECYCLE, Need, RETRY, STEP, TASK_HANDLER, TEMPLATE,
 };
 
 /// The JSON Schema (draft 2020-12) of a template. It is made of the same table of keys that the parser reads by.
@@ -32,6 +32,7 @@ pub fn json_schema() -> Value {
             "lifecycle": object(&LIFECYCLE),
             "environment": object(&ENVIRONMENT),
             "environment_step": object(&ENVIRONMENT_STEP),
+            "event": object(&EVENT),
             "task_handler": object(&TASK_HANDLER),
         }),
     );
@@ -74,6 +75,7 @@ mod tests {
             (&schema["$defs"]["batch_config"], &BATCH),
             (&schema["$defs"]["environment"], &ENVIRONMENT),
             (&schema["$defs"]["environment_step"], &ENVIRONMENT_STEP),
+            (&schema["$defs"]["event"], &EVENT),
             (&schema["$defs"]["task_handler"], &TASK_HANDLER),
         ];
         for (object, block) in blocks {
@@ -96,6 +98,6 @@ mod tests {
             assert!(schema["$defs"][name].is_object(), "{name}");
             count += 1;
         }
-        assert_eq!(count, 10);
+        assert_eq!(count, 11);
     }
 }

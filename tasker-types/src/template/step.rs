@@ -9,7 +9,7 @@ use super::names::{check_handler, check_step, is_rust_path};
 use super::node::{At, Entry, Kind, Node};
 use super::scalar::{Scalar, describe, quoted, resolve};
 use super::value::to_json;
-use super::{BatchSpec, FailureStrategy, StepTemplate, StepType};
+use super::{BatchSpec, FailureStrategy, StepTemplate, StepType, event};
 use crate::suggest::nearest;
 use crate::{Backoff, RetrySpec};
 
@@ -75,9 +75,9 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
         }
     }
     draft.step.description = fields.text("description", reading).map(|(text, _)| text.to_owned());
-    refuse_what_is_not_built(&fields, reading);
     draft.step.step_type = step_type(&fields, &mut draft, reading).unwrap_or_default();
     draft.step.skippable = skippable(&fields, draft.step.step_type, reading);
+    draft.step.publishes_events = event::read(&fields, &draft.label, reading);
     draft.step.batch = batch(&fields, draft.step.step_type, &draft.label, reading);
     handler(&fields, &mut draft, reading);
     draft.dependencies = dependencies(&fields, reading);
@@ -163,19 +163,6 @@ fn batch(fields: &Fields<'_, '_>, step_type: StepType, label: &str, reading: &mu
     });
     let parallelism = parallelism.and_then(|number| u32::try_from(number).ok());
     Some(BatchSpec { parallelism, failure_strategy: failure_strategy.unwrap_or_default() })
-}
-
-fn refuse_what_is_not_built(fields: &Fields<'_, '_>, reading: &mut Reading) {
-    if let Some(entry) = fields.get("publishes_events")
-        && fields.list("publishes_events", reading).is_some_and(|events| !events.is_empty())
-    {
-        let message = format!("{} is not built yet", fields.name_of("publishes_events"));
-        reading
-            .report
-            .add(&codes::EVENTS_NOT_BUILT, entry.key_at, message)
-            .label("not built yet")
-            .help("remove it; this version would publish nothing");
-    }
 }
 
 pub(super) fn handler<'n>(fields: &Fields<'n, '_>, draft: &mut Draft<'n>, reading: &mut Reading) {

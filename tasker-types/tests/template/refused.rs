@@ -375,9 +375,23 @@ fn cases() -> Vec<(String, Vec<&'static str>)> {
             vec!["T006 2:12 `lifecycle` of the template has no `max_duration_minutes`"],
         ),
         (
-            step("publishes_events: [{ name: x }]"),
+            step("publishes_events: [{ name: Order.Validated }, { name: tasker.task.failed }, { condition: success }]"),
             vec![
-                "T048 4:5 `publishes_events` of step `a` is not built yet | remove it; this version would publish nothing",
+                "T034 4:32 bad event name: `Order.Validated` has `O`; names are made of a-z, 0-9, `_` and `.` | did you mean `order.validated`?",
+                "T034 4:59 bad event name: names that begin with `tasker.` are those of the engine's own events",
+                "T006 4:83 `publishes_events` of step `a` has no `name`",
+            ],
+        ),
+        (
+            step("publishes_events: [{ name: x }, { name: x, condition: always }, { name: x, condition: success }]"),
+            vec!["T035 4:77 step `a` publishes `x` on `success` twice"],
+        ),
+        (
+            step("publishes_events: [{ name: x, condition: succes, delivery_mode: slow, publsher: p }]"),
+            vec![
+                "T010 4:46 `publishes_events.condition` of step `a` is `succes`, which is none | did you mean `success`?",
+                "T010 4:69 `publishes_events.delivery_mode` of step `a` is `slow`, which is none | take one of durable, fast, broadcast",
+                "T004 4:75 unknown key `publsher` in `publishes_events` of step `a` | did you mean `publisher`?",
             ],
         ),
         // The older dialect.

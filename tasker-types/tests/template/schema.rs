@@ -5,7 +5,7 @@ use tasker_types::template::{json_schema, parse};
 
 /// The codes that the parser gives for a template in which `block` has the key `key`.
 fn codes(block: &str, key: &str) -> Vec<&'static str> {
-    let batchable = json!({ "name": "a", "type": "batchable", "handler": {}, "retry": {}, "batch_config": {} });
+    let batchable = json!({ "name": "a", "type": "batchable", "handler": {}, "retry": {}, "batch_config": {}, "publishes_events": [{ "name": "x" }] });
     let worker = json!({ "name": "w", "type": "batch_worker", "dependencies": ["a"] });
     let environments = json!({ "e": { "steps": [{ "name": "ALL" }] } });
     let mut template = json!({ "name": "t", "steps": [batchable, worker], "task_handler": {}, "lifecycle": { "max_duration_minutes": 1 }, "environments": environments });
@@ -18,6 +18,7 @@ fn codes(block: &str, key: &str) -> Vec<&'static str> {
         "lifecycle" => "/lifecycle",
         "environment" => "/environments/e",
         "environment_step" => "/environments/e/steps/0",
+        "event" => "/steps/0/publishes_events/0",
         _ => "/task_handler",
     };
     let object = template.pointer_mut(at).and_then(Value::as_object_mut).unwrap();

@@ -102,6 +102,10 @@ pages! {
     "E214" "a schema that cannot be used"
         "`input_schema` or `result_schema` of a template is no JSON Schema, refers to something outside itself, or has a pattern that cannot be \
          matched in linear time. `check` shows the place in the file."
+    "E216" "a publisher that is not in this program"
+        "The template names a `publisher` that is not linked in: register it with `register_publisher!` or `app().publisher(..)`, or leave the          key out, and the step's result is the payload."
+    "E217" "subscribers or publishers that cannot start"
+        "Two subscribers or publishers have the same name, or one takes state that the application does not have. Nothing was started."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"

@@ -1,6 +1,6 @@
 use tasker_types::{StepNumber, StepState, TaskState};
 
-use crate::core::{Command, Finish, Outcome, Refusal};
+use crate::core::{Command, Finish, Outcome, Published, Refusal};
 use crate::store::MemoryStore;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
@@ -21,7 +21,7 @@ async fn an_outcome_of_another_attempt_or_worker_is_refused() {
     for (attempt, by) in [(0, worker(1)), (2, worker(1)), (1, worker(2))] {
         let step = step_of(task(1), 0);
         let outcome = Outcome::Completed { result: "1".into(), detail: None };
-        let finish = Command::Finish(Finish { step, attempt, worker: by, outcome });
+        let finish = Command::Finish(Finish { step, attempt, worker: by, outcome, published: Published::default() });
         for command in
             [finish, Command::Lose { step, attempt, worker: by }, Command::Release { step, attempt, worker: by }]
         {

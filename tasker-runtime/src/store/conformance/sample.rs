@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::core::{
     self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, Identity, NewTask, Outcome, Pinned,
-    QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput, Wanted,
+    Published, QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput, Wanted,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -131,7 +131,13 @@ pub fn submit_with_priority(id: TaskId, pinned: &Arc<Pinned>, priority: i16) -> 
 /// The claim ends with this outcome.
 pub fn finish(claim: &Claimed, outcome: Outcome) -> Command {
     let step = StepRef { task: claim.task, number: claim.live.number };
-    Command::Finish(Finish { step, attempt: claim.live.attempt, worker: holder(claim), outcome })
+    Command::Finish(Finish {
+        step,
+        attempt: claim.live.attempt,
+        worker: holder(claim),
+        outcome,
+        published: Published::default(),
+    })
 }
 
 /// The claim ends with a result that tells its attempt; a decision chooses all its branches, a batchable step makes two workers.

@@ -1,7 +1,8 @@
 //! Templates by their content.
 
 use serde_json::json;
-use tasker_types::{Lifecycle, StalenessAction, TaskState};
+use tasker_types::template::Lifecycle;
+use tasker_types::{StalenessAction, TaskState};
 
 use super::World;
 use super::sample::{at, cancel, chain, complete, submit, task, template, worker};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
+use super::event::Events;
 use crate::core::{
     ActionRow, AttemptRow, Batch, BatchRow, CheckpointRow, Claimed, Identity, LiveStep, Pinned, QueueId, RerunRow,
     ResultRow, Snapshot, StepRef, TaskInput, TaskRow, Writes, next_attempt,
@@ -27,6 +28,7 @@ pub(super) struct State {
     pub(super) templates: Vec<Stored>,
     pub(super) queues: BTreeMap<(String, String), QueueId>,
     pub(super) workers: BTreeMap<WorkerId, WorkerView>,
+    pub(super) events: Events,
 }
 
 #[derive(Debug, Clone)]
@@ -145,6 +147,7 @@ impl State {
         self.identities.extend(writes.identities().into_iter().map(|row| (row.identity, row.task)));
         self.attempts.extend(writes.attempts.iter().cloned());
         self.actions.extend(writes.actions.iter().cloned());
+        self.events.write(&writes.events);
         Ok(())
     }
 

@@ -1,13 +1,13 @@
 //! The rows that a batch reads, locked: first the tasks alone, in the order of their ids; then what stands of their steps.
 
 use sqlx::postgres::PgRow;
-use tasker_types::{StepState, TaskId, TaskState, Timestamp};
+use tasker_types::{StepState, TaskId, TaskState, Timestamp, Wanted};
 use uuid::Uuid;
 
 use super::rows::{self, BareTask, Columns, LIVE_COLUMNS, column, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{Backlog, Batch, Identity, Snapshot, StepRef};
+use crate::core::{Backlog, Batch, Command, Identity, Snapshot, StepRef};
 use crate::store::StoreError;
 
 /// The columns of a live row but for its key.
@@ -30,7 +30,8 @@ macro_rules! now_and_backlog {
              AND w.expires_at > n.at) AS has_lease, (SELECT max(p.priority) FROM unnest($3::bigint[]) AS q (queue) \
              CROSS JOIN LATERAL (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
              AND NOT l.held AND l.losses = 0 AND l.ready_at <= (SELECT m.at FROM now AS m) \
-             ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) AS top FROM now AS n)"
+             ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) AS top, \
+             (SELECT coalesce(bit_or(s.wanted), 0) FROM tasker.event_subscribers AS s) AS wanted FROM now AS n)"
         )
     };
 }
@@ -48,7 +49,7 @@ pub(super) const STEPS: &str = concat!(
      LEFT JOIN LATERAL (SELECT o.outcome, o.attempt FROM tasker.step_results AS o WHERE l.task IS NULL AND o.task = v.task \
      AND o.number = v.number) AS r ON true), locked AS MATERIALIZED (SELECT count(*) AS steps FROM stands), ",
     now_and_backlog!("locked"),
-    " SELECT m.at, m.has_lease, m.top, s.* FROM moment AS m CROSS JOIN stands AS s"
+    " SELECT m.at, m.has_lease, m.top, m.wanted, s.* FROM moment AS m CROSS JOIN stands AS s"
 );
 const STEPS_OF: &str = concat!(
     "SELECT ",
@@ -64,7 +65,7 @@ const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
 pub(super) const MOMENT: &str = concat!(
     "WITH locked AS MATERIALIZED (SELECT 1), ",
     now_and_backlog!("locked"),
-    " SELECT m.at, m.has_lease, m.top FROM moment AS m"
+    " SELECT m.at, m.has_lease, m.top, m.wanted FROM moment AS m"
 );
 
 /// The time at which a batch is decided, and what waits for its worker where that has a lease.
@@ -141,7 +142,8 @@ async fn load_steps(
     steps: &[StepRef],
     snapshot: &mut Snapshot,
 ) -> Result<Moment, StoreError> {
-    if let (Some(now), None, []) = (batch.now, &batch.capacity, steps) {
+    let only_submits = || batch.commands.iter().all(|command| matches!(command, Command::Submit(_)));
+    if let (Some(now), None, [], true) = (batch.now, &batch.capacity, steps, only_submits()) {
         return Ok((now, None));
     }
     let worker = batch.capacity.as_ref().map(|capacity| capacity.worker.0);
@@ -157,6 +159,7 @@ async fn load_steps(
     let first = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell the time".into()))?;
     let columns = &mut Columns::of(first);
     let (now, has_lease, top_priority) = (columns.time()?, columns.get::<bool>()?, columns.get()?);
+    snapshot.load_wanted(Wanted::from_bits(columns.get()?));
     if !steps.is_empty() {
         for row in &rows {
             load_step(row, snapshot)?;
@@ -167,7 +170,7 @@ async fn load_steps(
 
 /// A row of `STEPS`: live, over, or nowhere.
 fn load_step(row: &PgRow, snapshot: &mut Snapshot) -> Result<(), StoreError> {
-    const KEY: usize = 3;
+    const KEY: usize = 4;
     const OVER: usize = KEY + LIVE_COLUMNS;
     let is_live = Columns::from(row, KEY + 2).get::<Option<i16>>()?.is_some();
     if is_live {

@@ -9,13 +9,15 @@ use crate::store::StoreError;
 
 /// Only among those that were submitted before: a UUIDv7 tells when, so the many that ended since are not looked at.
 /// One that is about to be reopened is locked, and stays.
-const FIND: &str = "SELECT t.id FROM tasker.tasks AS t WHERE t.id < $1 AND t.finished_at < $2 ORDER BY t.id LIMIT $3 \
+const FIND: &str = "SELECT t.id FROM tasker.tasks AS t WHERE t.id < $1 AND t.finished_at < $2 AND NOT EXISTS \
+                    (SELECT 1 FROM tasker.event_deliveries AS d WHERE d.task = t.id) ORDER BY t.id LIMIT $3 \
                     FOR UPDATE SKIP LOCKED";
 const DELETES: &[&str] = &[
     "DELETE FROM tasker.live_steps WHERE task = ANY($1)",
     "DELETE FROM tasker.step_results WHERE task = ANY($1)",
     "DELETE FROM tasker.step_attempts WHERE task = ANY($1)",
     "DELETE FROM tasker.batches WHERE task = ANY($1)",
+    "DELETE FROM tasker.domain_events WHERE task = ANY($1)",
     "DELETE FROM tasker.actions WHERE task = ANY($1)",
     "DELETE FROM tasker.checkpoints WHERE task = ANY($1)",
     "DELETE FROM tasker.reruns WHERE task = ANY($1)",
@@ -26,6 +28,8 @@ const DELETES: &[&str] = &[
 
 pub(super) async fn prune(session: &mut Session, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
     session.begin().await?;
+    // A new subscriber may be due what was stored before it came: it waits for this, or this for it.
+    session.simple("LOCK TABLE tasker.event_subscribers IN ACCESS SHARE MODE").await?;
     let find = sqlx::query(FIND).bind(first_id_of(before)).bind(before.as_micros()).bind(i64::from(limit));
     let rows = session.fetch(find).await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| Columns::of(row).get()).collect::<Result<_, _>>()?;

@@ -7,6 +7,7 @@ use sqlx::{Postgres, QueryBuilder};
 use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, Timestamp};
 use uuid::Uuid;
 
+use super::event;
 use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
@@ -408,8 +409,9 @@ pub(super) async fn dump(
     let reruns = reruns_of(session, RERUNS, &ids).await?;
     let identities = session.fetch(sqlx::query(rows::IDENTITIES_OF).bind(uuids(&ids))).await?;
     let identities = identities.iter().map(rows::identity_row).collect::<Result<_, _>>()?;
+    let events = event::rows_of(session, &ids).await?;
     session.end_read().await?;
-    Ok(Dump { tasks, live, results, attempts, actions, batches, checkpoints, reruns, identities })
+    Ok(Dump { tasks, live, results, attempts, actions, batches, checkpoints, reruns, identities, events })
 }
 
 async fn actions_of(session: &mut Session, tasks: &[TaskId]) -> Result<Vec<ActionRow>, StoreError> {

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tasks", include_str!("../../../../migrations/postgres/0001_tasks.sql")),
     (2, "expand: batches", include_str!("../../../../migrations/postgres/0002_batches.sql")),
     (3, "expand: view of batches", include_str!("../../../../migrations/postgres/0003_view_of_batches.sql")),
+    (4, "expand: events", include_str!("../../../../migrations/postgres/0004_events.sql")),
     (
         5,
         "expand: checkpoints and reruns",

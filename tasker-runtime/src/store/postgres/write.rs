@@ -1,5 +1,6 @@
 //! What a batch writes: one statement for each kind of row, and every row as it had been loaded, or nothing.
 
+use super::event;
 use super::rows::{Columns, column, count, micros, number, worker};
 use super::session::{Session, Statement};
 use crate::core::{
@@ -103,7 +104,7 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     if !writes.actions.is_empty() {
         expect(session.execute(actions(&writes.actions)).await?, writes.actions.len())?;
     }
-    Ok(())
+    event::write(session, &writes.events).await
 }
 
 fn expect(touched: u64, wanted: usize) -> Result<(), StoreError> {

@@ -3,10 +3,11 @@
 //! A completion reads rows that this very connection wrote a moment ago. They are kept here and used as long as
 //! `PRAGMA data_version`, read under the write lock, says that nobody else has written since.
 
-use tasker_types::{StepNumber, StepState, TaskId};
+use tasker_types::{StepNumber, StepState, TaskId, Wanted};
 
 use crate::by_id::ById;
 use crate::core::{LiveStep, Pinned, Snapshot, StepRef, TaskRow, Writes};
+use crate::store::StoreError;
 
 /// The most steps that a task may have to be kept: it is copied as a whole.
 const STEPS_MAX: usize = 256;
@@ -24,6 +25,8 @@ pub(super) struct Cache {
     version: i64,
     tasks: ById<Kept>,
     rows: usize,
+    /// Which lifecycle events somebody subscribes to, once that was read.
+    wanted: Option<Wanted>,
 }
 
 /// Steps by their number, without room for more: most tasks have one live step.
@@ -82,6 +85,17 @@ impl Cache {
     pub(super) fn clear(&mut self) {
         self.tasks.clear();
         self.rows = 0;
+        self.wanted = None;
+    }
+
+    /// Which lifecycle events somebody subscribes to.
+    pub(super) fn wanted(&mut self, read: impl FnOnce() -> Result<Wanted, StoreError>) -> Result<Wanted, StoreError> {
+        if let Some(wanted) = self.wanted {
+            return Ok(wanted);
+        }
+        let wanted = read()?;
+        self.wanted = Some(wanted);
+        Ok(wanted)
     }
 
     /// Whether the task is kept: then all its rows are known.

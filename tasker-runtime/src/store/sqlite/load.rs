@@ -7,6 +7,7 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 use uuid::Uuid;
 
 use super::cache::{Cache, is_kept};
+use super::event;
 use super::rows::{self, BareTask, Columns, LIVE, TASK, value};
 use super::sql::{Binder, first, nothing, select};
 use super::templates::Templates;
@@ -39,6 +40,7 @@ pub(super) fn load(
 ) -> Result<Snapshot, StoreError> {
     cache.validate(first(connection, VERSION, nothing, value)?.unwrap_or_default());
     let mut snapshot = Snapshot::for_tasks(batch.commands.len());
+    snapshot.load_wanted(cache.wanted(|| event::wanted(connection))?);
     let ids = match submitted {
         Submitted::AreNew => batch.known_tasks(),
         Submitted::MayExist => batch.tasks(),

@@ -12,7 +12,8 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> R
     // The lock comes first: what ended may be reopened by another process until it is held.
     begin(connection)?;
     // Only among those that were submitted before: a UUIDv7 tells when, so the many that ended since are not looked at.
-    let find = "SELECT id FROM tasks WHERE id < ? AND finished_at < ? ORDER BY id LIMIT ?";
+    let find = "SELECT id FROM tasks WHERE id < ? AND finished_at < ? AND NOT EXISTS \
+                (SELECT 1 FROM event_deliveries WHERE task = id) ORDER BY id LIMIT ?";
     let ids: Vec<TaskId> = select_all(
         connection,
         find,
@@ -24,6 +25,7 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> R
         "DELETE FROM step_results WHERE task = ?",
         "DELETE FROM step_attempts WHERE task = ?",
         "DELETE FROM batches WHERE task = ?",
+        "DELETE FROM domain_events WHERE task = ?",
         "DELETE FROM actions WHERE task = ?",
         "DELETE FROM checkpoints WHERE task = ?",
         "DELETE FROM reruns WHERE task = ?",

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState};
 
+use super::event;
 use super::load::bind_task;
 use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
@@ -349,6 +350,7 @@ pub(super) fn dump(
     dump.reruns = reruns_of(connection, &ids)?;
     dump.identities = select(connection, IDENTITIES_OF, &ids, bind_task, identity)?;
     dump.identities.sort_unstable_by_key(|row| row.identity);
+    dump.events = event::rows_of(connection, &ids)?;
     Ok(dump)
 }
 

@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use tasker_types::{StepNumber, Timestamp};
 
+use super::event;
 use super::rows::{self, id};
 use super::sql::{Binder, execute_all};
 use crate::core::{
@@ -45,7 +46,8 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, RERUNS, &writes.reruns, bind_rerun)?;
     execute_all(c, ATTEMPTS, &writes.attempts, rows::bind_attempt)?;
     execute_all(c, IDENTITIES, &writes.identities(), bind_identity)?;
-    execute_all(c, ACTIONS, &writes.actions, bind_action)
+    execute_all(c, ACTIONS, &writes.actions, bind_action)?;
+    event::write(c, &writes.events)
 }
 
 /// A result that a task takes over from another one.

@@ -13,9 +13,12 @@ use super::load::VERSION;
 use super::rows::value;
 use super::sql::{execute_one, first, nothing};
 use super::templates::Templates;
-use super::{claim, prune, transact, workers};
-use crate::core::{Batch, Pinned, ResolvedTemplate};
-use crate::store::{ClaimRequest, Claims, Committed, Due, LeaseRequest, Leased, StoreError};
+use super::{claim, event, prune, transact, workers};
+use crate::core::{Batch, Pinned, ResolvedTemplate, SubscriberId};
+use crate::store::{
+    ClaimRequest, Claims, Committed, Deliveries, DeliveryReport, DeliveryRequest, Due, LeaseRequest, Leased,
+    StoreError, Subscription,
+};
 
 /// Calls that may wait for the writer; further callers wait for a place.
 const QUEUE_LENGTH: usize = 64;
@@ -30,6 +33,10 @@ pub(super) enum Job {
     Due(Option<Timestamp>, Answer<Due>),
     Lease(LeaseRequest, Answer<Leased>),
     Pin(Box<ResolvedTemplate>, Timestamp, Answer<Arc<Pinned>>),
+    Subscribe(Subscription, Option<Timestamp>, Answer<SubscriberId>),
+    Unsubscribe(String, Answer<bool>),
+    Deliveries(DeliveryRequest, Answer<Deliveries>),
+    Delivered(SubscriberId, DeliveryReport, Answer<()>),
     Prune(Timestamp, u32, Answer<u64>),
     Version(Answer<i64>),
     /// The last column of what the writer's own connection answers, as text.
@@ -98,6 +105,19 @@ fn run(connection: Connection, templates: &Templates, mut jobs: mpsc::Receiver<J
                     cache.clear();
                 }
                 _ = answer.send(whole(outcome, c));
+            }
+            Job::Subscribe(subscription, now, answer) => {
+                // Which events are wanted may be others now.
+                cache.clear();
+                _ = answer.send(whole(event::subscribe(c, &subscription, now), c));
+            }
+            Job::Unsubscribe(name, answer) => {
+                cache.clear();
+                _ = answer.send(whole(event::unsubscribe(c, &name), c));
+            }
+            Job::Deliveries(request, answer) => _ = answer.send(event::deliveries(c, templates, &request)),
+            Job::Delivered(subscriber, report, answer) => {
+                _ = answer.send(whole(event::delivered(c, subscriber, &report), c));
             }
             Job::Version(answer) => _ = answer.send(version(c)),
             #[cfg(test)]

@@ -10,10 +10,11 @@ use tasker_types::{StepNumber, TaskId, TaskState, Timestamp, WorkerId};
 use tokio::sync::Notify;
 
 use super::{TestRun, When};
-use crate::core::{Batch, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef};
+use crate::core::{Batch, Command, Dump, Outcome, Pinned, ResolvedTemplate, StepRef, SubscriberId};
 use crate::store::{
-    ClaimRequest, Claims, Committed, Counts, Due, FailureGroup, InputRequest, LeaseRequest, Leased, ListedTask,
-    MemoryStore, Page, Queue, StepInput, Store, StoreError, StoredTemplate, TaskFilter, TaskView, Whose, WorkerView,
+    ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
+    InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page, Queue, StepInput, Store, StoreError,
+    StoredTemplate, SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
 
 /// A store in memory whose process dies at one commit: from then on no call of it comes back.
@@ -213,6 +214,30 @@ impl Store for Mortal {
 
     async fn version(&self) -> Result<i64, StoreError> {
         self.store.version().await
+    }
+
+    async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        self.store.subscribe(subscription, now).await
+    }
+
+    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+        self.store.unsubscribe(name).await
+    }
+
+    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
+        self.store.subscribers().await
+    }
+
+    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
+        self.store.deliveries(request).await
+    }
+
+    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
+        self.store.delivered(subscriber, report).await
+    }
+
+    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
+        self.store.events_of(task).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

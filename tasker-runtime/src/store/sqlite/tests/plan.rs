@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::file::{Folder, ask, open, run};
 use crate::core::Batch;
 use crate::store::conformance::World;
+use crate::store::conformance::event::publishing;
 use crate::store::conformance::sample::{
     cancel, chain, complete, fail, fail_for_good, fan, lease, lose, release, retry, submit, task, worker,
 };
@@ -25,6 +26,7 @@ pub(in crate::store::sqlite) fn note(sql: &str) {
 /// Calls every method of the store, with one row and with several.
 async fn everything(store: &SqliteStore) {
     let mut w = World::new(store);
+    events(&mut w).await;
     let pinned = w.pin(fan(3)).await;
     w.pin(chain(2)).await;
     w.transact((1..=5).map(|number| submit(task(number), &pinned)).collect()).await;
@@ -74,6 +76,39 @@ async fn everything(store: &SqliteStore) {
     other.find_template("default", "fan", None).await.unwrap();
 }
 
+/// What is asked of events and subscribers.
+async fn events(w: &mut World<'_, SqliteStore>) {
+    use crate::core::SubscriberId;
+    use crate::store::{DeliveryReport, DeliveryRequest, FailedDelivery, Subscription};
+
+    let store = w.store;
+    for (name, pattern) in [("late", "step.*"), ("late", "*")] {
+        let patterns = vec![pattern.to_owned()];
+        store.subscribe(Subscription { name: name.into(), patterns, from_oldest: true }, Some(w.now)).await.unwrap();
+    }
+    let id = w.start(900, publishing(chain(1))).await;
+    let claims = w.claim(worker(1), 100).await;
+    let claim = claims.iter().find(|claim| claim.task == id).unwrap();
+    w.one(complete(claim)).await.unwrap();
+    let request =
+        DeliveryRequest { subscriber: SubscriberId(1), worker: worker(1), tasks: 5, events: 5, now: Some(w.now) };
+    let due = store.deliveries(request).await.unwrap();
+    let positions: Vec<i64> = due.events.iter().map(|event| event.position).collect();
+    let failed = FailedDelivery { position: positions[0], failures: 1, error: "no".to_owned() };
+    let report = DeliveryReport { delivered: vec![], failed: vec![failed], waiting: vec![(id, w.now)] };
+    store.delivered(SubscriberId(1), report).await.unwrap();
+    store
+        .delivered(SubscriberId(1), DeliveryReport { delivered: positions, ..DeliveryReport::default() })
+        .await
+        .unwrap();
+    let patterns = vec!["*".to_owned()];
+    store.subscribe(Subscription { name: "later".into(), patterns, from_oldest: true }, Some(w.now)).await.unwrap();
+    store.unsubscribe("later").await.unwrap();
+    store.subscribers().await.unwrap();
+    store.events_of(id).await.unwrap();
+    store.unsubscribe("late").await.unwrap();
+}
+
 fn plan(connection: &Connection, statement: &str) -> Vec<String> {
     let mut explain = connection
         .prepare(&format!("EXPLAIN QUERY PLAN {statement}"))
@@ -91,12 +126,18 @@ const MAY_SCAN: &[(&str, &str)] = &[
         "looks for claims of dead workers when a worker starts",
     ),
     ("SELECT incarnation, label, queues", "lists all workers of the last day"),
+    ("SELECT DISTINCT name FROM domain_events", "looks for what a new subscriber takes of what was stored before"),
+    ("INSERT INTO event_deliveries SELECT", "gives a new subscriber what was stored before"),
+    ("SELECT s.name, s.patterns", "counts what subscribers are due, for a person"),
     ("DELETE FROM workers", "there is one a start of a process, of the last day"),
 ];
 
 /// Statements that may sort, each with the reason.
 const MAY_SORT: &[(&str, &str)] = &[
     ("SELECT t.template, r.number", "groups what failed, up to a bound, for a person"),
+    ("SELECT s.name, s.patterns", "counts what subscribers are due, for a person"),
+    ("SELECT d.position, s.name", "who was not given the events of one task, for a person"),
+    ("SELECT DISTINCT name FROM domain_events", "looks for what a new subscriber takes of what was stored before"),
     ("SELECT id, task, number, kind", "the actions of one task"),
     ("SELECT namespace, name, version, hash", "lists all templates, for a person"),
 ];
@@ -114,8 +155,12 @@ fn is_allowed(list: &[(&str, &str)], statement: &str) -> bool {
 /// Whether a line of a plan reads a whole table or index that grows with the number of tasks.
 fn scans(line: &str) -> bool {
     let Some(what) = line.strip_prefix("SCAN ") else { return false };
-    let small =
-        what == "v" || what.starts_with("templates") || what.starts_with("queues") || what.starts_with("pragma_");
+    let small = what == "v"
+        || what == "d"
+        || what.starts_with("templates")
+        || what.starts_with("queues")
+        || what.starts_with("event_subscribers")
+        || what.starts_with("pragma_");
     !(small || what.starts_with('(') || what.starts_with("CONSTANT ROW") || what.ends_with("VALUES CLAUSE"))
 }
 
@@ -143,6 +188,9 @@ fn check_plans(connection: &Connection, statements: &BTreeSet<String>) {
             ("SELECT t.template, r.number", "SEARCH r USING PRIMARY KEY (task=?)"),
             ("UPDATE live_steps", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("DELETE FROM live_steps WHERE task = ? AND number", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
+            ("SELECT task FROM event_deliveries", "event_deliveries_due"),
+            ("SELECT d.position, d.failures", "event_deliveries_task"),
+            ("UPDATE event_deliveries INDEXED", "event_deliveries_task"),
             ("UPDATE tasks", "tasks USING PRIMARY KEY (id=?)"),
         ] {
             assert!(!statement.starts_with(start) || finds(index), "it does not use {index}:\n{told}");

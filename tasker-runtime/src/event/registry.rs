@@ -1,0 +1,94 @@
+//! The subscribers and publishers of a program, by name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::entry::{PublisherEntry, SubscriberEntry, place};
+use super::{StepEventPublisher, Subscriber};
+use crate::handler::AppState;
+
+/// The subscribers and publishers of a program, by name.
+#[derive(Clone, Default)]
+pub struct EventRegistry {
+    subscribers: BTreeMap<Arc<str>, Subscriber>,
+    publishers: BTreeMap<String, (Arc<dyn StepEventPublisher>, String)>,
+    problems: Vec<String>,
+    needs: Vec<(Arc<str>, &'static [crate::handler::StateNeed])>,
+}
+
+impl EventRegistry {
+    /// What is linked into the binary.
+    #[must_use]
+    pub fn linked() -> Self {
+        let mut registry = Self::default();
+        let mut subscribers: Vec<&SubscriberEntry> = inventory::iter::<SubscriberEntry>.into_iter().collect();
+        subscribers.sort_by_key(|entry| (entry.name, entry.file, entry.line));
+        for entry in subscribers {
+            registry.needs.push((entry.name.into(), entry.state));
+            registry.subscribe(Subscriber::linked(entry));
+        }
+        let mut publishers: Vec<&PublisherEntry> = inventory::iter::<PublisherEntry>.into_iter().collect();
+        publishers.sort_by_key(|entry| (entry.file, entry.line));
+        for entry in publishers {
+            registry.publish((entry.make)(), place(entry.file, entry.line, entry.module));
+        }
+        registry
+    }
+
+    /// Adds a subscriber. Two of one name are one too many: a start refuses them.
+    pub fn subscribe(&mut self, subscriber: Subscriber) {
+        if let Some(first) = self.subscribers.get(&subscriber.name) {
+            let (name, first, second) = (&subscriber.name, &first.place, &subscriber.place);
+            self.problems.push(format!("event subscriber `{name}` is registered twice: {first} and {second}"));
+            return;
+        }
+        self.subscribers.insert(subscriber.name.clone(), subscriber);
+    }
+
+    /// Adds a publisher that is written here.
+    pub fn publish(&mut self, publisher: Arc<dyn StepEventPublisher>, written_at: String) {
+        let name = publisher.name().to_owned();
+        if let Some((_, first)) = self.publishers.get(&name) {
+            self.problems.push(format!("event publisher `{name}` is registered twice: {first} and {written_at}"));
+            return;
+        }
+        self.publishers.insert(name, (publisher, written_at));
+    }
+
+    /// The subscribers, by name.
+    pub fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
+        self.subscribers.values()
+    }
+
+    /// The publisher of this name.
+    #[must_use]
+    pub fn publisher(&self, name: &str) -> Option<Arc<dyn StepEventPublisher>> {
+        self.publishers.get(name).map(|(publisher, _)| publisher.clone())
+    }
+
+    /// The names of all publishers.
+    pub fn publisher_names(&self) -> impl Iterator<Item = &str> {
+        self.publishers.keys().map(String::as_str)
+    }
+
+    /// What keeps a program from starting with these and this state.
+    #[must_use]
+    pub fn problems(&self, state: &AppState) -> Vec<String> {
+        let missing = self.needs.iter().flat_map(|(name, needs)| {
+            let absent = needs.iter().filter(|need| !(need.present)(state));
+            absent.map(move |need| format!("event subscriber `{name}` needs state of type `{}`", (need.type_name)()))
+        });
+        self.problems.iter().cloned().chain(missing).collect()
+    }
+}
+
+impl fmt::Debug for EventRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (subscribers, publishers) = (self.subscribers.keys(), self.publishers.keys());
+        f.debug_struct("EventRegistry")
+            .field("subscribers", &subscribers.collect::<Vec<_>>())
+            .field("publishers", &publishers.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
