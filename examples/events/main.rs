@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use tasker::LifecycleEvent;
 
+#[expect(clippy::print_stderr, reason = "it stands for a pager")]
 fn main() -> ExitCode {
     tasker::app()
         .template("checkout.yaml", include_str!("templates/checkout.yaml"))

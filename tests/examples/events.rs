@@ -15,7 +15,7 @@ async fn receipts(prices: Value) -> Vec<(String, Value)> {
     let app = TestApp::new().template(TEMPLATE);
     let task = app.run("checkout", json!({ "prices": prices })).await.view().row.id.to_string();
     app.skip(Duration::from_secs(5)).await;
-    let receipts = handlers::RECEIPTS.lock().unwrap();
+    let receipts = handlers::RECEIPTS.lock().expect("no test panicked with it");
     receipts.iter().filter(|(of, ..)| *of == task).map(|(_, name, payload)| (name.clone(), payload.clone())).collect()
 }
 
