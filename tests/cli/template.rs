@@ -184,7 +184,10 @@ fn a_template_is_taken_as_it_is_in_the_environment_of_the_program() {
     let shown = show(Some(""));
     assert!(!shown.contains("environment") && shown.contains("  5.0 s"), "{shown}");
     // What is stored is what it was read as.
-    world.command(&["run", "t", "-o", "id"]).env("TASKER_ENV", "production").output().expect("it can be run");
+    let mut run = world.command(&["run", "t", "-o", "id"]);
+    run.env("TASKER_ENV", "production");
+    finish(run).ended(0);
+    world.write("tasker.toml", "env = 'staging'\n");
     let stored = world.stock(&["template", "show", "t", "-o", "json"]).ended(0).json();
     assert_eq!((&stored["environment"], &stored["steps"][0]["timeout_ms"]), (&json!("production"), &json!(60_000)));
     world.write(
