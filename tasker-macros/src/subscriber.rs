@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
+use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{FnArg, LitStr, Path, Token, Type};
 use tasker_types::event::check_pattern;
@@ -150,12 +150,7 @@ impl Options {
     fn parse(attribute: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self::default();
         let mut seen = Seen::default();
-        let read = |input: ParseStream<'_>| {
-            values::read_list(input, errors, |input, errors| options.read(input, &mut seen, errors));
-            Ok(())
-        };
-        // The closure never fails: it passes over what it does not understand.
-        let _: syn::Result<()> = read.parse2(attribute);
+        values::read_attribute(attribute, errors, |input, errors| options.read(input, &mut seen, errors));
         options
     }
 

@@ -3,11 +3,25 @@
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::parse::ParseStream;
+use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, Ident, Lit, LitStr, Token};
 use tasker_types::suggest::nearest;
 
 use crate::errors::Errors;
+
+/// Reads what stands in the parentheses of an attribute, as [`read_list`] does; mistakes go to `errors`, and the rest counts.
+pub(crate) fn read_attribute(
+    attribute: TokenStream,
+    errors: &mut Errors,
+    read: impl FnMut(ParseStream<'_>, &mut Errors) -> syn::Result<()>,
+) {
+    let all = |input: ParseStream<'_>| {
+        read_list(input, errors, read);
+        Ok(())
+    };
+    // The closure never fails: it passes over what it does not understand.
+    let _: syn::Result<()> = all.parse2(attribute);
+}
 
 /// Reads `key, key = value, key(..)` and hands each key to `read`, which takes the rest up to the comma. After a mistake
 /// the rest up to the comma is passed over, so that later ones are found too.

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
-use syn::parse::{ParseStream, Parser};
+use syn::parse::ParseStream;
 use syn::{LitStr, Path, Token, Type};
 use tasker_types::Backoff;
 use tasker_types::name::{check_handler_alias, check_handler_name, handler_name_fault};
@@ -42,12 +42,7 @@ impl Options {
     pub(crate) fn parse(attribute: TokenStream, errors: &mut Errors) -> Self {
         let mut options = Self::default();
         let mut seen = Seen::default();
-        let read = |input: ParseStream<'_>| {
-            values::read_list(input, errors, |input, errors| options.read(input, &mut seen, errors));
-            Ok(())
-        };
-        // The closure never fails: it passes over what it does not understand.
-        let _: syn::Result<()> = read.parse2(attribute);
+        values::read_attribute(attribute, errors, |input, errors| options.read(input, &mut seen, errors));
         options
     }
 
