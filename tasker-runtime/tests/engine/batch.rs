@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tasker_runtime::core::check;
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::engine::{Engine, Options};
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::store::{MemoryStore, Store};
 use tasker_runtime::testing::{MockHandler, TestApp};
 use tasker_types::{
     BatchAggregationScenario, BatchProcessingOutcome, BatchWorkerContext, CursorConfig, StepError, StepState,
-    TaskRequest, TaskSequenceStep, TaskState, Timestamp, template,
+    TaskRequest, TaskSequenceStep, TaskState, template,
 };
+
+use crate::engine_on;
 
 type Answer = anyhow::Result<Value>;
 
@@ -176,17 +178,7 @@ fn process_with(store: &Arc<MemoryStore>, handlers: &[Named]) -> Engine {
         registry.register(name, move || Box::new(MockHandler::new(name.into(), Arc::new(run))));
     }
     let lease = Some(Duration::from_secs(30));
-    Engine::start(Parts {
-        store: store.clone(),
-        registry: Arc::new(registry),
-        state: Arc::default(),
-        layers: Arc::new([]),
-        events: Arc::default(),
-        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
-        ids: Ids::default(),
-        threads: HandlerThreads::shared(),
-        options: Options { lease, retention: None, ..Options::default() },
-    })
+    engine_on(store.clone(), registry, Options { lease, retention: None, ..Options::default() })
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,14 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tasker_runtime::core::check;
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::engine::{Engine, Options};
 use tasker_runtime::handler::{
     CheckpointError, RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig,
 };
 use tasker_runtime::store::{MemoryStore, Store};
-use tasker_types::{
-    StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, template,
-};
+use tasker_types::{StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, template};
+
+use crate::engine_on;
 
 /// What attempts found when they began, and what they were told when they saved.
 type Seen = Arc<Mutex<Vec<(u32, Option<Value>, Result<(), CheckpointError>)>>>;
@@ -54,17 +54,7 @@ async fn engine(store: &Arc<MemoryStore>, seen: &Seen) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     let seen = seen.clone();
     registry.register("saver", move || Box::new(Saver(seen.clone())));
-    let engine = Engine::start(Parts {
-        store: store.clone(),
-        registry: Arc::new(registry),
-        state: Arc::default(),
-        layers: Arc::new([]),
-        events: Arc::default(),
-        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
-        ids: Ids::default(),
-        threads: HandlerThreads::shared(),
-        options: Options::default(),
-    });
+    let engine = engine_on(store.clone(), registry, Options::default());
     let yaml = "name: t\nsteps: [{ name: a, handler: saver, timeout_seconds: 60, retry: { max_attempts: 3 } }]";
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
     engine.start_worker().await.unwrap();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepRef, SubscriberId, check};
-use tasker_runtime::engine::{Clock, Engine, Error, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::engine::{Engine, Error, Options};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
     ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
@@ -18,6 +18,8 @@ use tasker_runtime::store::{
 use tasker_types::{
     StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
 };
+
+use crate::engine_on;
 
 /// A store in memory whose connection is lost during one COMMIT.
 #[derive(Default)]
@@ -213,17 +215,7 @@ async fn engine(store: &Arc<Lossy>) -> Engine {
 async fn engine_with(store: &Arc<Lossy>, options: Options) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     registry.register("quick", || Box::new(Quick));
-    let engine = Engine::start(Parts {
-        store: store.clone(),
-        registry: Arc::new(registry),
-        state: Arc::default(),
-        layers: Arc::new([]),
-        events: Arc::default(),
-        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
-        ids: Ids::default(),
-        threads: HandlerThreads::shared(),
-        options,
-    });
+    let engine = engine_on(store.clone(), registry, options);
     let yaml = "name: t\nsteps: [{ name: a, handler: quick }, { name: b, handler: quick, dependencies: [a] }, { name: c, handler: quick, dependencies: [b] }]";
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
     let yaml = "name: hasty\nsteps: [{ name: a, handler: quick, timeout_seconds: 0.3, retry: { retryable: false } }]";

@@ -18,3 +18,25 @@ mod slots;
 mod stale;
 mod stop;
 mod threads;
+
+use std::sync::Arc;
+
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::handler::RustStepHandlerRegistry;
+use tasker_runtime::store::Store;
+use tasker_types::Timestamp;
+
+/// An engine on this store, in virtual time.
+fn engine_on(store: Arc<dyn Store>, registry: RustStepHandlerRegistry, options: Options) -> Engine {
+    Engine::start(Parts {
+        store,
+        registry: Arc::new(registry),
+        state: Arc::default(),
+        layers: Arc::new([]),
+        events: Arc::default(),
+        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
+        ids: Ids::default(),
+        threads: HandlerThreads::shared(),
+        options,
+    })
+}

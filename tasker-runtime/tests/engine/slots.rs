@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::engine::{Engine, Options};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::MemoryStore;
-use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, Timestamp, template};
+use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, template};
+
+use crate::engine_on;
 
 /// How many run at once, and how many ever did.
 #[derive(Default)]
@@ -44,17 +46,7 @@ async fn engine(store: &Arc<MemoryStore>, crowd: &Arc<Crowd>) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     let crowd = crowd.clone();
     registry.register("slow", move || Box::new(Slow(crowd.clone())));
-    let engine = Engine::start(Parts {
-        store: store.clone(),
-        registry: Arc::new(registry),
-        state: Arc::default(),
-        layers: Arc::new([]),
-        events: Arc::default(),
-        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
-        ids: Ids::default(),
-        threads: HandlerThreads::shared(),
-        options: Options { slots: 1, ..Options::default() },
-    });
+    let engine = engine_on(store.clone(), registry, Options { slots: 1, ..Options::default() });
     let yaml = "name: t\nsteps: [{ name: a, handler: slow }]";
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
     engine.start_worker().await.unwrap();

@@ -7,10 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use tasker_runtime::core::{AttemptOutcome, check};
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::engine::{Engine, Options};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{MemoryStore, Store};
-use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, Timestamp, template};
+use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, template};
+
+use crate::engine_on;
 
 /// How long the handler takes, in seconds.
 static SECONDS: AtomicU64 = AtomicU64::new(0);
@@ -36,17 +38,7 @@ impl RustStepHandler for Slow {
 async fn engine(store: &Arc<MemoryStore>) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     registry.register("slow", || Box::new(Slow));
-    let engine = Engine::start(Parts {
-        store: store.clone(),
-        registry: Arc::new(registry),
-        state: Arc::default(),
-        layers: Arc::new([]),
-        events: Arc::default(),
-        clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
-        ids: Ids::default(),
-        threads: HandlerThreads::shared(),
-        options: Options::default(),
-    });
+    let engine = engine_on(store.clone(), registry, Options::default());
     let yaml = "name: t\nsteps: [{ name: a, handler: slow, timeout_seconds: 600 }, { name: b, handler: slow, dependencies: [a] }]";
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
     engine.start_worker().await.unwrap();
