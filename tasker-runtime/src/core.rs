@@ -37,7 +37,7 @@ pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use event::{EventRow, Made, Published, SubscriberId, ToldEvent, again_after, recipients};
 pub use invariant::{Dump, Violation, check};
-pub use pinned::{Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
+pub use pinned::{Named, Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
 pub use row::{
     ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, Claimed, Detail, IdentityRow, LiveStep,
     RerunRow, ResultRow, TaskInput, TaskRow,

@@ -10,6 +10,7 @@ mod contract;
 mod differential;
 mod error;
 mod event;
+mod filter;
 mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migration;
@@ -28,8 +29,9 @@ pub use event::{
     Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, FailedDelivery, SubscriberView,
     Subscription,
 };
+pub use filter::TaskFilter;
 pub use memory::MemoryStore;
 pub use read::{
-    AttemptView, Counts, FAILED_TASKS_MAX, FailureGroup, ListedTask, Page, StepView, StoredTemplate, TaskFilter,
-    TaskView, starts_at,
+    AttemptView, Counts, FAILED_TASKS_MAX, FailureGroup, ListedTask, Page, StepView, StoredTemplate, TaskView,
+    starts_at,
 };

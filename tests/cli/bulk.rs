@@ -85,7 +85,8 @@ fn one_task_is_not_all_and_a_filter_needs_all() {
         &["task", "pause", &task, "--state", "failed"],
         &["task", "resolve", &task, "--template", "order_fulfillment"],
         &["task", "cancel", &task, "--dry-run"],
-        &["task", "retry", "--all", "--step", "process_payment"],
+        &["task", "pause", &task, "--step", "process_payment"],
+        &["task", "retry", &task, "--error", "CARD_DECLINED"],
         &["task", "pause", "--all", "--state", "stuck"],
     ] {
         let ran = world.run(arguments).ended(2);
@@ -106,6 +107,65 @@ fn what_is_retried_at_once_goes_on_with_the_next_worker() {
         assert_eq!(world.show(task)["steps"][2]["attempts"], 2);
     }
     drop(worker);
+}
+
+/// Chooses among what failed by step and error.
+fn choose_by_failure(world: &World) {
+    let (stolen, unpaid) = (world.order(STOLEN), world.order(UNPAID));
+    world.order(ORDER);
+    let chosen = |verb: &[&str], more: &[&str]| {
+        let ran = world.run(&[verb, &["-o", "id"], more].concat()).ended(0);
+        ran.out.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (one, both): (Vec<String>, Vec<String>) = (vec![stolen.clone()], vec![unpaid.clone(), stolen.clone()]);
+    let kinds: [(&[&str], &[String]); 7] = [
+        (&["--step", "process_payment"], &both),
+        (&["--step", "ship_order"], &[]),
+        (&["--step", "process_paymen"], &[]),
+        (&["--error", "CARD_DECLINED"], &one),
+        (&["--error", "timeout"], &both[..1]),
+        (&["--step", "process_payment", "--error", "CARD_DECLINED"], &one),
+        (&["--step", "validate_order", "--error", "CARD_DECLINED"], &[]),
+    ];
+    for (more, expected) in kinds {
+        let lists: [&[&str]; 4] = [
+            &["task", "list"],
+            &["dlq", "list", "--group", "none"],
+            &["task", "retry", "--all", "--dry-run"],
+            &["dlq", "resolve", "--all", "--dry-run", "--reason", "x"],
+        ];
+        for list in lists {
+            assert_eq!(chosen(list, more), expected, "{list:?} {more:?}");
+        }
+        assert_eq!(chosen(&["task", "pause", "--all", "--dry-run"], more), [""; 0], "what has failed cannot be paused");
+    }
+    assert_eq!(chosen(&["task", "list", "-s", "completed"], &["--step", "process_payment"]), [""; 0]);
+    let groups = world.run(&["dlq", "list", "-o", "json", "--step", "process_payment", "--error", "CARD_DECLINED"]);
+    let groups = groups.ended(0).json();
+    assert_eq!((groups.as_array().map(Vec::len), &groups[0]["newest"]), (Some(1), &json!(stolen)), "{groups}");
+
+    let ran = world.run(&["dlq", "list"]).ended(0).plain();
+    let kind = "task retry --all --template order_fulfillment --step process_payment --error GATEWAY_TIMEOUT --dry-run";
+    assert!(ran.err.contains(kind), "it says how to look at all of a kind: {}", ran.err);
+
+    let error = ["--step", "process_payment", "--error", "CARD_DECLINED", "--template", "order_fulfillment"];
+    let retried = chosen(&["task", "retry", "--all", "--yes"], &error);
+    assert_eq!(retried, one);
+    let states = [&stolen, &unpaid].map(|task| world.show(task)["status"].clone());
+    assert_eq!(states, [json!("running"), json!("failed")], "only what was meant is tried again");
+    let resolved = chosen(&["dlq", "resolve", "--all", "--yes", "--reason", "written off"], &["--error", "timeout"]);
+    assert_eq!(resolved, [unpaid]);
+}
+
+#[test]
+fn many_tasks_are_chosen_by_what_failed_of_them() {
+    choose_by_failure(&World::new());
+}
+
+#[test]
+fn many_tasks_on_a_server_are_chosen_by_what_failed_of_them() {
+    let Some(world) = World::on_server() else { return };
+    choose_by_failure(&world);
 }
 
 /// Lists what failed, and why.

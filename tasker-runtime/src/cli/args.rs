@@ -11,8 +11,8 @@ use clap_complete::Shell;
 use tasker_types::Timestamp;
 
 pub(crate) use self::task::{
-    Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, RerunTask, Retry, Step, StepActing, Task, TaskList,
-    Watch,
+    Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, RerunTask, Retry, Step, StepActing, Target, Task,
+    TaskList, Watch,
 };
 
 /// Ten years.

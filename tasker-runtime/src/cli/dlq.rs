@@ -32,8 +32,8 @@ pub(crate) async fn run(context: Context, verb: Dlq) -> Outcome {
 
 async fn list(context: &Context, args: DlqList) -> Outcome {
     let store = open_store(context, Missing::Refuse).await?;
-    let DlqList { group, template, namespace, limit, before } = args;
-    let filter = TaskFilter { states: vec![TaskState::Failed], template, namespace };
+    let DlqList { group, template, namespace, step, error, limit, before } = args;
+    let filter = TaskFilter { states: vec![TaskState::Failed], template, namespace, step, error };
     match group {
         Grouping::Error => groups(context, &*store, filter, limit).await,
         Grouping::None => {
@@ -72,7 +72,7 @@ async fn groups(context: &Context, store: &dyn Store, filter: TaskFilter, limit:
             let newest = ids::short(store, groups[0].newest).await?;
             let commands = [
                 (context.program.command(&format!("dlq show {newest}")), "why the newest one failed"),
-                (context.program.command("task retry --all --template <T> --dry-run"), "what could be tried again"),
+                (context.program.command(&retry(&groups[0])), "which tasks of its kind could be tried again"),
             ];
             context.screen.status(context.screen.commands(&commands));
         }
@@ -81,6 +81,22 @@ async fn groups(context: &Context, store: &dyn Store, filter: TaskFilter, limit:
         _ => context.screen.documents(&groups.iter().map(|group| json!(group)).collect::<Vec<_>>())?,
     }
     Ok(Exit::Ok)
+}
+
+/// The command that looks at all tasks that failed like these.
+fn retry(group: &FailureGroup) -> String {
+    let FailureGroup { template, step, .. } = group;
+    let mut command = format!("task retry --all --template {template} --step {step}");
+    let is_plain = |text: &&String| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c))
+            && !text.starts_with('-')
+    };
+    // What a shell would read otherwise is left out: fewer words mean more tasks, and nothing is done yet.
+    if let Some(error) = group.error_code.as_ref().or(group.error_type.as_ref()).filter(is_plain) {
+        _ = write!(command, " --error {error}");
+    }
+    command + " --dry-run"
 }
 
 fn error_name(group: &FailureGroup) -> String {

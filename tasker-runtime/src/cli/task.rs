@@ -134,7 +134,8 @@ async fn watch_one(context: &Context, args: &args::Watch) -> Outcome {
 
 impl From<args::Filter> for TaskFilter {
     fn from(filter: args::Filter) -> Self {
-        Self { states: filter.state, template: filter.template, namespace: filter.namespace }
+        let args::Filter { state: states, template, namespace, step, error } = filter;
+        Self { states, template, namespace, step, error }
     }
 }
 

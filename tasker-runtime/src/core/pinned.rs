@@ -68,6 +68,27 @@ pub struct PinnedStep {
     pub definition: Arc<tasker_types::StepTemplate>,
 }
 
+/// The steps that one name stands for: one step, or all workers that are made after one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    /// The first of their numbers.
+    pub first: StepNumber,
+    /// How far their numbers are apart; 0 where it is one step.
+    pub stride: u32,
+}
+
+impl Named {
+    /// Whether the step of this number is one of them.
+    #[must_use]
+    pub fn has(self, number: StepNumber) -> bool {
+        match (number.0.checked_sub(self.first.0), self.stride) {
+            (Some(beyond), 0) => beyond == 0,
+            (Some(beyond), stride) => beyond.is_multiple_of(stride),
+            (None, _) => false,
+        }
+    }
+}
+
 impl PinnedStep {
     /// Whether its result says which of the steps after it go on.
     #[must_use]
@@ -162,6 +183,16 @@ impl Pinned {
             let of = self.numbers.get(of).copied().filter(|of| self.batch_workers.contains(of))?;
             self.worker(of, index).filter(|&worker| *self.name(worker) == *name)
         })
+    }
+
+    /// The steps that the name stands for. The step that workers are made after is none itself: its name is that of them all.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Named> {
+        let number = self.number(name)?;
+        match self.worker(number, 0) {
+            Some(first) => Some(Named { first, stride: u32::try_from(self.batch_workers.len()).ok()? }),
+            None => Some(Named { first: number, stride: 0 }),
+        }
     }
 
     /// How many parents a step has.

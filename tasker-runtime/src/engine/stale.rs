@@ -59,6 +59,7 @@ impl Sweep {
                 states: vec![TaskState::Pending, TaskState::Running],
                 template: Some(name.to_owned()),
                 namespace: Some(namespace.to_owned()),
+                ..TaskFilter::default()
             };
             self.look_at(filter, TaskId::first_of(accepted_before)).await?;
         }

@@ -10,6 +10,7 @@ pub mod dropped;
 pub mod due;
 pub mod event;
 pub mod fairness;
+pub mod filter;
 pub mod identity;
 pub mod lease;
 pub mod payload;
@@ -33,6 +34,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("due", include_str!("conformance/due.rs")),
     ("event", include_str!("conformance/event.rs")),
     ("fairness", include_str!("conformance/fairness.rs")),
+    ("filter", include_str!("conformance/filter.rs")),
     ("identity", include_str!("conformance/identity.rs")),
     ("lease", include_str!("conformance/lease.rs")),
     ("payload", include_str!("conformance/payload.rs")),
@@ -117,6 +119,12 @@ macro_rules! store_conformance {
                 the_only_free_slot_goes_to_each_queue_in_turn,
                 a_high_priority_overtakes_chains_in_progress,
             }
+            filter {
+                tasks_are_listed_by_state_template_and_namespace,
+                failures_are_grouped_by_template_step_and_error,
+                tasks_are_listed_by_what_failed_of_them,
+                workers_that_failed_are_meant_by_the_step_that_they_are_made_after,
+            }
             identity {
                 a_second_request_of_the_same_identity_is_answered_with_the_first_ones_task,
                 a_request_that_wants_a_conflict_is_refused_and_names_the_task,
@@ -161,8 +169,6 @@ macro_rules! store_conformance {
                 a_task_shows_what_operators_did_to_it_in_the_order_of_time,
                 tasks_are_listed_newest_first_page_by_page,
                 a_page_is_bounded,
-                tasks_are_listed_by_state_template_and_namespace,
-                failures_are_grouped_by_template_step_and_error,
                 a_task_is_found_by_the_beginning_of_its_id,
                 what_there_is_is_counted,
                 inputs_are_the_context_and_the_results_that_exist,

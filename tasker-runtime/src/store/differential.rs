@@ -27,7 +27,7 @@ pub(super) enum Call {
     Lease { worker: u32, act: LeaseAct, seconds: u64 },
     Pin { template: usize, description: u8 },
     Prune { limit: u32 },
-    Read { task: u32, limit: u32, states: Vec<usize>, prefix: String },
+    Read { task: u32, limit: u32, filter: TaskFilter, prefix: String },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -108,9 +108,26 @@ fn calls() -> impl Strategy<Value = Call> {
             .prop_map(|(worker, act, seconds)| Call::Lease { worker, act, seconds }),
         1 => (0..6usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
         1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
-        2 => (0..13u32, 0..6u32, prop::collection::vec(0..TaskState::ALL.len(), 0..3), "[0-9a-fxF+]{0,3}")
-            .prop_map(|(task, limit, states, prefix)| Call::Read { task, limit, states, prefix }),
+        2 => (0..13u32, 0..6u32, filters(), "[0-9a-fxF+]{0,3}")
+            .prop_map(|(task, limit, filter, prefix)| Call::Read { task, limit, filter, prefix }),
     ]
+}
+
+fn filters() -> impl Strategy<Value = TaskFilter> {
+    let named = |names: &'static [&'static str], often| {
+        prop::option::weighted(often, prop::sample::select(names).prop_map(str::to_owned))
+    };
+    let steps = &["step_0", "step_1", "step_2", "step_1_001", "step_1_003", "step_1_2", "step_"];
+    let states = prop::collection::vec(prop::sample::select(TaskState::ALL), 0..3);
+    let errors = &["A", "B", "retryable_error", "x"];
+    (states, named(&["fan", "chain", "batches"], 0.3), named(&["default"], 0.3), named(steps, 0.5), named(errors, 0.5))
+        .prop_map(|(states, template, namespace, step, error)| TaskFilter { states, template, namespace, step, error })
+}
+
+/// The detail of an error with a code that may be another one the next time.
+fn detail(seed: u64) -> Arc<str> {
+    let code = ["A", "B"][usize::from(seed.is_multiple_of(2))];
+    format!(r#"{{"message":"no","error_type":"retryable_error","error_code":"{code}"}}"#).into()
 }
 
 struct Both {
@@ -198,7 +215,7 @@ impl Both {
                 let pruned = (self.memory.prune(before, limit).await, self.file().prune(before, limit).await);
                 self.answered(pruned.0, pruned.1);
             }
-            Call::Read { task: number, limit, states, prefix } => self.read(number, limit, &states, &prefix).await,
+            Call::Read { task: number, limit, filter, prefix } => self.read(number, limit, filter, &prefix).await,
         }
         let (memory, file) = (self.memory.dump(None, 100).await.unwrap(), self.file().dump(None, 100).await.unwrap());
         assert_eq!(check(&memory), []);
@@ -206,15 +223,13 @@ impl Both {
         self.rows = memory;
     }
 
-    async fn read(&mut self, number: u32, limit: u32, states: &[usize], prefix: &str) {
+    async fn read(&mut self, number: u32, limit: u32, filter: TaskFilter, prefix: &str) {
         let id = task(number);
         let found = (self.memory.find_task(id).await, self.file().find_task(id).await);
         self.answered(found.0, found.1);
-        let filter = TaskFilter {
-            states: states.iter().map(|&state| TaskState::ALL[state]).collect(),
-            template: limit.is_multiple_of(2).then(|| "fan".to_owned()),
-            namespace: number.is_multiple_of(2).then(|| "default".to_owned()),
-        };
+        let failed =
+            (self.memory.failures(filter.clone(), limit).await, self.file().failures(filter.clone(), limit).await);
+        self.answered(failed.0, failed.1);
         let page = Page { before: (number > 6).then_some(id), limit };
         let listed = (self.memory.list_tasks(filter.clone(), page).await, self.file().list_tasks(filter, page).await);
         self.answered(listed.0, listed.1);
@@ -267,7 +282,10 @@ impl Both {
                 let outcome = match how % 8 {
                     0 => return Some(Command::Lose { step, attempt, worker }),
                     1 => return Some(Command::Release { step, attempt, worker }),
-                    2 => Outcome::Failed(crate::core::Failure { retryable: false, seed, ..failure() }),
+                    2 => {
+                        let detail = detail(seed);
+                        Outcome::Failed(crate::core::Failure { retryable: false, seed, detail, ..failure() })
+                    }
                     3 => Outcome::Failed(crate::core::Failure { timed_out: true, seed, ..failure() }),
                     4 => Outcome::Cancelled,
                     _ if claim.pinned.step(step.number).makes_batches() => {

@@ -17,8 +17,9 @@ use super::contract::{
     ClaimRequest, Claims, Committed, DUE_MAX, Due, InputRequest, LeaseAct, LeaseRequest, Leased, Queue, StepInput,
     Store, WORKERS_KEPT, Whose, WorkerView, told,
 };
+use super::filter::TaskFilter;
 use super::read::hex;
-use super::read::{Counts, FailureGroup, Links, ListedTask, Page, StoredTemplate, TaskFilter, TaskView};
+use super::read::{Counts, FailureGroup, Links, ListedTask, Page, StoredTemplate, TaskView};
 use super::{Deliveries, DeliveryReport, DeliveryRequest, EventView, StoreError, SubscriberView, Subscription, read};
 use crate::core::{
     ActionRow, AttemptRow, Backlog, Batch, BatchRow, Dump, EventRow, IdentityRow, LiveStep, Pinned, QueueId,
@@ -310,7 +311,8 @@ impl Store for MemoryStore {
             .values()
             .rev()
             .map(|(row, _)| row)
-            .filter(|row| page.before.is_none_or(|before| row.id < before) && filter.admits(row))
+            .filter(|row| page.before.is_none_or(|before| row.id < before))
+            .filter(|row| filter.admits(row, state.results.range(all_of(row.id)).map(|(_, over)| over)))
             .take(page.rows() as usize)
             .map(|row| {
                 let batches: Vec<BatchRow> = state.batches.range(all_of(row.id)).map(|(_, row)| *row).collect();
@@ -325,11 +327,11 @@ impl Store for MemoryStore {
 
     async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
         let state = self.state();
-        let filter = TaskFilter { states: vec![TaskState::Failed], ..filter };
-        let failed = state.tasks.values().rev().map(|(row, _)| row).filter(|row| filter.admits(row));
+        let failed = state.tasks.values().rev().map(|(row, _)| row);
+        let failed = failed.filter(|row| row.state == TaskState::Failed && filter.admits_template(&row.pinned));
         let steps = failed.take(super::FAILED_TASKS_MAX as usize).flat_map(|row| {
             let over = state.results.range(all_of(row.id)).map(|(_, over)| over);
-            over.filter(|over| over.outcome == StepState::Failed).map(move |over| (row, over))
+            over.filter(|over| filter.admits_step(&row.pinned, over)).map(move |over| (row, over))
         });
         let rows = steps.map(|(row, over)| {
             let detail = over.detail.as_deref().map(read::json).transpose()?;

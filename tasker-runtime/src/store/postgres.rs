@@ -6,6 +6,7 @@ mod claim;
 mod error;
 mod event;
 mod facts;
+mod filter;
 mod lane;
 mod load;
 mod notify;

@@ -15,17 +15,6 @@ use crate::core::{
     TaskInput, TaskRow,
 };
 
-/// Which tasks a list shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TaskFilter {
-    /// In one of these states; any where empty.
-    pub states: Vec<TaskState>,
-    /// Of the template of this name.
-    pub template: Option<String>,
-    /// In this namespace.
-    pub namespace: Option<String>,
-}
-
 /// A page of a list, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
@@ -251,16 +240,6 @@ pub(super) fn uuids_with_prefix(digits: &str) -> Option<(Uuid, Uuid)> {
     }
     let filled = |digit: &str| Uuid::try_parse(&format!("{digits}{}", digit.repeat(32 - digits.len()))).ok();
     Some((filled("0")?, filled("f")?))
-}
-
-impl TaskFilter {
-    /// Whether the task is in the list.
-    #[must_use]
-    pub fn admits(&self, row: &TaskRow) -> bool {
-        (self.states.is_empty() || self.states.contains(&row.state))
-            && self.template.as_ref().is_none_or(|name| *name == row.pinned.template.name)
-            && self.namespace.as_ref().is_none_or(|namespace| *namespace == row.pinned.template.namespace)
-    }
 }
 
 /// A version as numbers, so that 1.10.0 comes after 1.9.0.

@@ -51,6 +51,12 @@ pub(crate) struct Filter {
     /// Only tasks in this namespace
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
+    /// Only tasks of which this step failed; where no state is given, they have failed themselves
+    #[arg(long)]
+    pub(crate) step: Option<String>,
+    /// Only tasks that a step of failed with an error of this code or class; of --step, that one
+    #[arg(long, value_name = "CODE")]
+    pub(crate) error: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -73,9 +79,9 @@ pub(crate) struct Watch {
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     #[command(flatten)]
-    pub(crate) acting: Acting,
-    /// Only this step
-    #[arg(long, conflicts_with = "all")]
+    pub(crate) target: Target,
+    /// Of one task, only this step; of all, those of which this step failed
+    #[arg(long)]
     pub(crate) step: Option<String>,
 }
 
@@ -97,13 +103,24 @@ pub(crate) struct RerunTask {
 /// An action on a task, or on all that a filter admits.
 #[derive(Debug, Args)]
 pub(crate) struct Acting {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Only tasks of which this step failed
+    #[arg(long, conflicts_with = "task")]
+    pub(crate) step: Option<String>,
+}
+
+/// What is acted on, and why.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
     /// The first digits of its id, @last, or @last:failed
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     pub(crate) task: Option<String>,
     /// Why, for the record
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
-    /// All tasks for which it makes sense, or those of them that are chosen with --state, --template and --namespace
+    /// All tasks for which it makes sense, or those of them that are chosen with --state, --template, --namespace, --step
+    /// and --error
     #[arg(long)]
     pub(crate) all: bool,
     /// Only tasks in this state; may be given more than once
@@ -115,15 +132,24 @@ pub(crate) struct Acting {
     /// Only tasks in this namespace
     #[arg(short, long, conflicts_with = "task")]
     pub(crate) namespace: Option<String>,
+    /// Only tasks that a step of failed with an error of this code or class; of --step, that one
+    #[arg(long, value_name = "CODE", conflicts_with = "task")]
+    pub(crate) error: Option<String>,
     /// List what would be touched, and change nothing
     #[arg(long, conflicts_with = "task")]
     pub(crate) dry_run: bool,
 }
 
-impl Acting {
-    /// Which tasks are meant, where all are.
-    pub(crate) fn filter(&self) -> Filter {
-        Filter { state: self.state.clone(), template: self.template.clone(), namespace: self.namespace.clone() }
+impl Target {
+    /// Which tasks are meant, where all are: of which this step failed, where one is named.
+    pub(crate) fn filter(&self, step: Option<&String>) -> Filter {
+        Filter {
+            state: self.state.clone(),
+            template: self.template.clone(),
+            namespace: self.namespace.clone(),
+            step: step.cloned(),
+            error: self.error.clone(),
+        }
     }
 }
 
@@ -186,6 +212,12 @@ pub(crate) struct DlqList {
     /// Only tasks in this namespace
     #[arg(short, long)]
     pub(crate) namespace: Option<String>,
+    /// Only what failed in this step
+    #[arg(long)]
+    pub(crate) step: Option<String>,
+    /// Only what failed with an error of this code or class
+    #[arg(long, value_name = "CODE")]
+    pub(crate) error: Option<String>,
     /// At most so many
     #[arg(short, long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(crate) limit: u32,

@@ -19,22 +19,24 @@ use crate::engine::Engine;
 
 /// Tries failed steps again: all of them, or one.
 pub(super) async fn retry(context: &Context, args: &Retry) -> Outcome {
-    let Some(task) = &args.acting.task else { return bulk::run(context, &args.acting, Act::Retry(None)).await };
+    let Retry { target, step } = args;
+    let Some(task) = &target.task else { return bulk::run(context, target, step.as_ref(), Act::Retry(None)).await };
     let session = Session::open(context, Missing::Refuse, Role::Client).await?;
     let task = ids::find(&*session.store, task).await?;
-    let step = match &args.step {
+    let step = match step {
         Some(name) => Some(number(&view(&session, task).await?, name)?),
         None => None,
     };
-    carry_out(context, session, task, Act::Retry(step), &args.acting.reason).await
+    carry_out(context, session, task, Act::Retry(step), &target.reason).await
 }
 
 /// Does anything else, after asking where it cannot be taken back.
 pub(crate) async fn run(context: &Context, args: &Acting, act: Act) -> Outcome {
-    let Some(task) = &args.task else { return bulk::run(context, args, act).await };
+    let Acting { target, step } = args;
+    let Some(task) = &target.task else { return bulk::run(context, target, step.as_ref(), act).await };
     let session = Session::open(context, Missing::Refuse, Role::Client).await?;
     let task = ids::find(&*session.store, task).await?;
-    Engine::check_action(&act, &who(), &args.reason)?;
+    Engine::check_action(&act, &who(), &target.reason)?;
     if let Some(verb) = ends(&act) {
         let seen = view(&session, task).await?;
         let name = &seen.row.pinned.template.name;
@@ -43,7 +45,7 @@ pub(crate) async fn run(context: &Context, args: &Acting, act: Act) -> Outcome {
             return Ok(Exit::Ok);
         }
     }
-    carry_out(context, session, task, act, &args.reason).await
+    carry_out(context, session, task, act, &target.reason).await
 }
 
 /// The verb of what ends a task for good.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::args::{Acting, Format};
+use super::super::args::{Format, Target};
 use super::super::document::ListedDocument;
 use super::super::exit::Exit;
 use super::super::human;
@@ -25,11 +25,11 @@ const SHOWN_MAX: usize = 10;
 const PAGE: u32 = 200;
 
 /// Asks, acts on one task after the other, and tells how many were done and why others were not.
-pub(super) async fn run(context: &Context, args: &Acting, act: Act) -> Outcome {
+pub(super) async fn run(context: &Context, target: &Target, step: Option<&String>, act: Act) -> Outcome {
     let names = Names::of(&act);
-    let bulk = Bulk::new(args.filter().into(), act, &who(), &args.reason)?;
+    let bulk = Bulk::new(target.filter(step).into(), act, &who(), &target.reason)?;
     let session = Session::open(context, Missing::Refuse, Role::Client).await?;
-    let outcome = if args.dry_run {
+    let outcome = if target.dry_run {
         list(context, &session, &bulk, names).await
     } else {
         ask_and_act(context, &session, &bulk, names).await

@@ -1,15 +1,14 @@
 //! What is read of tasks and steps.
 
-use serde_json::json;
 use tasker_types::{StepNumber, StepState, TaskId, TaskState};
 
 use super::World;
 use super::sample::{
-    cancel, chain, complete, fail, fail_for_good, failure, finish, lose, queues, release, retry, roots, submit,
-    submit_with_priority, task, template, worker,
+    cancel, chain, complete, fail, fail_for_good, lose, release, retry, roots, submit, submit_with_priority, task,
+    template, worker,
 };
-use crate::core::{AttemptOutcome, Claimed, Dump, Failure, Outcome};
-use crate::store::{ClaimRequest, Counts, InputRequest, Page, Store, TaskFilter};
+use crate::core::{AttemptOutcome, Claimed, Dump};
+use crate::store::{Counts, InputRequest, Page, Store, TaskFilter};
 
 const FIRST: Page = Page { before: None, limit: 100 };
 
@@ -167,94 +166,6 @@ pub async fn a_page_is_bounded(store: &dyn Store) {
     w.transact((1..=201).map(|number| submit(task(number), &pinned)).collect()).await;
     let page = Page { before: None, limit: u32::MAX };
     assert_eq!(listed(store, TaskFilter::default(), page).await.len(), 200);
-}
-
-pub async fn tasks_are_listed_by_state_template_and_namespace(store: &dyn Store) {
-    let mut w = World::new(store);
-    let chained = w.pin(chain(1)).await;
-    let mut other = roots(1);
-    other.template.namespace = "other".to_owned();
-    let other = w.pin(other).await;
-    w.transact((1..=4).map(|number| submit(task(number), &chained)).collect()).await;
-    w.transact((5..=6).map(|number| submit(task(number), &other)).collect()).await;
-    w.one(cancel(task(1), 1)).await.unwrap();
-    let request = ClaimRequest { queues: queues([&chained]), limit: 2, ..w.request(worker(1)) };
-    let claims = w.claim_as(request).await;
-    w.transact(vec![fail_for_good(&claims[0])]).await;
-    assert_eq!((claims[0].task, claims[1].task), (task(2), task(3)));
-
-    let by_state =
-        |states: &[TaskState]| listed(store, TaskFilter { states: states.to_vec(), ..TaskFilter::default() }, FIRST);
-    assert_eq!(by_state(&[TaskState::Failed]).await, [task(2)]);
-    assert_eq!(by_state(&[TaskState::Running]).await, [task(3)]);
-    assert_eq!(by_state(&[TaskState::Cancelled, TaskState::Running]).await, [3, 1].map(task));
-    assert_eq!(by_state(&[TaskState::Paused]).await, []);
-    let open = [TaskState::Pending, TaskState::Running, TaskState::Paused, TaskState::Cancelling];
-    assert_eq!(by_state(&open).await, [6, 5, 4, 3].map(task));
-    assert_eq!(by_state(TaskState::ALL).await.len(), 6);
-
-    let named = |template: Option<&str>, namespace: Option<&str>| {
-        let (template, namespace) = (template.map(str::to_owned), namespace.map(str::to_owned));
-        listed(store, TaskFilter { states: Vec::new(), template, namespace }, FIRST)
-    };
-    assert_eq!(named(Some("roots"), None).await, [6, 5].map(task));
-    assert_eq!(named(None, Some("other")).await, [6, 5].map(task));
-    assert_eq!(named(Some("chain"), Some("other")).await, []);
-    assert_eq!(named(Some("chain' OR 1=1 --"), None).await, []);
-    let states = vec![TaskState::Pending];
-    let both = TaskFilter { states, template: Some("chain".to_owned()), namespace: Some("default".to_owned()) };
-    assert_eq!(listed(store, both, Page { before: Some(task(6)), limit: 5 }).await, [task(4)]);
-}
-
-pub async fn failures_are_grouped_by_template_step_and_error(store: &dyn Store) {
-    let mut w = World::new(store);
-    let failed = |kind: &str, code: &str| {
-        let detail =
-            json!({ "message": "no", "error_type": kind, "error_code": code, "metadata": { "error_type": "x" } });
-        Outcome::Failed(Failure { retryable: false, detail: detail.to_string().into(), ..failure() })
-    };
-    let first = w.pin(template("pay", &[&[], &[]])).await;
-    let newer = w.pin(template("pay", &[&[], &[], &[]])).await;
-    let other = w.pin(roots(1)).await;
-    let of = [(1, &first), (2, &first), (3, &newer), (4, &other), (5, &other), (6, &other)];
-    w.transact(of.map(|(number, pinned)| submit(task(number), pinned)).to_vec()).await;
-    let claims = w.claim(worker(1), 100).await;
-    let end = |claim: &Claimed| match (claim.task, claim.live.number.0) {
-        (id, 0) if id == task(1) || id == task(3) => finish(claim, failed("timeout", "GATEWAY")),
-        (id, 1) if id == task(1) => finish(claim, failed("timeout", "GATEWAY")),
-        (id, 0) if id == task(2) => finish(claim, failed("timeout", "OTHER")),
-        (id, _) if id == task(4) => fail_for_good(claim),
-        (id, _) if id == task(5) => complete(claim),
-        (id, _) if id == task(6) => fail_for_good(claim),
-        _ => complete(claim),
-    };
-    w.transact(claims.iter().map(end).collect()).await;
-    // What was reopened, and what was closed, is none any more.
-    w.transact(vec![retry(task(6), 1)]).await;
-    let listed = async |filter: TaskFilter, limit| {
-        let groups = store.failures(filter, limit).await.unwrap();
-        assert!(groups.iter().all(|group| group.last_at == w.now), "{groups:?}");
-        let told = groups.into_iter().map(|group| {
-            (group.template, group.step, group.error_type.unwrap(), group.error_code, group.failures, group.newest)
-        });
-        told.collect::<Vec<_>>()
-    };
-    let group = |template: &str, step: &str, kind: &str, code: Option<&str>, failures, newest| {
-        let code = code.map(str::to_owned);
-        (template.to_owned(), step.to_owned(), kind.to_owned(), code, failures, task(newest))
-    };
-    let all = [
-        group("roots", "step_0", "retryable_error", None, 1, 4),
-        group("pay", "step_0", "timeout", Some("GATEWAY"), 2, 3),
-        group("pay", "step_0", "timeout", Some("OTHER"), 1, 2),
-        group("pay", "step_1", "timeout", Some("GATEWAY"), 1, 1),
-    ];
-    assert_eq!(listed(TaskFilter::default(), 100).await, all);
-    assert_eq!(listed(TaskFilter::default(), 1).await, all[..1], "the newest come first");
-    let of_pay = TaskFilter { template: Some("pay".to_owned()), ..TaskFilter::default() };
-    assert_eq!(listed(of_pay, 100).await, all[1..]);
-    let elsewhere = TaskFilter { namespace: Some("default' OR 1=1 --".to_owned()), ..TaskFilter::default() };
-    assert_eq!(listed(elsewhere, 100).await, []);
 }
 
 pub async fn a_task_is_found_by_the_beginning_of_its_id(store: &dyn Store) {

@@ -3,25 +3,23 @@
 use std::collections::BTreeMap;
 
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, QueryBuilder};
 use tasker_types::{DependencyResult, StepNumber, TaskId, TaskState, Timestamp};
 use uuid::Uuid;
 
-use super::event;
 use super::load::keyed;
 use super::rows::{self, BareTask, Columns, input_columns, live_columns, moment, task_columns, uuids};
 use super::session::Session;
 use super::templates::Templates;
+use super::{event, filter};
 use crate::core::{
     Act, ActionRow, AttemptRow, BatchRow, CheckpointRow, Dump, LiveStep, RerunRow, ResultRow, StepRef, TaskRow,
 };
 use crate::store::read::{
-    FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view, unstarted,
+    FailuresOfVersion, Links, failure_groups, for_execution, hex, json, listed, task_view, unstarted,
     uuids_with_prefix, version_key,
 };
 use crate::store::{
-    Counts, FAILED_TASKS_MAX, FailureGroup, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate,
-    TaskFilter, TaskView,
+    Counts, FailureGroup, InputRequest, ListedTask, Page, StepInput, StoreError, StoredTemplate, TaskFilter, TaskView,
 };
 
 const TASKS: &str = concat!(
@@ -62,17 +60,6 @@ const TEMPLATES: &str = "SELECT namespace, name, version, hash, stored_at, coale
 const COUNTS: &str = "SELECT (SELECT count(*) FROM tasker.tasks WHERE state IN (0, 1, 2, 5)), \
                       (SELECT count(*) FROM tasker.tasks WHERE state = 4), count(*) FILTER (WHERE state = 1), \
                       count(*) FILTER (WHERE state = 2), count(*) FILTER (WHERE state = 3) FROM tasker.live_steps";
-
-/// What failed of a task is looked up task by task, however many results the planner thinks that there are: `OFFSET 0` keeps it
-/// from reading them all. PostgreSQL 15 knows no greatest UUID; as text they have the same order.
-pub(super) const FAILURES: &str = "SELECT t.template, r.number, r.detail::json ->> 'error_type', r.detail::json ->> 'error_code', \
-                                   count(*), max(t.id::text)::uuid, max(r.finished_at) FROM (SELECT t.id, t.template \
-                                   FROM tasker.tasks AS t WHERE t.state = 4 AND ($1::text IS NULL AND $2::text IS NULL OR \
-                                   t.template IN (SELECT p.id FROM tasker.templates AS p WHERE p.name = coalesce($1, p.name) \
-                                   AND p.namespace = coalesce($2, p.namespace))) ORDER BY t.id DESC LIMIT $3) AS t \
-                                   CROSS JOIN LATERAL (SELECT o.number, o.detail, o.finished_at FROM tasker.step_results AS o \
-                                   WHERE o.task = t.id AND o.outcome = 5 OFFSET 0) AS r \
-                                   GROUP BY 1, 2, 3, 4 ORDER BY 6 DESC LIMIT $4";
 
 /// Whether steps are ready or retries due, when the next one will be, and how many queues there are. Each by one probe of
 /// an index.
@@ -158,28 +145,12 @@ pub(super) async fn list_tasks(
     filter: &TaskFilter,
     page: Page,
 ) -> Result<Vec<ListedTask>, StoreError> {
-    let mut query =
-        QueryBuilder::<Postgres>::new(concat!("SELECT ", task_columns!(), " FROM tasker.tasks AS t WHERE "));
-    query.push(index_of(&filter.states));
-    if filter.template.is_some() || filter.namespace.is_some() {
-        query.push(" AND t.template IN (SELECT p.id FROM tasker.templates AS p WHERE true");
-        if let Some(name) = &filter.template {
-            query.push(" AND p.name = ").push_bind(name.clone());
-        }
-        if let Some(namespace) = &filter.namespace {
-            query.push(" AND p.namespace = ").push_bind(namespace.clone());
-        }
-        query.push(")");
-    }
-    if !filter.states.is_empty() {
-        let codes: Vec<String> = filter.states.iter().map(|state| state.code().to_string()).collect();
-        query.push(" AND t.state IN (").push(codes.join(", ")).push(")");
-    }
-    if let Some(before) = page.before {
-        query.push(" AND t.id < ").push_bind(before.uuid());
-    }
-    query.push(" ORDER BY t.id DESC LIMIT ").push_bind(i64::from(page.rows()));
     session.begin_read().await?;
+    let Some(named) = filter::named(session, templates, filter).await? else {
+        session.end_read().await?;
+        return Ok(Vec::new());
+    };
+    let mut query = filter::list(concat!("SELECT ", task_columns!()), filter, &named, page);
     let rows = session.fetch(query.build()).await?;
     let tasks = task_rows(session, templates, &rows).await?;
     let batches = batches_of(session, &tasks.iter().collect::<Vec<_>>()).await?;
@@ -215,9 +186,12 @@ pub(super) async fn failures(
     filter: &TaskFilter,
     limit: u32,
 ) -> Result<Vec<FailureGroup>, StoreError> {
-    let query = sqlx::query(FAILURES).bind(filter.template.clone()).bind(filter.namespace.clone());
     session.begin_read().await?;
-    let rows = session.fetch(query.bind(i64::from(FAILED_TASKS_MAX)).bind(i64::from(GROUPS_MAX))).await?;
+    let Some(named) = filter::named(session, templates, filter).await? else {
+        session.end_read().await?;
+        return Ok(Vec::new());
+    };
+    let rows = session.fetch(filter::failures(filter, &named).build()).await?;
     let mut groups = Vec::with_capacity(rows.len());
     for row in &rows {
         let columns = &mut Columns::of(row);
@@ -233,15 +207,6 @@ pub(super) async fn failures(
     }
     session.end_read().await?;
     Ok(failure_groups(groups, limit))
-}
-
-/// The condition of the partial index that holds every task in one of these states.
-fn index_of(states: &[TaskState]) -> &'static str {
-    match states {
-        [TaskState::Failed] => "t.state = 4",
-        [_, ..] if states.iter().all(|state| !state.is_over()) => "t.state IN (0, 1, 2, 5)",
-        _ => "true",
-    }
 }
 
 async fn task_rows(session: &mut Session, templates: &Templates, rows: &[PgRow]) -> Result<Vec<TaskRow>, StoreError> {

@@ -5,6 +5,7 @@ mod clock;
 mod commit;
 mod conformance;
 mod differential;
+mod filter;
 mod lease;
 mod notify;
 mod plan;

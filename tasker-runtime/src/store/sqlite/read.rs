@@ -13,6 +13,7 @@ use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
 use crate::core::{Act, ActionRow, BatchRow, Dump, Identity, IdentityRow, RerunRow, StepRef, TaskRow};
+use crate::store::filter::{StepsNamed, in_template};
 use crate::store::read::{
     FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view, unstarted,
     uuids_with_prefix, version_key,
@@ -82,13 +83,21 @@ pub(super) fn list_tasks(
     filter: &TaskFilter,
     page: Page,
 ) -> Result<Vec<ListedTask>, StoreError> {
-    let (index, condition) = index_of(&filter.states);
+    let states = filter.states();
+    let (index, condition) = index_of(states);
     let mut sql = format!("SELECT {TASK} FROM tasks AS t{index} WHERE {condition}");
     let mut values: Vec<Value> = Vec::new();
     of_template(filter, &mut sql, &mut values);
-    if !filter.states.is_empty() {
-        let codes: Vec<String> = filter.states.iter().map(|state| state.code().to_string()).collect();
+    if !states.is_empty() {
+        let codes: Vec<String> = states.iter().map(|state| state.code().to_string()).collect();
         sql.push_str(&format!(" AND t.state IN ({})", codes.join(", ")));
+    }
+    if filter.is_about_failures() {
+        sql.push_str(" AND EXISTS (SELECT 1 FROM step_results AS r WHERE r.task = t.id AND r.outcome = 5");
+        if !of_failure(connection, templates, filter, &mut sql, &mut values)? {
+            return Ok(Vec::new());
+        }
+        sql.push(')');
     }
     if let Some(before) = page.before {
         sql.push_str(" AND t.id < ?");
@@ -134,6 +143,31 @@ fn of_template(filter: &TaskFilter, sql: &mut String, values: &mut Vec<Value>) {
     sql.push(')');
 }
 
+/// The condition that a filter makes of a failed step `r`. Tells whether there can be one.
+fn of_failure(
+    connection: &Connection,
+    templates: &Templates,
+    filter: &TaskFilter,
+    sql: &mut String,
+    values: &mut Vec<Value>,
+) -> Result<bool, StoreError> {
+    if let Some(step) = &filter.step {
+        let mut named = StepsNamed::default();
+        for id in templates_that_name(connection, in_template(step))? {
+            named.add(&templates.by_id(connection, id)?, filter);
+        }
+        if named.is_empty() {
+            return Ok(false);
+        }
+        sql.push_str(&format!(" AND {}", named.condition()));
+    }
+    if let Some(error) = &filter.error {
+        sql.push_str(" AND (json_extract(r.detail, '$.error_code') = ? OR json_extract(r.detail, '$.error_type') = ?)");
+        values.extend([error.clone().into(), error.clone().into()]);
+    }
+    Ok(true)
+}
+
 pub(super) fn failures(
     connection: &Connection,
     templates: &Templates,
@@ -146,11 +180,13 @@ pub(super) fn failures(
         .to_owned();
     let mut values: Vec<Value> = Vec::new();
     of_template(filter, &mut sql, &mut values);
-    sql.push_str(
-        " ORDER BY t.id DESC LIMIT ?) AS t CROSS JOIN step_results AS r ON r.task = t.id WHERE r.outcome = 5 \
-         GROUP BY t.template, r.number, kind, code ORDER BY max(r.task) DESC LIMIT ?",
-    );
-    values.extend([FAILED_TASKS_MAX.into(), GROUPS_MAX.into()]);
+    sql.push_str(" ORDER BY t.id DESC LIMIT ?) AS t CROSS JOIN step_results AS r ON r.task = t.id WHERE r.outcome = 5");
+    values.push(FAILED_TASKS_MAX.into());
+    if !of_failure(connection, templates, filter, &mut sql, &mut values)? {
+        return Ok(Vec::new());
+    }
+    sql.push_str(" GROUP BY t.template, r.number, kind, code ORDER BY max(r.task) DESC LIMIT ?");
+    values.push(GROUPS_MAX.into());
     let bind = |to: &mut Binder<'_, '_>| {
         for value in &values {
             to.add(value);

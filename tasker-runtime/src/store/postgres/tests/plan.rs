@@ -11,7 +11,7 @@ use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, worker};
 use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE, TAKE};
 use crate::store::postgres::load::{LOCK, MOMENT, STEPS};
-use crate::store::postgres::read::{FAILURES, WAITING};
+use crate::store::postgres::read::WAITING;
 use crate::store::postgres::workers::EXPIRED;
 use crate::store::postgres::write::{CHANGED, COMMON};
 use crate::store::{ClaimRequest, Store as _};
@@ -50,7 +50,7 @@ async fn fill(connection: &mut PgConnection, many: u32) {
     run(connection, "ANALYZE").await;
 }
 
-async fn plan(connection: &mut PgConnection, statement: &str, values: &str) -> String {
+pub(super) async fn plan(connection: &mut PgConnection, statement: &str, values: &str) -> String {
     run(connection, &format!("PREPARE asked AS {statement}")).await;
     let explain = format!("EXPLAIN (COSTS OFF) EXECUTE asked {values}");
     let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
@@ -177,41 +177,4 @@ async fn one_step_behind_a_hundred_thousand_of_another_namespace_is_claimed_next
     let request = ClaimRequest { limit: 2, ..w.request(worker(1)) };
     let claimed = store.claim(request).await.unwrap().claimed;
     assert!(claimed.iter().any(|claim| claim.task == last), "{claimed:?}");
-}
-
-/// Tasks of which one in a hundred failed, each with two steps.
-const TASKS: &[&str] = &[
-    "INSERT INTO tasker.templates (id, hash, namespace, name, version, body, generation, stored_at) \
-     VALUES (1, decode(repeat('00', 32), 'hex'), 'n', 't', '1.0.0', '{}', 1, 0)",
-    "INSERT INTO tasker.tasks (id, template, state, open_steps, runnable, priority, created_at, finished_at) SELECT gen_random_uuid(), \
-     1, CASE n % 100 WHEN 0 THEN 4 ELSE 3 END, 0, 0, 0, n, n FROM generate_series(1, 20000) AS n",
-    "INSERT INTO tasker.step_results (task, number, outcome, cause, attempt, finished_at, result, detail) SELECT t.id, s, \
-     CASE t.state WHEN 4 THEN 5 ELSE 4 END, 0, 1, 1, CASE t.state WHEN 4 THEN NULL ELSE '1' END, '{}' \
-     FROM tasker.tasks AS t, generate_series(0, 1) AS s",
-    "ANALYZE tasker.tasks, tasker.step_results",
-];
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn failures_are_found_by_the_index_of_failed_tasks() {
-    if !is_there() {
-        return;
-    }
-    let (_store, database): (_, Database) = open().await;
-    let mut connection = database.connect().await;
-    for statement in TASKS {
-        run(&mut connection, statement).await;
-    }
-    for mode in ["force_custom_plan", "force_generic_plan"] {
-        run(&mut connection, &format!("SET plan_cache_mode = {mode}")).await;
-        for values in ["(NULL, NULL, 100000, 10000)", "('t', 'n', 100000, 10000)"] {
-            let told = plan(&mut connection, FAILURES, values).await;
-            for index in ["tasks_failed", "step_results_pkey"] {
-                assert!(told.contains(index), "{mode}: it does not use {index}:\n{told}");
-            }
-            assert!(
-                !told.contains("Seq Scan on tasks") && !told.contains("Seq Scan on step_results"),
-                "{mode}:\n{told}"
-            );
-        }
-    }
 }

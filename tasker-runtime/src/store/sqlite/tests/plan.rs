@@ -65,8 +65,17 @@ async fn everything(store: &SqliteStore) {
     for states in [vec![tasker_types::TaskState::Failed], vec![tasker_types::TaskState::Running]] {
         store.list_tasks(TaskFilter { states, ..TaskFilter::default() }, page).await.unwrap();
     }
-    for template in [None, Some("fan".to_owned())] {
-        store.failures(TaskFilter { template, ..TaskFilter::default() }, 10).await.unwrap();
+    let named = |text: &str| Some(text.to_owned());
+    for (template, step, error) in [
+        (None, None, None),
+        (named("fan"), None, named("x")),
+        (None, named("step_1"), None),
+        (None, named("step_1"), named("x")),
+    ] {
+        let filter = TaskFilter { template, step, error, ..TaskFilter::default() };
+        store.failures(filter.clone(), 10).await.unwrap();
+        store.list_tasks(filter.clone(), page).await.unwrap();
+        store.list_tasks(TaskFilter { states: vec![tasker_types::TaskState::Running], ..filter }, page).await.unwrap();
     }
     store.tasks_by_prefix("0", 10).await.unwrap();
     store.counts().await.unwrap();
@@ -185,7 +194,7 @@ fn check_plans(connection: &Connection, statements: &BTreeSet<String>) {
             ("SELECT min(ready_at) FROM live_steps", "USING COVERING INDEX live_steps_due"),
             ("SELECT task, number FROM live_steps WHERE state = 3", "USING COVERING INDEX live_steps_due (ready_at<?)"),
             ("SELECT t.template, r.number", "USING INDEX tasks_failed"),
-            ("SELECT t.template, r.number", "SEARCH r USING PRIMARY KEY (task=?)"),
+            ("SELECT t.template, r.number", "SEARCH r USING PRIMARY KEY (task=?"),
             ("UPDATE live_steps", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("DELETE FROM live_steps WHERE task = ? AND number", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("SELECT task FROM event_deliveries", "event_deliveries_due"),
@@ -195,6 +204,8 @@ fn check_plans(connection: &Connection, statements: &BTreeSet<String>) {
         ] {
             assert!(!statement.starts_with(start) || finds(index), "it does not use {index}:\n{told}");
         }
+        let by_task = statement.contains("EXISTS (SELECT 1 FROM step_results");
+        assert!(!by_task || finds("SEARCH r EXISTS USING PRIMARY KEY (task=?"), "it does not go task by task:\n{told}");
     }
 }
 
