@@ -8,6 +8,7 @@ mod database;
 mod db;
 mod demo;
 mod dev;
+mod diff;
 mod dlq;
 mod doctor;
 mod document;

@@ -14,6 +14,8 @@ mod filter;
 mod memory;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod migration;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod named;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod read;

@@ -7,6 +7,7 @@
 pub mod codes;
 mod connect;
 mod dialect;
+mod diff;
 mod draw;
 mod environment;
 mod event;
@@ -39,6 +40,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{Graph, IdentityStrategy, RetrySpec, StepNumber};
 
+pub use diff::{Edge, KeyChange, StepChange, TemplateDiff};
 pub use event::{DeliveryMode, EventCondition, EventSpec};
 pub use finding::{Finding, Findings, Severity, Span};
 pub use inputs::InputSource;

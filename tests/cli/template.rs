@@ -145,6 +145,73 @@ fn check_warns_of_a_version_that_says_something_else_now() {
     world.write("more/t.yaml", "name: t\nsteps: [{name: y, handler: validate_order}]");
     let ran = world.run(&["check"]).ended(0).plain();
     assert!(ran.err.contains("warning: more/t.yaml: version 0.1.0 of `t` says something else"), "{}", ran.err);
+    assert!(ran.err.contains("template diff t 0.1.0` shows what differs"), "{}", ran.err);
+    let shown = world.run(&["template", "diff", "t", "0.1.0"]).ended(1).plain();
+    assert_eq!(shown.out, "t 0.1.0 as stored → 0.1.0 of this program\n- step x\n+ step y\n");
+}
+
+const FIRST: &str = "name: t\nversion: 1.0.0\nsteps: [{name: a, handler: validate_order, retry: {max_attempts: 2}}, {name: b, handler: ship_order, dependencies: [a]}]";
+const SECOND: &str = "name: t\nversion: 1.1.0\nsteps: [{name: a, handler: validate_order, retry: {max_attempts: 5}, timeout_seconds: 9}, {name: c, handler: ship_order, dependencies: [a]}]";
+
+/// Compares stored versions with one another, with files and with what the program has.
+fn compare_versions(world: &World) {
+    world.write("tasker.toml", "templates = 'more'");
+    for version in [FIRST, SECOND] {
+        world.write("more/t.yaml", version);
+        world.run(&["run", "t", "-i", ORDER]).ended(0);
+    }
+    let told = "t 1.0.0 as stored → 1.1.0 as stored\n~ version: \"1.0.0\" → \"1.1.0\"\n- step b\n+ step c\n~ step a\n    \
+                retry.max_attempts: 2 → 5\n    timeout_ms: not set → 9000\n- a → b\n+ a → c\n";
+    assert_eq!(world.run(&["template", "diff", "t", "1.0.0", "1.1.0"]).ended(1).plain().out, told);
+    let diff = world.run(&["template", "diff", "t", "1.0.0", "1.1.0", "-o", "json"]).ended(1).json();
+    assert_eq!(
+        (&diff["same"], &diff["old"]["version"], &diff["new"]["version"]),
+        (&json!(false), &json!("1.0.0"), &json!("1.1.0"))
+    );
+    assert_eq!(diff["diff"]["added"], json!(["c"]));
+    assert_eq!(diff["diff"]["removed"], json!(["b"]));
+    assert_eq!(
+        diff["diff"]["changed"],
+        json!([{ "step": "a", "keys": [{ "key": "retry.max_attempts", "old": 2, "new": 5 }, { "key": "timeout_ms", "new": 9000 }] }])
+    );
+    assert_eq!(diff["diff"]["edges_added"], json!([{ "from": "a", "to": "c" }]));
+    assert_eq!(world.run(&["template", "diff", "t", "1.0.0", "1.1.0", "-o", "id"]).ended(1).out, "a\nb\nc\n");
+
+    let same = world.run(&["template", "diff", "t"]).ended(0).plain();
+    assert!(
+        same.out.is_empty() && same.err.contains("1.1.0 as stored and 1.1.0 of this program say the same"),
+        "{same:?}"
+    );
+    assert_eq!(world.run(&["template", "diff", "t", "1.1.0", "-o", "json"]).ended(0).json()["same"], true);
+    world.write("other.yaml", FIRST);
+    world.run(&["template", "diff", "t", "1.0.0", "other.yaml"]).ended(0);
+    let newest = world.run(&["template", "diff", "t", "other.yaml"]).ended(1).plain();
+    assert!(
+        newest.out.starts_with("t 1.1.0 as stored → other.yaml\n") && newest.out.contains("- step c"),
+        "{newest:?}"
+    );
+    let coloured = world.prepared_in_colour(&["template", "diff", "t", "other.yaml"]);
+    let coloured = finish(coloured).ended(1).out;
+    assert!(coloured.lines().any(|line| line.contains("\u{1b}[31m") && line.contains("- step c")), "{coloured:?}");
+
+    world.write("bad.yaml", BAD);
+    world.run(&["template", "diff", "t", "1.0.0", "bad.yaml"]).refused(4, "E314", "1 template: 1 error");
+    world.run(&["template", "diff", "t", "1.0.0", "none.yaml"]).ended(4);
+    world.run(&["template", "diff", "t", "9.9.9"]).refused(3, "E201", "there is no template `t` 9.9.9");
+    world.run(&["template", "diff", "x", "1.0.0"]).refused(3, "E201", "there is no template `x`");
+    world.write("tasker.toml", "");
+    world.run(&["template", "diff", "t"]).refused(3, "E201", "this program has no template `t`");
+}
+
+#[test]
+fn versions_of_a_template_are_compared_with_one_another_and_with_files() {
+    compare_versions(&World::new());
+}
+
+#[test]
+fn versions_of_a_template_on_a_server_are_compared() {
+    let Some(world) = World::on_server() else { return };
+    compare_versions(&world);
 }
 
 #[test]

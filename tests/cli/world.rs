@@ -72,6 +72,13 @@ impl World {
         self.prepared(clumsy(), arguments)
     }
 
+    /// The example with the order workflow, about to be run here as if in a terminal that shows colours.
+    pub(crate) fn prepared_in_colour(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env("CLICOLOR_FORCE", "1");
+        command
+    }
+
     /// The example with batches, about to be run here.
     pub(crate) fn batches_command(&self, arguments: &[&str]) -> Command {
         self.prepared(batches(), arguments)

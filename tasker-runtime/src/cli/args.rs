@@ -94,7 +94,7 @@ pub(crate) enum Verb {
     /// Dead letters: what failed, and why
     #[command(subcommand)]
     Dlq(Dlq),
-    /// Templates: list, show, check, graph, schema
+    /// Templates: list, show, check, graph, diff, schema
     #[command(subcommand)]
     Template(Template),
     /// Handlers in this program
@@ -191,6 +191,8 @@ pub(crate) enum Template {
     },
     /// Draw a template
     Graph(Graph),
+    /// Compare what is stored of a template with another version of it, or with a file; ends with 1 where they differ
+    Diff(TemplateDiffer),
     /// Print the JSON Schema of templates, for editors
     Schema,
 }
@@ -205,6 +207,21 @@ pub(crate) struct OneTemplate {
     /// Its version; the newest where it is left out
     #[arg(long = "version", value_name = "X.Y.Z")]
     pub(crate) version: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TemplateDiffer {
+    /// The template's name
+    pub(crate) template: String,
+    /// The version that is stored; the newest where it is left out
+    #[arg(value_name = "VERSION")]
+    pub(crate) old: Option<String>,
+    /// Another version that is stored, or a file; what this program has where it is left out
+    #[arg(value_name = "VERSION|FILE")]
+    pub(crate) new: Option<String>,
+    /// Its namespace
+    #[arg(short, long)]
+    pub(crate) namespace: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -174,8 +174,9 @@ impl Report {
             let stored = store.find_template(&template.namespace, &template.name, Some(&template.version)).await?;
             if stored.is_some_and(|stored| stored.template != *template) {
                 self.sentence(Severity::Warning, &format!(
-                    "{}: version {} of `{}` says something else in the database; new tasks will take this one, give it a version of its own",
-                    loaded.file, template.version, template.name
+                    "{}: version {} of `{}` says something else in the database; new tasks will take this one, give it a version of its own; `{}` shows what differs",
+                    loaded.file, template.version, template.name,
+                    context.program.command(&format!("template diff {} {}", template.name, template.version))
                 ));
             }
         }

@@ -19,7 +19,7 @@ use super::screen::{BOLD, DIM};
 use super::session::{Missing, open_store};
 use super::table::{Cell, Table};
 use super::task::lines;
-use super::{Context, Outcome, graph};
+use super::{Context, Outcome, diff, graph};
 use crate::app::templates::Templates;
 use crate::engine::{Clock, SaidBy, honoured};
 use crate::store::StoredTemplate;
@@ -30,6 +30,7 @@ pub(crate) async fn run(context: Context, verb: Template) -> Outcome {
         Template::List => list(&context).await,
         Template::Show(which) => show(&context, &which).await,
         Template::Graph(args) => graph::draw(&context, &find(&context, &args.template).await?, &args),
+        Template::Diff(args) => diff::run(&context, &args).await,
         Template::Schema => {
             context.screen.document(&json_schema())?;
             Ok(Exit::Ok)
@@ -178,7 +179,8 @@ async fn find(context: &Context, which: &OneTemplate) -> Result<Workflow, Proble
     }
 }
 
-fn unknown(context: &Context, which: &OneTemplate, mut known: Vec<String>) -> Problem {
+/// Says that there is none, and which name may have been meant.
+pub(crate) fn unknown(context: &Context, which: &OneTemplate, mut known: Vec<String>) -> Problem {
     let templates = context.templates();
     known.extend(templates.loaded.into_iter().map(|loaded| loaded.parsed.template.name));
     let version = which.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();

@@ -1,12 +1,9 @@
 //! Which tasks are meant: by state, by template, and by what of them failed.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde_json::Value;
 use tasker_types::{StepState, TaskState};
 
-use crate::core::{Named, Pinned, ResultRow, TaskRow, TemplateId};
+use crate::core::{Pinned, ResultRow, TaskRow};
 
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -59,49 +56,4 @@ impl TaskFilter {
 fn has_failed_so(step: &ResultRow, error: &str) -> bool {
     let detail: Value = step.detail.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     ["error_code", "error_type"].iter().any(|key| detail.get(key).and_then(Value::as_str) == Some(error))
-}
-
-/// A part of the name of a step that stands in the text of every template that has it: of a worker's, the name of the one that
-/// it is made after.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(super) fn in_template(step: &str) -> &str {
-    match step.rsplit_once('_') {
-        Some((of, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => of,
-        _ => step,
-    }
-}
-
-/// Which templates have a step of the name that is asked for, by the numbers that it has in them.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-#[derive(Debug, Default)]
-pub(super) struct StepsNamed(BTreeMap<Named, Vec<TemplateId>>);
-
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-impl StepsNamed {
-    /// Takes a template in, where tasks of it can be meant.
-    pub(super) fn add(&mut self, pinned: &Arc<Pinned>, filter: &TaskFilter) {
-        let named = filter.step.as_ref().and_then(|step| pinned.named(step));
-        if let Some(named) = named.filter(|_| filter.admits_template(pinned)) {
-            self.0.entry(named).or_default().push(pinned.id);
-        }
-    }
-
-    /// Whether no template has such a step.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The condition that `r` is such a step of the task `t`. Nothing but numbers that the database gave is written into it.
-    pub(super) fn condition(&self) -> String {
-        let mut any = Vec::with_capacity(self.0.len());
-        for (Named { first, stride }, templates) in &self.0 {
-            let ids: Vec<String> = templates.iter().map(|id| id.0.to_string()).collect();
-            let number = match stride {
-                0 => format!("r.number = {first}"),
-                _ => format!("r.number >= {first} AND (r.number - {first}) % {stride} = 0"),
-            };
-            any.push(format!("t.template IN ({}) AND {number}", ids.join(", ")));
-        }
-        format!("({})", any.join(" OR "))
-    }
 }

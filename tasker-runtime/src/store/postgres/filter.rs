@@ -6,7 +6,7 @@ use tasker_types::TaskState;
 use super::read::templates_that_name;
 use super::session::Session;
 use super::templates::Templates;
-use crate::store::filter::{StepsNamed, in_template};
+use crate::store::named::{StepsNamed, in_template};
 use crate::store::read::GROUPS_MAX;
 use crate::store::{FAILED_TASKS_MAX, Page, StoreError, TaskFilter};
 

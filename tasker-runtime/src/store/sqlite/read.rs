@@ -13,7 +13,7 @@ use super::rows::{self, ATTEMPT, BareTask, Columns, LIVE, RESULT, TASK};
 use super::sql::{Binder, first, nothing, select, select_all};
 use super::templates::Templates;
 use crate::core::{Act, ActionRow, BatchRow, Dump, Identity, IdentityRow, RerunRow, StepRef, TaskRow};
-use crate::store::filter::{StepsNamed, in_template};
+use crate::store::named::{StepsNamed, in_template};
 use crate::store::read::{
     FailuresOfVersion, GROUPS_MAX, Links, failure_groups, for_execution, hex, json, listed, task_view, unstarted,
     uuids_with_prefix, version_key,

@@ -4,7 +4,7 @@ use super::plan::plan;
 use super::server::{Database, is_there, open, run};
 use crate::core::{QueueId, TemplateId};
 use crate::store::conformance::sample::chain;
-use crate::store::filter::StepsNamed;
+use crate::store::named::StepsNamed;
 use crate::store::postgres::filter::{failures, list};
 use crate::store::{Page, TaskFilter};
 
