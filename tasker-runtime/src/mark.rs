@@ -79,6 +79,16 @@ marks! {
     EventBehindFailedOne,
     /// What a subscriber was given could not be written down.
     DeliveryNotRecorded,
+    /// A rerun took over workers of a batch, and others of the batch ran anew.
+    RerunWithinBatch,
+    /// A worker that the other task had begun and not ended ran anew with its rerun.
+    RerunOfBegunWorker,
+    /// What a decision that was taken over had not chosen, and that had no result, was skipped in a rerun.
+    RerunSkips,
+    /// A step that was never chosen was not rerun.
+    RerunOfUnchosen,
+    /// A batchable step that completed too late for its workers to be made was rerun though another step was named.
+    RerunOfUnmade,
 }
 
 #[cfg(any(test, feature = "testing"))]

@@ -75,6 +75,39 @@ fn a_rerun_waits_for_a_worker_and_is_told_as_json() {
     drop(worker);
 }
 
+fn a_rerun_is_waited_for(world: &World) {
+    let old = world.order(STOLEN);
+    let rerun =
+        |more: &[&str]| world.run(&[&["task", "rerun", &old, "--from", "process_payment", "--wait"], more].concat());
+    let ran = rerun(&["-i", PAID]).ended(0).plain();
+    let new = world.run(&["task", "list", "-o", "id", "--limit", "1"]).ended(0).out.trim().to_owned();
+    // What `run --wait` prints: the steps as they end, and the result.
+    assert_eq!(ran.json()["tracking_number"], "TRK-1", "the result on standard output, as `run --wait` has it");
+    assert!(ran.err.contains("is run again from step `process_payment` on"), "{}", ran.err);
+    assert!(ran.err.contains("✔ process_payment") && ran.err.contains("✔ completed in"), "{}", ran.err);
+    assert_eq!(world.show(&new)["status"], "completed");
+
+    let told = rerun(&["-i", PAID, "-o", "json"]).ended(0).json();
+    assert_eq!((&told["status"], &told["rerun_of"]["task_uuid"]), (&json!("completed"), &json!(old)), "{told}");
+    let ran = rerun(&[]).refused(8, "E320", "failed");
+    assert!(ran.err.contains("process_payment"), "{}", ran.err);
+    let slow = world.order(ORDER);
+    let from = ["task", "rerun", &slow, "--from", "validate_order", "-i", SLOW, "--wait", "--timeout", "0.2"];
+    world.run(&from).refused(124, "E322", "was not over in time");
+    world.run(&["task", "rerun", &old, "--from", "process_payment", "--timeout", "1"]).ended(2);
+}
+
+#[test]
+fn a_rerun_is_waited_for_as_a_run_is() {
+    a_rerun_is_waited_for(&World::new());
+}
+
+#[test]
+fn a_rerun_on_a_server_is_waited_for() {
+    let Some(world) = World::on_server() else { return };
+    a_rerun_is_waited_for(&world);
+}
+
 #[test]
 fn a_rerun_that_cannot_be_is_refused() {
     let world = World::new();

@@ -129,7 +129,14 @@ async fn tell(context: &Context, session: &Session, Accepted { task, is_new, .. 
     Ok(Exit::Ok)
 }
 
-async fn wait(context: &Context, session: &mut Session, task: TaskId, bounds: &Bounds, result: bool) -> Outcome {
+/// Waits for the end of a task, shows it as it goes on, and prints what became of it.
+pub(crate) async fn wait(
+    context: &Context,
+    session: &mut Session,
+    task: TaskId,
+    bounds: &Bounds,
+    result: bool,
+) -> Outcome {
     let short = ids::short(&*session.store, task).await?;
     let mut progress = Progress::begin(context.screen, &view(session, task).await?, &short);
     let watched = watch(context, session, task, &mut progress, bounds, Role::Worker).await?;

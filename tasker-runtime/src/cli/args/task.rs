@@ -86,6 +86,7 @@ pub(crate) struct Retry {
 }
 
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("rerun_waits").args(["wait", "watch"]).multiple(true))]
 pub(crate) struct RerunTask {
     /// The first digits of its id, @last, or @last:failed
     pub(crate) task: String,
@@ -98,6 +99,15 @@ pub(crate) struct RerunTask {
     /// Why, for the record
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
+    /// Wait until the new task is over, and print its result
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Show the steps as they run until the new task is over
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Wait at most so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "rerun_waits")]
+    pub(crate) timeout: Option<f64>,
 }
 
 /// An action on a task, or on all that a filter admits.

@@ -8,6 +8,7 @@ use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 use super::super::{ActionRow, BatchRow, Change, LiveStep, Pinned, Refusal, Rerun, RerunRow, Snapshot, TaskRow};
 use super::batch;
 use super::successors::skipped_row;
+use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 
 pub(super) fn rerun(snapshot: &Snapshot, rerun: &Rerun, now: Timestamp) -> Result<Vec<Change>, Refusal> {
@@ -132,6 +133,7 @@ impl Plan {
             let stands = plan.stands(snapshot, pinned, rerun, number)?;
             let is_from = number == pinned.template_step(from);
             if is_from && stands == Stands::Skipped {
+                mark(Mark::RerunOfUnchosen);
                 return Err(refused("a decision before it did not choose it; rerun from that decision"));
             }
             let is_worker = pinned.step(number).is_batch_worker() && matches!(stands, Stands::Open { unmet: 0, .. });
@@ -199,7 +201,9 @@ fn anew(snapshot: &Snapshot, source: &TaskRow, from: StepNumber) -> BTreeSet<Ste
         pinned.step(*number).makes_batches() && snapshot.is_over(source.id, *number) && !workers.clone().all(is_there)
     };
     for number in pinned.numbers().filter(unmade) {
-        anew.insert(number);
+        if anew.insert(number) {
+            mark(Mark::RerunOfUnmade);
+        }
         anew.extend(graph.descendants(number));
     }
     anew
@@ -246,11 +250,15 @@ impl Open<'_> {
     fn begin_workers(&mut self, plan: &Plan, mut batch: BatchRow) {
         let pinned = self.task.pinned.clone();
         for &worker in plan.begun.iter().filter(|&&worker| pinned.template_step(worker) == batch.number) {
+            mark(Mark::RerunOfBegunWorker);
             self.ready(worker);
             batch.in_flight += 1;
         }
         let spec = pinned.worker(batch.number, 0).and_then(|first| pinned.batch_of(first)).unwrap_or_default();
         let most = spec.parallelism.unwrap_or(batch.count);
+        if plan.copied.iter().any(|&number| pinned.worker_index(number).is_some()) {
+            mark(Mark::RerunWithinBatch);
+        }
         let (batch, ready) = batch::begin(&self.task, batch, most, self.now, self.changes);
         self.changes.push(Change::Batch(batch));
         self.runnable += ready;
@@ -261,6 +269,7 @@ impl Open<'_> {
         match stands {
             Stands::Copied { .. } | Stands::Made => {}
             Stands::Skipped => {
+                mark(Mark::RerunSkips);
                 self.closed += 1;
                 self.changes.push(Change::Result(skipped_row(&self.task, number, self.now)));
             }
