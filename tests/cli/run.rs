@@ -315,3 +315,16 @@ fn a_task_is_submitted_for_later_and_shows_when_it_starts() {
     }
     assert_eq!(run(&["--in", "1s", "--at", "2100-01-31T12:00:00Z"]).code, 2);
 }
+
+#[test]
+fn a_failed_attempt_is_logged_with_its_task_step_and_error() {
+    let world = World::new();
+    let run =
+        |more: &[&str]| world.run(&[&["run", "order_fulfillment", "-i", STOLEN, "--wait"], more].concat()).ended(8);
+    let err = run(&["-vv"]).plain().err;
+    let line = err.lines().find(|line| line.contains("an attempt failed")).expect("it is logged");
+    for part in ["DEBUG", "task=", "step=2", "attempt=1", "error_type=", "the card was declined"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(!run(&[]).err.contains("an attempt failed"), "only who asks is told twice");
+}

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod blocks;
+mod names;
 mod pages;
 mod readme;
 mod shell;

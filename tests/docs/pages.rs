@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
+pub(crate) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub(crate) const ARCHITECTURE: &str = include_str!("../../ARCHITECTURE.md");
 const SEMANTICS: &str = include_str!("../../docs/semantics.md");
 const RELIABILITY: &str = include_str!("../../docs/reliability.md");
 const ARCHITECTURE_LINES_MAX: usize = 500;
 const PAGES: &[&str] = &["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/semantics.md", "docs/reliability.md"];
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Every Rust file of the workspace, by its path from the root.
-fn sources() -> Vec<String> {
+pub(crate) fn sources() -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("it can be read") {
             let path = entry.expect("it can be read").path();
@@ -34,7 +34,7 @@ fn sources() -> Vec<String> {
 }
 
 /// The words between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 

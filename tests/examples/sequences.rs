@@ -52,6 +52,31 @@ async fn six_becomes_sixty_nine_step_by_step() {
     run.assert_order(steps);
 }
 
+/// The documents ask for a thousand steps a second of a hundred sequences at once.
+#[tokio::test]
+async fn a_hundred_sequences_at_once_all_end_as_one_does_and_in_time() {
+    const SEQUENCES: u32 = 100;
+    let app = TestApp::new().template(LINEAR);
+    let began = std::time::Instant::now();
+    let mut tasks = Vec::new();
+    for number in 0..SEQUENCES {
+        let context = json!({ "even_number": 6, "test_run_id": format!("perf_test_{number}") });
+        tasks.push(app.start("mathematical_sequence", context).await);
+    }
+    let (engine, waited) = (app.engine().clone(), tasks.clone());
+    app.drive(async move {
+        for task in waited {
+            engine.wait(task).await.expect("it comes to its end");
+        }
+    })
+    .await;
+    let per_second = f64::from(SEQUENCES * 4) / began.elapsed().as_secs_f64();
+    for task in tasks {
+        app.look(task).await.assert_completed().assert_result("linear_step_4", &json!(69));
+    }
+    assert!(per_second >= 1_000.0, "{per_second:.0} steps a second");
+}
+
 #[tokio::test]
 async fn each_step_of_the_sequence_tells_what_it_did() {
     let run = run(LINEAR, "mathematical_sequence", json!(6)).await;

@@ -141,6 +141,33 @@ async fn a_raw_handler_classifies_by_results_or_by_the_errors_own_class() {
 }
 
 #[step_handler]
+async fn asks_for_a_delay(step: &TaskSequenceStep, #[input] how: &str) -> StepExecutionResult {
+    let uuid = step.workflow_step.workflow_step_uuid;
+    match how {
+        "method" => StepExecutionResult::failure(uuid, "busy", error_types::RETRYABLE_ERROR, true)
+            .with_retry_after(Duration::from_secs(3)),
+        "key" => {
+            let metadata = [("backoff_request_seconds".to_owned(), json!(3))].into();
+            error_result(uuid, "busy".to_owned(), None, None, true, 5, Some(metadata))
+        }
+        _ => StepExecutionResult::failure(uuid, "busy", error_types::RETRYABLE_ERROR, true),
+    }
+}
+
+#[tokio::test]
+async fn a_raw_handler_asks_for_a_delay_by_the_method_or_by_the_older_key() {
+    let app = tasker::testing::TestApp::new().template(
+        "name: t\nsteps: [{name: asks_for_a_delay, retry: {max_attempts: 2, backoff: linear, backoff_base_ms: 1, max_backoff_ms: 60000}}]",
+    );
+    for (how, at_least) in [("method", 3), ("key", 3), ("neither", 0)] {
+        let run = app.run("t", json!({ "how": how })).await;
+        let delays = run.delays("asks_for_a_delay");
+        let is_so = |delay: &Duration| delay.as_secs() == at_least;
+        assert!(delays.len() == 1 && delays.iter().all(is_so), "{how}: {delays:?}");
+    }
+}
+
+#[step_handler]
 async fn panics(#[input] how: &str) -> u8 {
     tokio::task::yield_now().await;
     panic!("it was {how}");

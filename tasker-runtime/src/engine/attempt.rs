@@ -126,6 +126,8 @@ fn outcome_of(step: StepRef, attempt: u32, result: StepExecutionResult) -> (Outc
     detail.error_type = metadata.error_type.map(clean);
     detail.error_code = metadata.error_code.map(clean);
     detail.retryable = Some(metadata.retryable);
+    let (error_type, error) = (detail.error_type.as_deref(), detail.message.as_deref());
+    tracing::debug!(task = %step.task, step = %step.number, attempt, error_type, error, "an attempt failed");
     let failure = Failure {
         retryable: metadata.retryable,
         timed_out: false,

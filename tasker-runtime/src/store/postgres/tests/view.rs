@@ -51,3 +51,39 @@ async fn the_view_shows_every_step_as_a_task_is_shown() {
         assert_eq!(skippable, [6]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_view_has_the_columns_that_the_documents_show() {
+    if !is_there() {
+        return;
+    }
+    let (store, database) = open().await;
+    let mut w = World::new(&store);
+    let id = w.start(1, template("four", &[&[], &[], &[], &[0, 1, 2]])).await;
+    let claims = w.claim(worker(1), 3).await;
+    w.transact(vec![complete(&claims[0]), fail(&claims[1])]).await;
+    let sql = "SELECT workflow_step_uuid, retryable, retry_limit, in_process, processed, processed_at IS NOT NULL AS ended, \
+               attempts, last_attempted_at IS NOT NULL AS tried, backoff_request_seconds IS NOT NULL AS waits, results, skippable \
+               FROM tasker.tasker_workflow_steps WHERE task_uuid = $1 ORDER BY number";
+    let mut connection = database.connect().await;
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.uuid()).fetch_all(&mut connection).await.unwrap();
+    // In process, processed, processed at, attempts, tried, waits for its backoff.
+    let shown: Vec<(bool, bool, bool, i32, bool, bool)> = rows
+        .iter()
+        .map(|row| {
+            let told = (row.get("in_process"), row.get("processed"), row.get("ended"));
+            (told.0, told.1, told.2, row.get("attempts"), row.get("tried"), row.get("waits"))
+        })
+        .collect();
+    let done = (false, true, true, 1, true, false);
+    let failed = (false, false, false, 1, true, true);
+    let runs = (true, false, false, 1, true, false);
+    let untouched = (false, false, false, 0, false, false);
+    assert_eq!(shown, [done, failed, runs, untouched]);
+    for (row, number) in rows.iter().zip(0..) {
+        assert_eq!(row.get::<uuid::Uuid, _>("workflow_step_uuid"), id.step_uuid(StepNumber(number)));
+        let options: (bool, i64, bool) = (row.get("retryable"), row.get("retry_limit"), row.get("skippable"));
+        assert_eq!(options, (true, 3, false));
+    }
+    assert_eq!(rows[0].get::<&str, _>("results"), r#"{"step":0,"attempt":1}"#);
+}
