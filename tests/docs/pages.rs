@@ -103,6 +103,29 @@ fn every_module_is_on_the_map_and_every_place_on_it_exists() {
     assert!(missing.is_empty(), "not on the map: {missing:#?}");
 }
 
+/// What no file declares is not compiled: its tests pass for ever.
+#[test]
+fn every_file_is_a_module_of_its_crate() {
+    let whole = ["main.rs", "lib.rs", "build.rs"];
+    let all = sources();
+    let declares = |file: &str, module: &str| {
+        let (text, declared) = (read(&Path::new(ROOT).join(file)), format!("mod {module};"));
+        text.lines().map(str::trim_start).any(|line| line == declared || line.ends_with(&format!(" {declared}")))
+    };
+    let mut orphans = Vec::new();
+    for path in &all {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let is_own = whole.contains(&name)
+            || ["tests/ui/", "examples/", "tests/cli/programs", "benches/"].iter().any(|at| path.starts_with(at));
+        let parents = [format!("{folder}.rs"), format!("{folder}/main.rs"), format!("{folder}/lib.rs")];
+        let module = name.trim_end_matches(".rs");
+        if !is_own && !parents.iter().any(|parent| all.contains(parent) && declares(parent, module)) {
+            orphans.push(path);
+        }
+    }
+    assert!(orphans.is_empty(), "no file says `mod ..;` of these: {orphans:#?}");
+}
+
 #[test]
 fn every_dependency_has_a_reason() {
     let reasons = ARCHITECTURE.split("\n## ").find(|part| part.starts_with("Dependencies")).expect("there is a list");

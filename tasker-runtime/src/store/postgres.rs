@@ -3,12 +3,14 @@
 
 mod address;
 mod claim;
+mod common;
 mod error;
 mod event;
 mod facts;
 mod filter;
 mod lane;
 mod load;
+mod message;
 mod notify;
 mod prune;
 mod read;

@@ -10,3 +10,4 @@ mod lease;
 mod notify;
 mod plan;
 mod server;
+mod view;

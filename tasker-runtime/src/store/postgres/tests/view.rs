@@ -33,7 +33,9 @@ async fn the_view_shows_every_step_as_a_task_is_shown() {
 
     let mut connection = database.connect().await;
     for view in ["workflow_steps", "tasker_workflow_steps"] {
-        let sql = format!("SELECT number, name, state, attempts, skippable FROM tasker.{view} WHERE task_uuid = $1 ORDER BY number");
+        let sql = format!(
+            "SELECT number, name, state, attempts, skippable FROM tasker.{view} WHERE task_uuid = $1 ORDER BY number"
+        );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.uuid()).fetch_all(&mut connection).await.unwrap();
         let shown: Vec<(i32, String, String, i32)> =
             rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
