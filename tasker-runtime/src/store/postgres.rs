@@ -189,7 +189,7 @@ impl Drop for PostgresStore {
 
 /// Checks the server, and brings the schema up to date.
 async fn prepare(address: &Address) -> Result<(), StoreError> {
-    let mut session = Session::connect(&address.options, address.pooled).await?;
+    let mut session = Session::connect(address).await?;
     schema::check_server(&mut session).await?;
     schema::migrate(&mut session).await?;
     session.close().await;
