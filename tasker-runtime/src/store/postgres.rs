@@ -456,7 +456,7 @@ impl Store for PostgresStore {
         run.await
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let name: Arc<str> = name.into();
         let run = self.events().run(move |session| {
             let name = name.clone();
@@ -487,8 +487,8 @@ impl Store for PostgresStore {
         run.await
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        self.readers.run(move |session| Box::pin(event::of_task(session, task))).await
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.readers.run(move |session| Box::pin(event::of_task(session, task, after, limit))).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -266,7 +266,7 @@ async fn fast_events_are_told_in_the_process_and_are_no_rows() {
     given.sort_unstable();
     assert_eq!(given, [("both.tick".to_owned(), true), ("fast.tick".to_owned(), false)], "each once");
     let (store, id) = (app.engine().store().clone(), run.view().row.id);
-    let stored = app.drive(async move { store.events_of(id).await.unwrap() }).await;
+    let stored = app.drive(async move { store.events_of(id, None, 10).await.unwrap() }).await;
     assert_eq!(stored.iter().map(|event| &*event.row.name).collect::<Vec<_>>(), ["both.tick"]);
     assert!(stored[0].undelivered.is_empty());
 }

@@ -170,11 +170,16 @@ pages! {
         "An argument is unknown, missing, or not what its place takes. The message says which, and how the command is written; `--help` \
          after any command says what can be typed."
     "E325" "nobody can be asked"
-        "What is done to all tasks at once is confirmed by a person at a terminal. Where there is none, look with --dry-run at what would be \
-         touched, and say --yes."
+        "What is done to all tasks at once, and what cannot be taken back, is confirmed by a person at a terminal. Where there is none, \
+         look first at what would be touched (--dry-run, `event subscribers`), and say --yes."
     "E326" "some tasks were left as they are"
         "Each task is acted on in its own right. One whose state has changed meanwhile, or does not allow it, refuses; the others are done. \
          The message says how many, and why."
     "E327" "no dead letter"
         "Only a task that has failed has failures to show. `task show` tells how it stands."
+    "E328" "there is no such subscriber"
+        "`event subscribers` lists those that the database knows. A program makes its subscribers known when its worker starts."
+    "E329" "a worker gives this subscriber its events"
+        "A program that has the subscriber runs: it is not gone. Stop the program, or start one without it; it is let go when the lease of \
+         its worker has ended. A subscriber that was forgotten and comes back is given what is stored from then on."
 }

@@ -16,6 +16,7 @@ const SOURCES: &[&str] = &[
     include_str!("../demo.rs"),
     include_str!("../dlq.rs"),
     include_str!("../doctor.rs"),
+    include_str!("../event.rs"),
     include_str!("../explain.rs"),
     include_str!("../exit.rs"),
     include_str!("../graph.rs"),

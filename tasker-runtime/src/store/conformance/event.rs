@@ -278,7 +278,8 @@ pub async fn lifecycle_events_are_stored_only_while_somebody_subscribes_to_them(
     w.one(fail(&claim)).await.unwrap();
     w.one(cancel(task(3), 1)).await.unwrap();
     assert_eq!(stored(&w)[1..], [Lifecycle::StepRetrying.as_str(), Lifecycle::TaskCancelled.as_str()]);
-    assert!(store.unsubscribe("watch").await.unwrap() && !store.unsubscribe("watch").await.unwrap());
+    assert_eq!(store.unsubscribe("watch").await.unwrap(), Some(3));
+    assert_eq!(store.unsubscribe("watch").await.unwrap(), None);
     w.pass(1);
     run(&mut w, 4).await;
     assert_eq!(stored(&w).len(), 3);
@@ -300,13 +301,13 @@ pub async fn an_undelivered_event_keeps_its_task_from_being_pruned(store: &dyn S
     w.look(0).await;
     assert_eq!(w.rows.events.len(), 1, "the events go with their task");
     assert_eq!(due(&mut w, subscriber).await, events[1..]);
-    assert!(store.unsubscribe("one").await.unwrap());
+    assert_eq!(store.unsubscribe("one").await.unwrap(), Some(1));
     assert_eq!(store.prune(w.now, 100).await.unwrap(), 1);
 }
 
 pub async fn subscribers_and_events_are_told(store: &dyn Store) {
     let mut w = World::new(store);
-    subscribe(&w, "b", &["step.*", "order.paid"], false).await;
+    let b = subscribe(&w, "b", &["step.*", "order.paid"], false).await;
     subscribe(&w, "a", &["*"], false).await;
     let id = w.start(1, publishing(roots(2))).await;
     w.pass(10);
@@ -318,10 +319,17 @@ pub async fn subscribers_and_events_are_told(store: &dyn Store) {
     assert_eq!(views[1].patterns, ["step.*", "order.paid"]);
     assert_eq!((views[1].since, views[1].undelivered, views[1].failing), (at(0), 2, 0));
     assert_eq!((views[1].oldest, &views[1].last_error), (Some(w.now), &None));
-    let events = store.events_of(id).await.unwrap();
+    let events = store.events_of(id, None, 10).await.unwrap();
     assert_eq!(events.iter().map(|event| event.row.clone()).collect::<Vec<_>>(), w.rows.events);
     assert_eq!(events[1].undelivered, ["a", "b"]);
     store.unsubscribe("a").await.unwrap();
-    assert_eq!(store.events_of(id).await.unwrap()[1].undelivered, ["b"]);
-    assert!(store.events_of(task(9)).await.unwrap().is_empty());
+    assert_eq!(store.events_of(id, None, 10).await.unwrap()[1].undelivered, ["b"]);
+    assert_eq!(store.events_of(id, None, 1).await.unwrap()[0].position, events[0].position);
+    let behind = store.events_of(id, Some(events[0].position), 10).await.unwrap();
+    assert_eq!(behind.iter().map(|event| event.position).collect::<Vec<_>>(), [events[1].position]);
+    assert_eq!(behind[0].undelivered, ["b"]);
+    assert!(store.events_of(task(9), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.subscribers().await.unwrap()[0].held_by, None);
+    assert!(due_to(&mut w, b, worker(2)).await.held);
+    assert_eq!(store.subscribers().await.unwrap()[0].held_by, Some(worker(2)));
 }
