@@ -135,3 +135,46 @@ fn a_task_without_stored_events_has_none() {
     world.listener(&["event", "list", "ffff"]).refused(3, "E102", "there is no task");
     drop(task);
 }
+
+#[test]
+fn a_publisher_that_is_missing_is_found_at_its_place() {
+    let world = World::new();
+    let template = "name: sums\nsteps:\n  - name: take_note\n    publishes_events:\n      - { name: note.taken }\n      - { name: note.summed, publisher: toatls }\n      - { name: note.mailed, publisher: letters }\n";
+    world.write("sums.yaml", template);
+    let ran = world.listener(&["template", "check", "sums.yaml"]).refused(4, "E314", "1 template: 2 errors").plain();
+    for words in [
+        "error[E216]: step `take_note` names publisher `toatls`, which this program does not have",
+        "[sums.yaml:6:41]",
+        "did you mean `totals`?",
+        "[sums.yaml:7:41]",
+        "register it with `register_publisher!`",
+    ] {
+        assert!(ran.err.contains(words), "{words}: {}", ran.err);
+    }
+    assert_eq!(world.listener(&["template", "check", "sums.yaml", "-o", "id"]).ended(4).out, "E216\nE216\n");
+    world.stock(&["template", "check", "sums.yaml"]).ended(0);
+    // At a start everything is told at once.
+    world.write("templates/sums.yaml", template);
+    let ran = world.listener(&["dev"]).refused(4, "E301", "this program cannot start: 2 problems").plain();
+    assert!(ran.err.contains("sums.yaml: step `take_note` names publisher `letters`"), "{}", ran.err);
+    world.write("templates/sums.yaml", template.replace("toatls", "totals").replace("letters", "totals"));
+    world.listener(&["check"]).ended(0);
+}
+
+#[test]
+fn what_open_tasks_need_of_publishers_is_told() {
+    let world = World::new();
+    world.write(
+        "templates/sums.yaml",
+        "name: sums\nsteps: [{ name: take_note, publishes_events: [{ name: note.summed, publisher: totals }] }]\n",
+    );
+    world.listener(&["run", "sums"]).ended(0);
+    std::fs::remove_file(world.path("templates/sums.yaml")).expect("it was there");
+    world.listener(&["check"]).ended(0);
+    let mut command = world.listener_command(&["check"]);
+    command.envs([("WITHOUT_TOTALS", "1")]);
+    let ran = crate::world::finish(command).ended(0);
+    let words =
+        "1 open task of `sums` 0.1.0: step `take_note` names publisher `totals`, which this program does not have";
+    assert!(ran.err.contains(words), "{}", ran.err);
+}

@@ -225,7 +225,7 @@ async fn a_publisher_makes_the_payload_and_never_fails_the_step() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "step `pay` of template `paid` names the publisher `receipt`; this binary has none")]
+#[should_panic(expected = "template `paid`: step `pay` names publisher `receipt`, which this program does not have")]
 async fn a_template_whose_publisher_is_missing_is_refused() {
     let app = TestApp::with_handlers(RustStepHandlerRegistry::empty()).template(PAID).mock("pay", |_| Ok(json!(1)));
     app.run("paid", json!({})).await;

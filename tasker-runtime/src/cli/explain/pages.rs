@@ -103,7 +103,8 @@ pages! {
         "`input_schema` or `result_schema` of a template is no JSON Schema, refers to something outside itself, or has a pattern that cannot be \
          matched in linear time. `check` shows the place in the file."
     "E216" "a publisher that is not in this program"
-        "The template names a `publisher` that is not linked in: register it with `register_publisher!` or `app().publisher(..)`, or leave the          key out, and the step's result is the payload."
+        "The template names a `publisher` that is not linked in: register it with `register_publisher!` or `app().publisher(..)`, or leave the \
+         key out, and the step's result is the payload."
     "E217" "subscribers or publishers that cannot start"
         "Two subscribers or publishers have the same name, or one takes state that the application does not have. Nothing was started."
     "E300" "the system refused"

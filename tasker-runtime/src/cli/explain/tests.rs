@@ -12,6 +12,7 @@ const SOURCES: &[&str] = &[
     include_str!("../../app/settings/database.rs"),
     include_str!("../ask.rs"),
     include_str!("../check.rs"),
+    include_str!("../check/publishers.rs"),
     include_str!("../check/routes.rs"),
     include_str!("../demo.rs"),
     include_str!("../dlq.rs"),
