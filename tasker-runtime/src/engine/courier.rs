@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Parts;
+use super::dispatch::SAFETY_LOOK;
+use super::{Parts, WakeUp};
 use crate::core::{SubscriberId, again_after};
 use crate::event::Subscriber;
 use crate::mark::{Mark, mark};
@@ -36,6 +37,8 @@ pub(super) struct Courier {
     pub(super) worker: watch::Receiver<Option<WorkerId>>,
     pub(super) stored: watch::Receiver<u64>,
     pub(super) stopping: CancellationToken,
+    /// Whether this process is the one that gives the subscriber its events.
+    pub(super) held: bool,
 }
 
 /// What became of the events of one task.
@@ -50,7 +53,7 @@ impl Courier {
         while !self.stopping.is_cancelled() {
             self.stored.mark_unchanged();
             let wait = match self.deliver().await {
-                Ok(wait) => wait.min(LOOK_EVERY),
+                Ok(wait) => wait.min(self.look_every()),
                 Err(error) => {
                     tracing::warn!(%error, subscriber = &*self.subscriber.name, "events cannot be read; tried again soon");
                     LOOK_EVERY
@@ -59,22 +62,33 @@ impl Courier {
             tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return,
-                changed = self.stored.changed() => if changed.is_err() { return },
+                // Where another process gives them, it was told, too.
+                changed = self.stored.changed(), if self.held => if changed.is_err() { return },
                 changed = self.worker.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
+    /// How often it is looked for what nobody said, and whether it is this process's turn.
+    fn look_every(&self) -> Duration {
+        let by_hints = self.parts.options.wake_up == WakeUp::EventDrivenOnly;
+        if self.held && by_hints { SAFETY_LOOK } else { LOOK_EVERY }
+    }
+
     /// Gives what is due now. Tells how long there will be nothing more, as far as is known.
     async fn deliver(&mut self) -> Result<Duration, StoreError> {
-        let Some(worker) = *self.worker.borrow_and_update() else { return Ok(LOOK_EVERY) };
+        let Some(worker) = *self.worker.borrow_and_update() else {
+            self.held = false;
+            return Ok(LOOK_EVERY);
+        };
         let asked = Instant::now();
         let now = self.parts.clock.told();
         let request = DeliveryRequest { subscriber: self.id, worker, tasks: TASKS, events: EVENTS, now };
         let Deliveries { held, now, events, next } = self.parts.store.deliveries(request).await?;
-        if !held || events.is_empty() {
-            return Ok(next.filter(|_| held).unwrap_or(LOOK_EVERY));
+        self.held = held;
+        if events.is_empty() {
+            return Ok(next.unwrap_or(Duration::MAX));
         }
         if planted(Bug::DeliveredBeforeGiven) {
             let delivered = events.iter().map(|event| event.position).collect();

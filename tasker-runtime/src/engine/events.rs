@@ -65,6 +65,7 @@ impl Events {
                 worker: self.worker.subscribe(),
                 stored: self.stored.subscribe(),
                 stopping: self.stopping.clone(),
+                held: false,
             };
             self.couriers.spawn(courier.run());
         }
@@ -92,6 +93,11 @@ impl Events {
                 tracing::warn!("too many events are told at once: one was dropped");
             }
         }
+    }
+
+    /// Another process says that it stored events.
+    pub(super) fn heard(&self) {
+        self.stored.send_modify(|count| *count += 1);
     }
 
     fn is_awaited(&self, event: &ToldEvent) -> bool {

@@ -319,6 +319,8 @@ pub(super) fn told(now: Option<Timestamp>) -> Result<Timestamp, StoreError> {
 pub struct Hints {
     /// How often they said that steps are ready.
     pub ready: u64,
+    /// How often they said that events were stored.
+    pub events: u64,
     /// How often they said that something else has changed: a task is being cancelled, a template was stored.
     pub other: u64,
 }

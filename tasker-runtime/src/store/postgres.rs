@@ -33,7 +33,7 @@ use tokio::task::AbortHandle;
 use self::address::Address;
 pub use self::facts::Facts;
 use self::lane::{Lanes, jittered};
-use self::notify::{Notifier, OTHER, READY};
+use self::notify::{EVENTS, Notifier, OTHER, READY};
 use self::session::Session;
 use self::templates::Templates;
 pub use super::Durability;
@@ -221,8 +221,8 @@ impl Store for PostgresStore {
                 Box::pin(async move { transact::transact(session, &templates, &batch).await })
             })
             .await?;
-        let ready = if committed.ready > 0 { READY } else { 0 };
-        self.notifier.hint(ready | if changes { OTHER } else { 0 });
+        let said = [(committed.ready > 0, READY), (changes, OTHER), (committed.events > 0, EVENTS)];
+        self.notifier.hint(said.iter().filter(|(holds, _)| *holds).fold(0, |flags, (_, flag)| flags | flag));
         Ok(committed)
     }
 
