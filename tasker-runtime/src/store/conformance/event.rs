@@ -5,8 +5,8 @@ use std::time::Duration;
 use tasker_types::{DeliveryMode, EventCondition, EventSpec, Lifecycle, StepNumber, TaskId, WorkerId};
 
 use super::World;
-use super::sample::{at, cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
-use crate::core::{Made, Outcome, Published, ResolvedTemplate, SubscriberId};
+use super::sample::{act, at, cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
+use crate::core::{Act, ByHand, Made, Outcome, Published, ResolvedTemplate, SubscriberId, check};
 use crate::store::{
     Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, FailedDelivery, Store, Subscription,
 };
@@ -87,6 +87,18 @@ pub async fn events_are_rows_of_the_transaction_that_ends_their_attempt(store: &
     assert_eq!(stored(&w)[6..], ["success", "always"]);
     let row = &w.rows.events[7];
     assert_eq!((row.attempt, row.result.as_deref()), (3, Some(r#"{"step":0,"attempt":3}"#)));
+}
+
+pub async fn what_is_ended_by_hand_before_its_next_attempt_is_told_beside_the_failure(store: &dyn Store) {
+    let mut w = World::new(store);
+    let id = w.start(1, publishing(chain(1))).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(fail(&claim)).await.unwrap();
+    let by_hand = ByHand::Complete { result: "7".into(), chosen: None };
+    w.one(act(id, Act::End(StepNumber(0), by_hand), 1)).await.unwrap();
+    let told: Vec<_> = w.rows.events.iter().map(|event| (&*event.name, event.attempt)).collect();
+    assert_eq!(told, [("step.broken", 1), ("step.done", 1)]);
+    assert_eq!(check(&w.rows), [], "the attempt has two ends");
 }
 
 pub async fn what_publishers_made_is_stored(store: &dyn Store) {
