@@ -137,6 +137,15 @@ fn a_task_without_stored_events_has_none() {
 }
 
 #[test]
+fn a_run_that_is_its_own_worker_gives_its_last_events_before_it_ends() {
+    let world = World::new();
+    for _ in 0..5 {
+        note(&world);
+        assert_eq!(mailer(&world)["undelivered"], 0);
+    }
+}
+
+#[test]
 fn a_publisher_that_is_missing_is_found_at_its_place() {
     let world = World::new();
     let template = "name: sums\nsteps:\n  - name: take_note\n    publishes_events:\n      - { name: note.taken }\n      - { name: note.summed, publisher: toatls }\n      - { name: note.mailed, publisher: letters }\n";

@@ -48,18 +48,18 @@ impl EventRegistry {
         subscribers.sort_by_key(|entry| (entry.name, entry.file, entry.line));
         for entry in subscribers {
             registry.needs.push((entry.name.into(), entry.state));
-            registry.subscribe(Subscriber::linked(entry));
+            registry.add_subscriber(Subscriber::linked(entry));
         }
         let mut publishers: Vec<&PublisherEntry> = inventory::iter::<PublisherEntry>.into_iter().collect();
         publishers.sort_by_key(|entry| (entry.file, entry.line));
         for entry in publishers {
-            registry.publish((entry.make)(), place(entry.file, entry.line, entry.module));
+            registry.add_publisher((entry.make)(), place(entry.file, entry.line, entry.module));
         }
         registry
     }
 
     /// Adds a subscriber. Two of one name are one too many: a start refuses them.
-    pub fn subscribe(&mut self, subscriber: Subscriber) {
+    pub fn add_subscriber(&mut self, subscriber: Subscriber) {
         if let Some(first) = self.subscribers.get(&subscriber.name) {
             let (name, first, second) = (&subscriber.name, &first.place, &subscriber.place);
             self.problems.push(format!("event subscriber `{name}` is registered twice: {first} and {second}"));
@@ -69,7 +69,7 @@ impl EventRegistry {
     }
 
     /// Adds a publisher that is written here.
-    pub fn publish(&mut self, publisher: Arc<dyn StepEventPublisher>, written_at: String) {
+    pub fn add_publisher(&mut self, publisher: Arc<dyn StepEventPublisher>, written_at: String) {
         let name = publisher.name().to_owned();
         if let Some((_, first)) = self.publishers.get(&name) {
             self.problems.push(format!("event publisher `{name}` is registered twice: {first} and {written_at}"));

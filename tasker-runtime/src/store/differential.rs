@@ -11,7 +11,7 @@ use tasker_types::{BatchSpec, FailureStrategy, IfExists, Start, StepNumber, Step
 
 use self::event::{EventCall, Given, published, publishing};
 use crate::core::{
-    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, NewTask, Outcome, Pinned, StepRef, Wanted,
+    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, KnownBy, NewTask, Outcome, Pinned, StepRef,
     Workers, check,
 };
 use crate::store::conformance::sample::{
@@ -261,10 +261,10 @@ impl Both {
             Ask::Submit { task: number, template, priority, known, conflict, delay_ms } => {
                 let pinned = &self.pinned[template % self.pinned.len()];
                 let if_exists = if conflict { IfExists::Conflict } else { IfExists::Attach };
-                let wanted = known.map(|number| Wanted { identity: Identity([number; 32]), if_exists });
+                let known_by = known.map(|number| KnownBy { identity: Identity([number; 32]), if_exists });
                 let start = Start::In(Duration::from_millis(delay_ms));
                 let priority = if number == 0 { 0 } else { priority };
-                Command::Submit(NewTask { priority, wanted, start, ..new_task(task(number), pinned) })
+                Command::Submit(NewTask { priority, known_by, start, ..new_task(task(number), pinned) })
             }
             Ask::End { claim, how, attempt, worker: by, seed } => {
                 let claim = self.handed_out.get(claim.checked_rem(self.handed_out.len())?)?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tasker_runtime::event::{Payload, StepEventPublisher};
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::testing::TestApp;
-use tasker_types::{Lifecycle, LifecycleEvent, StepError, StepEvent, StepEventContext};
+use tasker_types::{LifecycleEvent, LifecycleKind, StepError, StepEvent, StepEventContext};
 
 const ORDER: &str = "
 name: order
@@ -162,7 +162,7 @@ async fn a_payload_is_read_as_the_type_that_the_subscriber_takes() {
 
 #[tokio::test]
 async fn lifecycle_events_are_given_typed() {
-    let kinds = Arc::new(Mutex::new(BTreeMap::<String, Vec<Lifecycle>>::new()));
+    let kinds = Arc::new(Mutex::new(BTreeMap::<String, Vec<LifecycleKind>>::new()));
     let here = kinds.clone();
     let app = app().on_event("watch", "tasker.*", move |event: LifecycleEvent| {
         let here = here.clone();
@@ -172,7 +172,7 @@ async fn lifecycle_events_are_given_typed() {
     let bad = app.run("order", json!({ "total": 0 })).await.view().row.id.to_string();
     a_while(&app).await;
     let kinds = kinds.lock().unwrap();
-    use Lifecycle::{StepCompleted, StepFailed, StepRetrying, TaskCompleted, TaskFailed};
+    use LifecycleKind::{StepCompleted, StepFailed, StepRetrying, TaskCompleted, TaskFailed};
     assert_eq!(kinds[&good], [StepCompleted, StepRetrying, StepCompleted, TaskCompleted]);
     assert_eq!(kinds[&bad], [StepFailed, TaskFailed]);
 }

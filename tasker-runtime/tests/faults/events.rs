@@ -68,7 +68,7 @@ pub(crate) fn subscribers(place: &Path) -> EventRegistry {
             std::io::Result::Ok(())
         }
     };
-    registry.subscribe(Subscriber::new("journal", "step.*", write));
+    registry.add_subscriber(Subscriber::new("journal", "step.*", write));
     registry
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tasker_types::{DeliveryMode, EventCondition, EventSpec, Lifecycle, StepNumber, TaskId, WorkerId};
+use tasker_types::{DeliveryMode, EventCondition, EventSpec, LifecycleKind, StepNumber, TaskId, WorkerId};
 
 use super::World;
 use super::sample::{act, at, cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
@@ -99,6 +99,15 @@ pub async fn what_is_ended_by_hand_before_its_next_attempt_is_told_beside_the_fa
     let told: Vec<_> = w.rows.events.iter().map(|event| (&*event.name, event.attempt)).collect();
     assert_eq!(told, [("step.broken", 1), ("step.done", 1)]);
     assert_eq!(check(&w.rows), [], "the attempt has two ends");
+}
+
+pub async fn a_task_that_is_acted_on_in_the_batch_that_makes_it_publishes(store: &dyn Store) {
+    let mut w = World::new(store);
+    let pinned = w.pin(publishing(chain(2))).await;
+    let by_hand = ByHand::Complete { result: "7".into(), chosen: None };
+    let act = act(task(1), Act::End(StepNumber(0), by_hand), 1);
+    w.transact(vec![submit(task(1), &pinned), act]).await;
+    assert_eq!(stored(&w), ["step.done"]);
 }
 
 pub async fn what_publishers_made_is_stored(store: &dyn Store) {
@@ -283,13 +292,13 @@ pub async fn lifecycle_events_are_stored_only_while_somebody_subscribes_to_them(
     let subscriber = subscribe(&w, "watch", &["tasker.task.*", "tasker.step.retrying"], false).await;
     subscribe(&w, "all", &["*"], false).await;
     let id = run(&mut w, 2).await;
-    assert_eq!(stored(&w), [Lifecycle::TaskCompleted.as_str()]);
+    assert_eq!(stored(&w), [LifecycleKind::TaskCompleted.as_str()]);
     assert_eq!(names(&due(&mut w, subscriber).await), [(id, u32::MAX, "tasker.task.completed")]);
     w.start(3, chain(2)).await;
     let claim = w.claim_one(worker(1)).await;
     w.one(fail(&claim)).await.unwrap();
     w.one(cancel(task(3), 1)).await.unwrap();
-    assert_eq!(stored(&w)[1..], [Lifecycle::StepRetrying.as_str(), Lifecycle::TaskCancelled.as_str()]);
+    assert_eq!(stored(&w)[1..], [LifecycleKind::StepRetrying.as_str(), LifecycleKind::TaskCancelled.as_str()]);
     assert_eq!(store.unsubscribe("watch").await.unwrap(), Some(3));
     assert_eq!(store.unsubscribe("watch").await.unwrap(), None);
     w.pass(1);
