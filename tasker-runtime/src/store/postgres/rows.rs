@@ -45,6 +45,8 @@ pub(super) fn length(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
+/// How many columns a task has.
+pub(super) const TASK_COLUMNS: usize = 9;
 /// How many columns a live row has.
 pub(super) const LIVE_COLUMNS: usize = 14;
 
