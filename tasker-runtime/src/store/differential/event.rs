@@ -75,11 +75,14 @@ pub(super) fn calls() -> impl Strategy<Value = EventCall> {
     ]
 }
 
+/// An event that was given: where it stands, its task, and how often it failed.
+type OneGiven = (i64, TaskId, u32);
+
 /// What was given to a subscriber last, by each of the two.
 #[derive(Debug, Default)]
 pub(super) struct Given {
     ids: BTreeMap<usize, [SubscriberId; 2]>,
-    events: BTreeMap<usize, [Vec<(i64, TaskId, u32)>; 2]>,
+    events: BTreeMap<usize, [Vec<OneGiven>; 2]>,
 }
 
 /// The template, whose steps publish.
@@ -181,7 +184,7 @@ impl Both {
     }
 }
 
-fn positions(deliveries: &Deliveries) -> Vec<(i64, TaskId, u32)> {
+fn positions(deliveries: &Deliveries) -> Vec<OneGiven> {
     assert!(deliveries.events.is_sorted_by_key(|event| event.position));
     deliveries.events.iter().map(|event| (event.position, event.row.task, event.failures)).collect()
 }
@@ -199,7 +202,7 @@ fn rows(events: Result<Vec<EventView>, StoreError>) -> Result<Vec<(EventRow, Vec
 }
 
 /// Some are taken, some failed, and the tasks of these wait.
-fn report(given: &[(i64, TaskId, u32)], became: Became, now: u64) -> DeliveryReport {
+fn report(given: &[OneGiven], became: Became, now: u64) -> DeliveryReport {
     let (Became { taken, failed, wait_ms }, mut report) = (became, DeliveryReport::default());
     for (bit, &(position, task, failures)) in given.iter().take(32).enumerate() {
         if taken >> bit & 1 == 1 {
