@@ -87,7 +87,7 @@ impl App {
     /// ```
     ///
     /// # Panics
-    /// The pattern can match nothing.
+    /// The pattern can match nothing, or the name is none.
     #[track_caller]
     pub fn on_event<E, F, R>(mut self, name: &str, pattern: &str, run: F) -> Self
     where
@@ -110,8 +110,8 @@ impl App {
     /// Everyone who is linked in or was added.
     pub(crate) fn take_events(&mut self) -> EventRegistry {
         let mut events = EventRegistry::linked();
-        self.subscribers.drain(..).for_each(|subscriber| events.subscribe(subscriber));
-        self.publishers.drain(..).for_each(|(publisher, place)| events.publish(publisher, place));
+        self.subscribers.drain(..).for_each(|subscriber| events.add_subscriber(subscriber));
+        self.publishers.drain(..).for_each(|(publisher, place)| events.add_publisher(publisher, place));
         events
     }
 

@@ -12,6 +12,7 @@ mod diff;
 mod dlq;
 mod doctor;
 mod document;
+mod event;
 mod exit;
 mod explain;
 mod graph;
@@ -162,6 +163,7 @@ fn dispatch(context: Context, verb: Option<Verb>) -> Outcome {
         Some(Verb::Task(verb)) => session::block_on(Box::pin(task::run(context, verb))),
         Some(Verb::Step(verb)) => session::block_on(Box::pin(step::run(context, verb))),
         Some(Verb::Dlq(verb)) => session::block_on(Box::pin(dlq::run(context, verb))),
+        Some(Verb::Event(verb)) => session::block_on(Box::pin(event::run(context, verb))),
         Some(Verb::Template(verb)) => session::block_on(Box::pin(templates::run(context, verb))),
         Some(Verb::Handler(verb)) => handlers::run(&context, &verb),
         Some(Verb::Check) => session::block_on(Box::pin(check::run(context))),

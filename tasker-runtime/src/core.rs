@@ -30,8 +30,8 @@ pub use batches::cut;
 pub use change::Change;
 pub use choice::chosen;
 pub use command::{
-    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, NewTask, Outcome, Refusal, Rerun,
-    StepRef, Wanted, Workers,
+    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, KnownBy, NewTask, Outcome, Refusal,
+    Rerun, StepRef, Workers,
 };
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};

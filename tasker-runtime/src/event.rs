@@ -10,5 +10,5 @@ mod subscriber;
 
 pub use entry::{PublisherEntry, SubscriberEntry};
 pub use publisher::StepEventPublisher;
-pub use registry::EventRegistry;
+pub use registry::{EventRegistry, MissingPublisher};
 pub use subscriber::{FromEvent, Payload, Subscriber, SubscriberReturn};

@@ -75,11 +75,11 @@ macro_rules! lifecycle {
         /// What the engine itself tells of tasks and steps.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
-        pub enum Lifecycle {
+        pub enum LifecycleKind {
             $(#[doc = $about] $name,)+
         }
 
-        impl Lifecycle {
+        impl LifecycleKind {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
@@ -107,7 +107,7 @@ lifecycle! {
     StepResolvedManually "step.resolved_manually" "An operator closed a step."
 }
 
-impl Lifecycle {
+impl LifecycleKind {
     /// The one whose events have this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -119,7 +119,7 @@ impl Lifecycle {
     }
 }
 
-impl fmt::Display for Lifecycle {
+impl fmt::Display for LifecycleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -129,7 +129,7 @@ impl fmt::Display for Lifecycle {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LifecycleEvent {
     /// What happened.
-    pub kind: Lifecycle,
+    pub kind: LifecycleKind,
     /// When, and to which task and step.
     pub event: StepEvent,
 }
@@ -144,8 +144,9 @@ impl Wanted {
 
     /// Those that one of these patterns matches.
     pub fn by<'p>(patterns: impl IntoIterator<Item = &'p str> + Clone) -> Self {
-        let wanted =
-            Lifecycle::ALL.iter().filter(|kind| patterns.clone().into_iter().any(|one| matches(one, kind.as_str())));
+        let wanted = LifecycleKind::ALL
+            .iter()
+            .filter(|kind| patterns.clone().into_iter().any(|one| matches(one, kind.as_str())));
         Self(wanted.fold(0, |bits, kind| bits | kind.bit()))
     }
 
@@ -157,7 +158,7 @@ impl Wanted {
 
     /// Whether it is among them.
     #[must_use]
-    pub const fn has(self, kind: Lifecycle) -> bool {
+    pub const fn has(self, kind: LifecycleKind) -> bool {
         self.0 & kind.bit() != 0
     }
 
@@ -224,10 +225,10 @@ pub fn check_pattern(pattern: &str) -> Result<(), String> {
         ));
     }
     check_handler_name(pattern)?;
-    if !pattern.starts_with(RESERVED) || Lifecycle::from_name(pattern).is_some() {
+    if !pattern.starts_with(RESERVED) || LifecycleKind::from_name(pattern).is_some() {
         return Ok(());
     }
-    let names = || Lifecycle::ALL.iter().map(|kind| kind.as_str());
+    let names = || LifecycleKind::ALL.iter().map(|kind| kind.as_str());
     Err(match crate::suggest::nearest(pattern, names()) {
         Some(near) => format!("there is no event `{pattern}`; did you mean \"{near}\"?"),
         None => format!("there is no event `{pattern}`: there are {}", names().collect::<Vec<_>>().join(", ")),
@@ -241,11 +242,15 @@ mod tests {
     #[test]
     fn what_is_wanted_is_what_a_pattern_matches() {
         let tasks = Wanted::by(["order.*", "tasker.task.*"]);
-        assert!(tasks.has(Lifecycle::TaskFailed) && !tasks.has(Lifecycle::StepFailed));
+        assert!(tasks.has(LifecycleKind::TaskFailed) && !tasks.has(LifecycleKind::StepFailed));
         assert_eq!(Wanted::from_bits(tasks.bits()), tasks);
         assert!(Wanted::by(["*"]).is_none(), "the engine's own events are asked for by their names");
         let all = Wanted::by(["tasker.*"]);
-        assert!(Lifecycle::ALL.iter().all(|&kind| all.has(kind) && Lifecycle::from_name(kind.as_str()) == Some(kind)));
+        assert!(
+            LifecycleKind::ALL
+                .iter()
+                .all(|&kind| all.has(kind) && LifecycleKind::from_name(kind.as_str()) == Some(kind))
+        );
         assert_eq!(tasks.and(Wanted::by(["tasker.step.*"])), all);
     }
 

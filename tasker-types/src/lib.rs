@@ -22,7 +22,7 @@ pub mod template;
 mod time;
 
 pub use batch::{BatchAggregationScenario, BatchProcessingOutcome, BatchWorkerContext, CursorConfig};
-pub use event::{Lifecycle, LifecycleEvent, StepEvent, StepEventContext, Wanted};
+pub use event::{LifecycleEvent, LifecycleKind, StepEvent, StepEventContext, Wanted};
 pub use graph::{Cycle, Graph};
 pub use id::{StepNumber, TaskId, WorkerId};
 pub use identity::{IdentityStrategy, IfExists};

@@ -8,6 +8,7 @@ mod by_hand;
 mod clumsy;
 mod database;
 mod dev;
+mod event;
 mod input;
 mod new;
 mod postgres;

@@ -118,6 +118,19 @@ fn many_tasks_are_confirmed_with_their_number_in_a_terminal() {
 }
 
 #[test]
+fn to_forget_a_subscriber_is_confirmed_in_a_terminal() {
+    let world = World::new();
+    world.listener(&["run", "note", "--wait"]).ended(0);
+    let forget = |typed: &str| {
+        let (code, screen) = typed_in_terminal(world.listener_command(&["event", "forget", "mailer"]), typed);
+        let left = world.listener(&["event", "subscribers", "-o", "id"]).ended(0).out;
+        (code, screen.contains("forget `mailer`, and drop "), left)
+    };
+    assert_eq!(forget("n\n"), (0, true, "mailer\n".to_owned()));
+    assert_eq!(forget("y\n"), (0, true, String::new()));
+}
+
+#[test]
 fn what_is_closed_by_hand_is_confirmed_in_a_terminal() {
     let world = World::new();
     let task = world.order(crate::world::STOLEN);

@@ -79,6 +79,16 @@ impl World {
         command
     }
 
+    /// The program with a subscriber, about to be run here.
+    pub(crate) fn listener_command(&self, arguments: &[&str]) -> Command {
+        self.prepared(listener(), arguments)
+    }
+
+    /// Runs the program with a subscriber to its end.
+    pub(crate) fn listener(&self, arguments: &[&str]) -> Ran {
+        finish(self.listener_command(arguments))
+    }
+
     /// The example with batches, about to be run here.
     pub(crate) fn batches_command(&self, arguments: &[&str]) -> Command {
         self.prepared(batches(), arguments)
@@ -313,6 +323,12 @@ fn approval() -> &'static Path {
 fn clumsy() -> &'static Path {
     static CLUMSY: OnceLock<PathBuf> = OnceLock::new();
     CLUMSY.get_or_init(|| program("clumsy", &["tests/cli/programs/clumsy.rs".into()]))
+}
+
+/// The program with a subscriber.
+fn listener() -> &'static Path {
+    static LISTENER: OnceLock<PathBuf> = OnceLock::new();
+    LISTENER.get_or_init(|| program("listener", &["tests/cli/programs/listener.rs".into()]))
 }
 
 /// The program of an example. Cargo builds it with all targets, and not with the tests alone.

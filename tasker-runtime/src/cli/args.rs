@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod event;
 mod task;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use tasker_types::Timestamp;
 
+pub(crate) use self::event::{Event, EventList, OneSubscriber};
 pub(crate) use self::task::{
     Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, RerunTask, Retry, Step, StepActing, Target, Task,
     TaskList, Watch,
@@ -94,6 +96,9 @@ pub(crate) enum Verb {
     /// Dead letters: what failed, and why
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Events that are stored, and who was not given them yet: list, subscribers, forget
+    #[command(subcommand)]
+    Event(Event),
     /// Templates: list, show, check, graph, diff, schema
     #[command(subcommand)]
     Template(Template),

@@ -1,5 +1,6 @@
 //! `check`: whether templates, handlers, settings and database fit together. Made for CI.
 
+mod publishers;
 mod routes;
 
 use serde_json::{Value, json};
@@ -14,7 +15,6 @@ use super::screen::GOOD;
 use super::session::{Missing, open_store};
 use super::{Context, Outcome};
 use crate::app::templates::{Loaded, Refused, Templates};
-use crate::handler::StartupReport;
 use crate::store::Store;
 
 /// A step's handler is not in this program.
@@ -97,6 +97,7 @@ impl Report {
             self.handlers(context, loaded);
             self.reads(context, loaded);
             self.routes(context, loaded);
+            self.publishers(context, loaded);
         }
     }
 
@@ -161,9 +162,12 @@ impl Report {
     }
 
     /// Names that are taken twice, and state that is missing.
-    fn program(&mut self, report: &StartupReport) {
-        for problem in report.problems() {
+    fn program(&mut self, context: &Context) {
+        for problem in context.registry.problems(&context.state, &[]).problems() {
             self.sentence(Severity::Error, &problem.to_string());
+        }
+        for problem in context.events.problems(&context.state) {
+            self.sentence(Severity::Error, &problem);
         }
     }
 
@@ -194,6 +198,17 @@ impl Report {
                     "{} of `{}` {} need handler `{}` for step `{}`, which this program no longer has; an alias keeps an old name alive",
                     human::count(stored.open_tasks, "open task"), stored.name, stored.version, step.handler, step.name
                 ));
+            }
+            for missing in context.events.missing(&pinned.template) {
+                self.sentence(
+                    Severity::Warning,
+                    &format!(
+                        "{} of `{}` {}: {missing}; their events go out without a payload of their own",
+                        human::count(stored.open_tasks, "open task"),
+                        stored.name,
+                        stored.version
+                    ),
+                );
             }
         }
         Ok(())
@@ -231,7 +246,7 @@ impl Report {
 pub(crate) async fn run(context: Context) -> Outcome {
     let templates = context.templates();
     let mut report = Report::default();
-    report.program(&context.registry.problems(&context.state, &[]));
+    report.program(&context);
     report.templates(&context, &templates);
     if context.settings.database.is_there() {
         let store = open_store(&context, Missing::Refuse).await?;

@@ -9,7 +9,8 @@ use serde_json::json;
 use tasker_types::StepState;
 
 use super::args::{self, Format};
-use super::database::Facts;
+use super::database::{Database, Facts};
+use super::event::Standing;
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
@@ -18,6 +19,7 @@ use super::session::{Missing, open_store};
 use super::{Context, Outcome, db};
 use crate::app::settings::Place;
 use crate::core::{self, QueueId};
+use crate::engine::Clock;
 use crate::store::{Store, WorkerView};
 
 /// Tasks that are read at once.
@@ -77,6 +79,7 @@ pub(crate) async fn run(context: Context, args: args::Doctor) -> Outcome {
         let store = open_store(&context, Missing::Refuse).await?;
         let info = db::read(&context, &store).await?;
         checks.extend(database(&info));
+        checks.extend(subscribers(&context, &store, info.worker_runs).await?);
         if let Place::File(path) = &context.settings.database {
             checks.push(probe::disk(path));
         }
@@ -179,6 +182,48 @@ fn safety(facts: &Facts) -> Check {
             check
         }
     }
+}
+
+/// Subscribers that do not take what they are due: their tasks are never pruned.
+async fn subscribers(context: &Context, store: &Database, worker_runs: bool) -> Result<Vec<Check>, Problem> {
+    let all = Standing::all(store).await?;
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = Clock::System.now();
+    let mut checks = Vec::new();
+    for standing in &all {
+        let (view, behind) = (&standing.view, standing.is_behind(now));
+        let missing = format!(
+            "`{}` was not given {}, the oldest {}",
+            view.name,
+            human::count(view.undelivered, "event"),
+            view.oldest.map(|at| human::ago(at, now)).unwrap_or_default()
+        );
+        if view.undelivered == 0 {
+            continue;
+        }
+        if standing.given_by.is_none() && (worker_runs || behind) {
+            let forget = context.program.command(&format!("event forget {}", view.name));
+            checks.push(
+                Check::new("events", Level::Warning, format!("{missing}: no worker has this subscriber")).with_help(format!(
+                    "their tasks are not pruned: start a program that has it, or, where it is gone for good, `{forget}`"
+                )),
+            );
+        } else if behind {
+            let error = view.last_error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            checks
+                .push(Check::new("events", Level::Warning, format!("{missing}{error}")).with_help(
+                    "their tasks are not pruned, and later events of them wait: put right what it fails on",
+                ));
+        }
+    }
+    if checks.is_empty() {
+        let due = human::count(all.iter().map(|standing| standing.view.undelivered).sum(), "event");
+        let subscribers = human::count(u64::try_from(all.len()).unwrap_or(u64::MAX), "subscriber");
+        checks.push(Check::new("events", Level::Good, format!("{subscribers}; {due} to be delivered")));
+    }
+    Ok(checks)
 }
 
 /// Looks at every row of every task.

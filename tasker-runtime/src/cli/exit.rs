@@ -40,15 +40,14 @@ impl Exit {
     /// The end of a command that went wrong with this code.
     pub(crate) fn of_code(code: &str) -> Self {
         match code {
-            "E102" | "E110" | "E201" | "E202" | "E306" | "E310" | "E311" | "E312" | "E327" => Self::NotFound,
+            "E102" | "E110" | "E201" | "E202" | "E306" | "E310" | "E311" | "E312" | "E327" | "E328" => Self::NotFound,
             "E203" | "E204" | "E205" | "E213" | "E214" | "E216" | "E217" | "E301" | "E302" | "E303" | "E304"
             | "E307" | "E308" | "E314" | "E319" => Self::Invalid,
             "E212" | "E305" | "E309" | "E313" | "E324" | "E325" => Self::Usage,
             "D001" | "D002" | "D005" | "D006" | "D009" => Self::Unreachable,
             "D004" => Self::Denied,
-            "D008" | "E101" | "E103" | "E104" | "E105" | "E106" | "E109" | "E111" | "E112" | "E315" | "E326" => {
-                Self::Conflict
-            }
+            "D008" | "E101" | "E103" | "E104" | "E105" | "E106" | "E109" | "E111" | "E112" | "E315" | "E326"
+            | "E329" => Self::Conflict,
             "E320" => Self::TaskFailed,
             "E321" => Self::TaskCancelled,
             "E322" => Self::TimedOut,

@@ -13,14 +13,20 @@ use crate::handler::StartupReport;
 pub(crate) fn check(context: &Context) -> Result<Templates, Problem> {
     let templates = context.templates();
     let report = context.registry.problems(&context.state, &templates.needed());
-    match problem(&templates.refused, &report) {
+    let mut events = context.events.problems(&context.state);
+    for loaded in &templates.loaded {
+        events.extend(
+            context.events.missing(&loaded.parsed.template).map(|missing| format!("{}: {missing}", loaded.file)),
+        );
+    }
+    match problem(&templates.refused, &report, &events) {
         None => Ok(templates),
         Some(problem) => Err(problem),
     }
 }
 
 /// Everything that is wrong, as one problem.
-pub(crate) fn problem(refused: &[Refused], report: &StartupReport) -> Option<Problem> {
+fn problem(refused: &[Refused], report: &StartupReport, events: &[String]) -> Option<Problem> {
     let mut body = String::new();
     let mut lines = Vec::new();
     let mut records: Vec<Value> = Vec::new();
@@ -39,9 +45,9 @@ pub(crate) fn problem(refused: &[Refused], report: &StartupReport) -> Option<Pro
             }
         }
     }
-    for found in report.problems() {
-        lines.push(found.to_string());
-        records.push(json!({ "message": found.to_string() }));
+    for found in report.problems().iter().map(ToString::to_string).chain(events.iter().cloned()) {
+        records.push(json!({ "message": found }));
+        lines.push(found);
     }
     if records.is_empty() {
         return None;

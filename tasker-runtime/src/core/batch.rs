@@ -98,7 +98,7 @@ impl Writes {
     #[must_use]
     pub fn identities(&self) -> Vec<IdentityRow> {
         let row =
-            |(row, new): &(TaskRow, Box<NewTask>)| Some(IdentityRow { identity: new.wanted?.identity, task: row.id });
+            |(row, new): &(TaskRow, Box<NewTask>)| Some(IdentityRow { identity: new.known_by?.identity, task: row.id });
         let mut rows: Vec<IdentityRow> = self.new_tasks.iter().filter_map(row).collect();
         rows.sort_unstable_by_key(|row| row.identity);
         rows

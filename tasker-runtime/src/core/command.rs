@@ -137,14 +137,14 @@ pub struct NewTask {
     /// From -100 to 100; the higher one is claimed first.
     pub priority: i16,
     /// What the request is known by, where another one may mean the same task.
-    pub wanted: Option<Wanted>,
+    pub known_by: Option<KnownBy>,
     /// When its first steps may start.
     pub start: Start,
 }
 
 /// What a request is known by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct KnownBy {
     /// Of two requests with the same one, the second means the task of the first.
     pub identity: Identity,
     /// What becomes of the second.
@@ -303,7 +303,7 @@ impl Command {
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
         match self {
-            Self::Submit(new) => new.wanted.map(|wanted| wanted.identity),
+            Self::Submit(new) => new.known_by.map(|known| known.identity),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tasker_types::event::matches;
 use tasker_types::{
-    DeliveryMode, EventCondition, EventSpec, Lifecycle, StepNumber, StepState, TaskId, TaskState, Timestamp,
+    DeliveryMode, EventCondition, EventSpec, LifecycleKind, StepNumber, StepState, TaskId, TaskState, Timestamp,
 };
 
 use super::row::{AttemptOutcome, AttemptRow, Cause, ResultRow};
@@ -73,7 +73,7 @@ impl Published {
         Self((!made.is_empty()).then(|| made.into()))
     }
 
-    fn at(&self, place: usize) -> Option<&Made> {
+    pub(crate) fn at(&self, place: usize) -> Option<&Made> {
         self.0.as_ref()?.iter().find_map(|(at, made)| (*at == place).then_some(made))
     }
 }
@@ -198,11 +198,11 @@ impl Publishing<'_> {
             self.declared(end, &of);
         }
         let kind = match row.outcome {
-            StepState::Completed => Lifecycle::StepCompleted,
-            StepState::Failed => Lifecycle::StepFailed,
-            StepState::Skipped => Lifecycle::StepSkipped,
-            StepState::Cancelled => Lifecycle::StepCancelled,
-            _ => Lifecycle::StepResolvedManually,
+            StepState::Completed => LifecycleKind::StepCompleted,
+            StepState::Failed => LifecycleKind::StepFailed,
+            StepState::Skipped => LifecycleKind::StepSkipped,
+            StepState::Cancelled => LifecycleKind::StepCancelled,
+            _ => LifecycleKind::StepResolvedManually,
         };
         self.lifecycle(kind, of);
     }
@@ -212,15 +212,15 @@ impl Publishing<'_> {
         let detail = row.detail.clone();
         let of = EventRow { number: Some(row.number), attempt: row.attempt, detail, ..self.row.clone() };
         self.declared(end, &of);
-        self.lifecycle(Lifecycle::StepRetrying, of);
+        self.lifecycle(LifecycleKind::StepRetrying, of);
     }
 
     fn task_state(&mut self, state: TaskState) {
         let kind = match state {
-            TaskState::Completed => Lifecycle::TaskCompleted,
-            TaskState::Failed => Lifecycle::TaskFailed,
-            TaskState::Cancelled => Lifecycle::TaskCancelled,
-            TaskState::ResolvedManually => Lifecycle::TaskResolvedManually,
+            TaskState::Completed => LifecycleKind::TaskCompleted,
+            TaskState::Failed => LifecycleKind::TaskFailed,
+            TaskState::Cancelled => LifecycleKind::TaskCancelled,
+            TaskState::ResolvedManually => LifecycleKind::TaskResolvedManually,
             _ => return,
         };
         self.lifecycle(kind, self.row.clone());
@@ -243,7 +243,7 @@ impl Publishing<'_> {
         }
     }
 
-    fn lifecycle(&mut self, kind: Lifecycle, of: EventRow) {
+    fn lifecycle(&mut self, kind: LifecycleKind, of: EventRow) {
         if self.snapshot.wanted.has(kind) {
             self.events.push((DeliveryMode::Durable, EventRow { name: kind.as_str().into(), ..of }));
         }

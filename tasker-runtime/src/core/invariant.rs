@@ -230,39 +230,43 @@ impl OfTask<'_> {
         }
         // What was taken over from another task was published there.
         let end_of = |row: &ResultRow| if self.is_copied(row) { None } else { End::of_result(row) };
-        let results = self.results.values().map(|row| (row.number, row.attempt, end_of(row)));
-        let attempts = self.attempts.values().flatten().map(|row| (row.number, row.attempt, End::of_attempt(row)));
-        let ends: Vec<(StepNumber, u32, Option<End>)> = results.chain(attempts).collect();
-        let known: BTreeSet<(StepNumber, u32)> = ends.iter().map(|&(number, attempt, _)| (number, attempt)).collect();
-        let unknown: BTreeSet<(StepNumber, u32)> =
-            ends.iter().filter(|(.., end)| end.is_none()).map(|&(number, attempt, _)| (number, attempt)).collect();
-        let count = |number, attempt, name: &str| {
-            let same =
-                |event: &&&EventRow| event.number == Some(number) && event.attempt == attempt && *event.name == *name;
-            self.events.iter().filter(same).count()
-        };
+        let results = self.results.values().map(|row| ((row.number, row.attempt), end_of(row)));
+        let attempts = self.attempts.values().flatten().map(|row| ((row.number, row.attempt), End::of_attempt(row)));
+        // One number may have two ends: an attempt failed, and before the next one its step was ended by hand, or out of time.
+        let mut ends: BTreeMap<(StepNumber, u32), Vec<Option<End>>> = BTreeMap::new();
+        results.chain(attempts).for_each(|(of, end)| ends.entry(of).or_default().push(end));
+        let mut found: BTreeMap<(StepNumber, u32, &str), usize> = BTreeMap::new();
+        for &event in &self.events {
+            if let Some(number) = event.number {
+                *found.entry((number, event.attempt, &*event.name)).or_default() += 1;
+            }
+        }
         let mut wrong = Vec::new();
-        for &(number, attempt, end) in &ends {
-            let specs = &pinned.step(number).definition.publishes_events;
-            for spec in specs.iter().filter(|spec| spec.delivery_mode.is_stored() && spec.publisher.is_none()) {
-                let due = |other: &&tasker_types::EventSpec| {
-                    other.name == spec.name
-                        && other.delivery_mode.is_stored()
-                        && end.is_some_and(|end| end.meets(other.condition))
-                };
-                let (due, found) = (specs.iter().filter(due).count(), count(number, attempt, &spec.name));
-                // Of an attempt whose result was reopened it is not known any more how it ended, and it may have two ends.
-                let reopened = unknown.contains(&(number, attempt));
-                if end.is_some() && (found < due || found > due && !reopened) {
-                    let what =
-                        format!("attempt {attempt} published {found} events `{}` and should have {due}", spec.name);
+        for (&(number, attempt), ends) in ends.iter().filter(|(_, ends)| ends.iter().any(Option::is_some)) {
+            // Of an attempt whose result was reopened it is not known any more how it ended.
+            let reopened = ends.contains(&None);
+            let stored = || {
+                let specs = &pinned.step(number).definition.publishes_events;
+                specs.iter().filter(|spec| spec.delivery_mode.is_stored())
+            };
+            let names: BTreeSet<&str> = stored().map(|spec| &*spec.name).collect();
+            for name in names {
+                // What a publisher holds back is not there.
+                if stored().any(|spec| spec.name == name && spec.publisher.is_some()) {
+                    continue;
+                }
+                let meets = |end: &End| stored().filter(|spec| spec.name == name && end.meets(spec.condition)).count();
+                let due: usize = ends.iter().flatten().map(meets).sum();
+                let found = found.get(&(number, attempt, name)).copied().unwrap_or_default();
+                if found < due || found > due && !reopened {
+                    let what = format!("attempt {attempt} published {found} events `{name}` and should have {due}");
                     wrong.push((number, what));
                 }
             }
         }
         for event in &self.events {
             let Some(number) = event.number.filter(|_| event.attempt > 0) else { continue };
-            if !known.contains(&(number, event.attempt)) {
+            if !ends.contains_key(&(number, event.attempt)) {
                 wrong.push((
                     number,
                     format!("event `{}` is of attempt {}, which has not ended", event.name, event.attempt),

@@ -274,9 +274,10 @@ impl Snapshot {
                     started_at: None,
                     finished_at: None,
                 };
-                if let Some(wanted) = new.wanted {
-                    self.identities.insert(wanted.identity, (row.id, row.state));
+                if let Some(known) = new.known_by {
+                    self.identities.insert(known.identity, (row.id, row.state));
                 }
+                self.publishes |= row.pinned.publishes();
                 self.tasks.insert(TaskSlot::new(row, Some(new)));
             }
             Change::Count { task, open_steps, runnable } => {

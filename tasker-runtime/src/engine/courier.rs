@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Parts;
+use super::dispatch::SAFETY_LOOK;
+use super::{Parts, WakeUp};
 use crate::core::{SubscriberId, again_after};
 use crate::event::Subscriber;
 use crate::mark::{Mark, mark};
@@ -23,6 +24,8 @@ const TASKS: u32 = 32;
 const EVENTS: u32 = 16;
 /// How often it is looked for what other processes stored, and whether it is this one's turn.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After so long no other event of a task is begun, so that what was given is written down, and other tasks have their turn.
+const PORTION: Duration = Duration::from_secs(5);
 /// How long a subscriber may take for an event.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest text that is kept of an error.
@@ -36,6 +39,8 @@ pub(super) struct Courier {
     pub(super) worker: watch::Receiver<Option<WorkerId>>,
     pub(super) stored: watch::Receiver<u64>,
     pub(super) stopping: CancellationToken,
+    /// Whether this process is the one that gives the subscriber its events.
+    pub(super) held: bool,
 }
 
 /// What became of the events of one task.
@@ -47,34 +52,50 @@ struct Given {
 
 impl Courier {
     pub(super) async fn run(mut self) {
-        while !self.stopping.is_cancelled() {
+        loop {
+            // What was stored until now is given before the end.
+            let is_last = self.stopping.is_cancelled();
             self.stored.mark_unchanged();
-            let wait = match self.deliver().await {
-                Ok(wait) => wait.min(LOOK_EVERY),
+            let wait = match self.deliver(is_last).await {
+                Ok(wait) => wait.min(self.look_every()),
                 Err(error) => {
                     tracing::warn!(%error, subscriber = &*self.subscriber.name, "events cannot be read; tried again soon");
                     LOOK_EVERY
                 }
             };
+            if is_last {
+                return;
+            }
             tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => return,
-                changed = self.stored.changed() => if changed.is_err() { return },
+                () = self.stopping.cancelled() => {}
+                // Where another process gives them, it was told, too.
+                changed = self.stored.changed(), if self.held => if changed.is_err() { return },
                 changed = self.worker.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(wait) => {}
             }
         }
     }
 
-    /// Gives what is due now. Tells how long there will be nothing more, as far as is known.
-    async fn deliver(&mut self) -> Result<Duration, StoreError> {
-        let Some(worker) = *self.worker.borrow_and_update() else { return Ok(LOOK_EVERY) };
+    /// How often it is looked for what nobody said, and whether it is this process's turn.
+    fn look_every(&self) -> Duration {
+        let by_hints = self.parts.options.wake_up == WakeUp::EventDrivenOnly;
+        if self.held && by_hints { SAFETY_LOOK } else { LOOK_EVERY }
+    }
+
+    /// Gives what is due now: the last time, to its end. Tells how long there will be nothing more, as far as is known.
+    async fn deliver(&mut self, is_last: bool) -> Result<Duration, StoreError> {
+        let Some(worker) = *self.worker.borrow_and_update() else {
+            self.held = false;
+            return Ok(LOOK_EVERY);
+        };
         let asked = Instant::now();
         let now = self.parts.clock.told();
         let request = DeliveryRequest { subscriber: self.id, worker, tasks: TASKS, events: EVENTS, now };
         let Deliveries { held, now, events, next } = self.parts.store.deliveries(request).await?;
-        if !held || events.is_empty() {
-            return Ok(next.filter(|_| held).unwrap_or(LOOK_EVERY));
+        self.held = held;
+        if events.is_empty() {
+            return Ok(next.unwrap_or(Duration::MAX));
         }
         if planted(Bug::DeliveredBeforeGiven) {
             let delivered = events.iter().map(|event| event.position).collect();
@@ -86,6 +107,7 @@ impl Courier {
             by_task.entry(event.row.task).or_default().push(event);
         }
         let mut giving = JoinSet::new();
+        let stopping = if is_last { CancellationToken::new() } else { self.stopping.clone() };
         for (task, events) in by_task {
             match events.first().filter(|first| first.due_at > now && !planted(Bug::FailedEventOvertaken)) {
                 Some(first) => {
@@ -93,8 +115,7 @@ impl Courier {
                     report.waiting.push((task, first.due_at));
                 }
                 None => {
-                    let (parts, subscriber, stopping) =
-                        (self.parts.clone(), self.subscriber.clone(), self.stopping.clone());
+                    let (parts, subscriber, stopping) = (self.parts.clone(), self.subscriber.clone(), stopping.clone());
                     giving.spawn(async move { of_task(&parts, &subscriber, &stopping, events).await });
                 }
             }
@@ -130,8 +151,9 @@ async fn of_task(
     events: Vec<Delivery>,
 ) -> Given {
     let mut given = Given::default();
+    let began = Instant::now();
     for delivery in events {
-        if stopping.is_cancelled() {
+        if stopping.is_cancelled() || began.elapsed() > PORTION {
             break;
         }
         let outcome = match event(&delivery) {

@@ -37,7 +37,7 @@ pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long an attempt may overrun its time limit before it is taken for stuck.
 const OVERRUN: Duration = Duration::from_secs(1);
 /// How often a worker looks that goes by what the others say.
-const SAFETY_LOOK: Duration = Duration::from_secs(30);
+pub(super) const SAFETY_LOOK: Duration = Duration::from_secs(30);
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
 

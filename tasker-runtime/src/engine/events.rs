@@ -51,6 +51,7 @@ impl Events {
         if !self.couriers.is_empty() {
             return Ok(());
         }
+        let mut couriers = Vec::new();
         for subscriber in self.parts.events.subscribers() {
             let subscription = Subscription {
                 name: subscriber.name.clone(),
@@ -58,14 +59,18 @@ impl Events {
                 from_oldest: subscriber.from_oldest,
             };
             let id = self.parts.store.subscribe(subscription, self.parts.clock.told()).await?;
-            let courier = Courier {
+            couriers.push(Courier {
                 parts: self.parts.clone(),
                 subscriber: subscriber.clone(),
                 id,
                 worker: self.worker.subscribe(),
                 stored: self.stored.subscribe(),
                 stopping: self.stopping.clone(),
-            };
+                held: false,
+            });
+        }
+        // Only where all are known: who starts again after a failure starts all of them.
+        for courier in couriers {
             self.couriers.spawn(courier.run());
         }
         Ok(())
@@ -92,6 +97,11 @@ impl Events {
                 tracing::warn!("too many events are told at once: one was dropped");
             }
         }
+    }
+
+    /// Another process says that it stored events.
+    pub(super) fn heard(&self) {
+        self.stored.send_modify(|count| *count += 1);
     }
 
     fn is_awaited(&self, event: &ToldEvent) -> bool {

@@ -5,6 +5,17 @@ use tokio::sync::watch;
 use super::{Error, Parts, WakeUp};
 use crate::store::{Hints, StoreError};
 
+/// What other processes have said since it was asked last.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    /// That steps are ready.
+    pub(super) ready: bool,
+    /// That something else has changed.
+    pub(super) other: bool,
+    /// That events were stored.
+    pub(super) events: bool,
+}
+
 /// What was heard so far.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
@@ -40,10 +51,11 @@ impl Heard {
         std::future::pending::<()>().await;
     }
 
-    /// Whether something else was said than that steps are ready.
-    pub(super) fn say_more_than_ready(&mut self) -> bool {
-        let Some(hints) = &mut self.hints else { return false };
+    /// What was said since this was asked last.
+    pub(super) fn take(&mut self) -> Said {
+        let Some(hints) = &mut self.hints else { return Said::default() };
         let now = *hints.borrow_and_update();
-        std::mem::replace(&mut self.seen, now).other != now.other
+        let before = std::mem::replace(&mut self.seen, now);
+        Said { ready: before.ready != now.ready, other: before.other != now.other, events: before.events != now.events }
     }
 }

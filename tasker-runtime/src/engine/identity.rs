@@ -5,7 +5,7 @@ use tasker_types::{IdentityStrategy, TaskRequest, canonical_json};
 
 use super::Error;
 use super::limits::check_label;
-use crate::core::{Identity, Pinned, Wanted};
+use crate::core::{Identity, KnownBy, Pinned};
 
 /// What the request is known by, and what becomes of it where such a task exists; `None` where it means a new task.
 ///
@@ -14,7 +14,7 @@ use crate::core::{Identity, Pinned, Wanted};
 ///
 /// # Errors
 /// The key is missing where the template wants one, is empty, or cannot be stored.
-pub(super) fn of(request: &TaskRequest, pinned: &Pinned) -> Result<Option<Wanted>, Error> {
+pub(super) fn of(request: &TaskRequest, pinned: &Pinned) -> Result<Option<KnownBy>, Error> {
     let template = &pinned.template;
     let identity = match (&request.idempotency_key, template.identity_strategy) {
         (Some(key), _) => {
@@ -35,7 +35,7 @@ pub(super) fn of(request: &TaskRequest, pinned: &Pinned) -> Result<Option<Wanted
         }
         (None, IdentityStrategy::AlwaysUnique) => return Ok(None),
     };
-    Ok(Some(Wanted { identity, if_exists: request.if_exists }))
+    Ok(Some(KnownBy { identity, if_exists: request.if_exists }))
 }
 
 /// SHA-256 of the parts, each with its length before it: no two lists of parts are hashed alike.

@@ -230,7 +230,10 @@ impl Dispatcher {
 
     /// Gives the lease up, so that nobody waits for its end.
     pub(super) async fn retire(&mut self) {
-        self.events.stop(self.parts.options.drain).await;
+        let drain = self.parts.options.drain;
+        // Handlers and subscribers share it.
+        let left = self.stopping.map_or(drain, |since| drain.saturating_sub(since.elapsed()));
+        self.events.stop(left.max(RETIRE_TIMEOUT)).await;
         let Some(worker) = self.worker.take() else { return };
         let end = self.lease_request(worker.id, LeaseAct::End);
         let ended = tokio::time::timeout(RETIRE_TIMEOUT, self.parts.store.lease(end)).await;

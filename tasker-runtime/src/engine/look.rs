@@ -35,10 +35,14 @@ impl Dispatcher {
 
     /// Other processes say that there is something to look at.
     pub(super) async fn hinted(&mut self) {
-        if self.hints.say_more_than_ready() {
+        let said = self.hints.take();
+        if said.events {
+            self.events.heard();
+        }
+        if said.other {
             self.look_at_all().await;
         }
-        self.want_claim = true;
+        self.want_claim |= said.ready || said.other;
     }
 
     /// Another process may have cancelled tasks that run here.

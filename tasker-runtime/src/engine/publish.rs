@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tasker_types::{EventCondition, StepEventContext, StepTemplate, TaskSequenceStep};
 
 use super::limits;
@@ -18,15 +19,18 @@ pub(super) struct Publication {
     place: usize,
     condition: EventCondition,
     event: String,
-    publisher: Arc<dyn StepEventPublisher>,
+    /// What makes it, and under which name the template calls for that.
+    publisher: Option<Arc<dyn StepEventPublisher>>,
+    name: String,
 }
 
-/// The events of a step that have publishers. One whose publisher is not here goes out without a payload of its own.
+/// The events of a step that have publishers. One that is not here, as another program stored the template, counts as one that fails.
 pub(super) fn publications(step: &StepTemplate, registry: &EventRegistry) -> Vec<Publication> {
     let named = step.publishes_events.iter().enumerate();
     let found = named.filter_map(|(place, event)| {
-        let publisher = registry.publisher(event.publisher.as_deref()?)?;
-        Some(Publication { place, condition: event.condition, event: event.name.clone(), publisher })
+        let name = event.publisher.clone()?;
+        let publisher = registry.publisher(&name);
+        Some(Publication { place, condition: event.condition, event: event.name.clone(), publisher, name })
     });
     found.collect()
 }
@@ -66,20 +70,54 @@ pub(super) async fn publish(publications: &[Publication], step: &TaskSequenceSte
 }
 
 async fn make(one: &Publication, context: Arc<StepEventContext>) -> Made {
-    let (publisher, event) = (one.publisher.clone(), one.event.clone());
-    // In a task of its own: where it panics, only that ends.
-    let making = tokio::spawn(async move { publisher.publish(&event, &context).await });
-    let reason = match tokio::time::timeout(PATIENCE, making).await {
-        Ok(Ok(Ok(None))) => return Made::Nothing,
-        Ok(Ok(Ok(Some(payload)))) => match limits::to_json(&payload) {
-            Ok(text) => return Made::Payload(text.into()),
-            Err(reason) => format!("the payload {reason}"),
+    let reason = match &one.publisher {
+        None => "it is not in this program".to_owned(),
+        Some(publisher) => match ask(publisher.clone(), one.event.clone(), context).await {
+            Ok(None) => return Made::Nothing,
+            Ok(Some(payload)) => match limits::to_json(&payload) {
+                Ok(text) => return Made::Payload(text.into()),
+                Err(reason) => format!("the payload {reason}"),
+            },
+            Err(reason) => reason,
         },
-        Ok(Ok(Err(error))) => format!("{error:#}"),
-        Ok(Err(_)) => "it panicked".to_owned(),
-        Err(_) => format!("it took longer than {PATIENCE:?}"),
     };
-    let (event, publisher) = (&*one.event, one.publisher.name());
+    let (event, publisher) = (&*one.event, &*one.name);
     tracing::warn!(event, publisher, reason, "a publisher failed: the event goes out without a payload of its own");
     Made::Failed
+}
+
+/// What the publisher makes of the event, or why it did not.
+async fn ask(
+    publisher: Arc<dyn StepEventPublisher>,
+    event: String,
+    context: Arc<StepEventContext>,
+) -> Result<Option<Value>, String> {
+    // In a task of its own: where it panics, only that ends.
+    let mut making = tokio::spawn(async move { publisher.publish(&event, &context).await });
+    match tokio::time::timeout(PATIENCE, &mut making).await {
+        Ok(Ok(Ok(made))) => Ok(made),
+        Ok(Ok(Err(error))) => Err(format!("{error:#}")),
+        Ok(Err(_)) => Err("it panicked".to_owned()),
+        Err(_) => {
+            making.abort();
+            Err(format!("it took longer than {PATIENCE:?}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::create_test_step_data;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_publisher_that_another_program_has_counts_as_one_that_fails() {
+        let mut step = StepTemplate::named("pay");
+        step.publishes_events = serde_json::from_value(json!([{ "name": "paid", "publisher": "receipt" }])).unwrap();
+        let publications = publications(&step, &EventRegistry::default());
+        let outcome = Outcome::Completed { result: "1".into(), detail: None };
+        let published = publish(&publications, &create_test_step_data(json!({})), &outcome).await;
+        assert_eq!(published.at(0), Some(&Made::Failed));
+    }
 }

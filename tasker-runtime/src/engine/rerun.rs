@@ -45,7 +45,7 @@ impl Engine {
         let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput { context, ..view.input };
         // The request made the source: this is another task, and known by nothing.
-        let new = NewTask { id, pinned, input, priority: view.row.priority, wanted: None, start: Start::Now };
+        let new = NewTask { id, pinned, input, priority: view.row.priority, known_by: None, start: Start::Now };
         let action = ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() };
         let rerun = Rerun { new, source: task, from, chosen, action };
         let command = Box::new(Command::Rerun(Box::new(rerun)));

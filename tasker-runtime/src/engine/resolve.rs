@@ -33,21 +33,9 @@ pub(super) fn resolve(registry: &RustStepHandlerRegistry, template: Template) ->
 
 /// Whether every publisher that the template names is in this binary.
 pub(super) fn check_publishers(events: &EventRegistry, template: &Template) -> Result<(), Error> {
-    let mut missing = Vec::new();
-    for step in &template.steps {
-        for name in step.publishes_events.iter().filter_map(|event| event.publisher.as_deref()) {
-            if events.publisher(name).is_none() {
-                missing
-                    .push(format!("step `{}` of template `{}` names the publisher `{name}`", step.name, template.name));
-            }
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let known: Vec<&str> = events.publisher_names().collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    Err(Error::NoPublisher(format!("{}; this binary has {known}", missing.join("\n"))))
+    let missing: Vec<String> =
+        events.missing(template).map(|missing| format!("template `{}`: {missing}", template.name)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::NoPublisher(missing.join("\n"))) }
 }
 
 fn resolve_step(step: &StepTemplate, handler: &Resolved) -> ResolvedStep {

@@ -16,7 +16,7 @@ impl Engine {
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
         self.check_schema(&pinned, &request.context)?;
-        let wanted = identity::of(&request, &pinned)?;
+        let known_by = identity::of(&request, &pinned)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
         let id = TaskId::from_uuid(self.parts.ids.next());
         let input = TaskInput {
@@ -35,7 +35,7 @@ impl Engine {
             correlation_id: input.correlation_id.clone(),
             priority: request.priority,
         };
-        let new = NewTask { id, pinned, input, priority: request.priority, wanted, start: request.start };
+        let new = NewTask { id, pinned, input, priority: request.priority, known_by, start: request.start };
         Ok((new, Arc::new(task)))
     }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tasker_types::event::check_pattern;
-use tasker_types::{Lifecycle, LifecycleEvent, StepEvent, StepEventContext};
+use tasker_types::name::check_handler_name;
+use tasker_types::{LifecycleEvent, LifecycleKind, StepEvent, StepEventContext};
 
 use super::entry::{SubscriberEntry, place};
 use crate::handler::AppState;
@@ -35,7 +36,7 @@ impl Subscriber {
     /// A closure as a subscriber. What it takes is anything that is [`FromEvent`].
     ///
     /// # Panics
-    /// The pattern can match nothing.
+    /// The pattern can match nothing, or the name is none.
     #[track_caller]
     pub fn new<E, F, R>(name: impl Into<Arc<str>>, pattern: impl Into<String>, run: F) -> Self
     where
@@ -43,7 +44,10 @@ impl Subscriber {
         F: Fn(E) -> R + Send + Sync + 'static,
         R: Future<Output: SubscriberReturn> + Send + 'static,
     {
-        let (pattern, caller) = (pattern.into(), std::panic::Location::caller());
+        let (name, pattern, caller) = (name.into(), pattern.into(), std::panic::Location::caller());
+        if let Err(reason) = check_handler_name(&name) {
+            panic!("bad event subscriber name: {reason}");
+        }
         if let Err(reason) = check_pattern(&pattern) {
             panic!("bad pattern of events: {reason}");
         }
@@ -52,7 +56,7 @@ impl Subscriber {
             Box::pin(async move { given?.await.into_taken() })
         };
         Self {
-            name: name.into(),
+            name,
             patterns: vec![pattern],
             from_oldest: false,
             place: format!("{}:{}", caller.file(), caller.line()),
@@ -111,7 +115,7 @@ impl FromEvent for StepEventContext {
 
 impl FromEvent for LifecycleEvent {
     fn from_event(event: &StepEvent) -> anyhow::Result<Self> {
-        let kind = Lifecycle::from_name(&event.name)
+        let kind = LifecycleKind::from_name(&event.name)
             .ok_or_else(|| anyhow::anyhow!("`{}` is not an event of the engine's own", event.name))?;
         Ok(Self { kind, event: event.clone() })
     }

@@ -102,6 +102,8 @@ macro_rules! store_conformance {
             }
             event {
                 events_are_rows_of_the_transaction_that_ends_their_attempt,
+                what_is_ended_by_hand_before_its_next_attempt_is_told_beside_the_failure,
+                a_task_that_is_acted_on_in_the_batch_that_makes_it_publishes,
                 what_publishers_made_is_stored,
                 a_refused_outcome_publishes_nothing,
                 events_that_are_told_at_once_are_not_stored,

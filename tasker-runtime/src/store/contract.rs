@@ -134,8 +134,9 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a subscriber down, and gives its number. What is stored from then on and is among its events is due to it.
     async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError>;
 
-    /// Forgets a subscriber, with everything that is due to it. Tells whether there was one.
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError>;
+    /// Forgets a subscriber, with everything that is due to it. Tells how many events that were; nothing where there is no such
+    /// subscriber.
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError>;
 
     /// All subscribers, by name.
     async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError>;
@@ -146,8 +147,8 @@ pub trait Store: Send + Sync + 'static {
     /// Takes down what became of events that a subscriber was given.
     async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError>;
 
-    /// The stored events of a task in their order.
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError>;
+    /// The stored events of a task in their order: at most `limit` of those behind this position.
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError>;
 
     /// Deletes tasks that ended before this moment: at most `limit`. Tells how many. A task stays while a subscriber was not
     /// given one of its events.
@@ -318,6 +319,8 @@ pub(super) fn told(now: Option<Timestamp>) -> Result<Timestamp, StoreError> {
 pub struct Hints {
     /// How often they said that steps are ready.
     pub ready: u64,
+    /// How often they said that events were stored.
+    pub events: u64,
     /// How often they said that something else has changed: a task is being cancelled, a template was stored.
     pub other: u64,
 }

@@ -1,5 +1,7 @@
 //! The same calls, into memory and into a file that two processes share, give the same answers and the same rows.
 
+mod event;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +9,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tasker_types::{BatchSpec, FailureStrategy, IfExists, Start, StepNumber, StepType, TaskState};
 
+use self::event::{EventCall, Given, published, publishing};
 use crate::core::{
-    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, NewTask, Outcome, Pinned, Published,
-    StepRef, Wanted, Workers, check,
+    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, KnownBy, NewTask, Outcome, Pinned, StepRef,
+    Workers, check,
 };
 use crate::store::conformance::sample::{
     act, at, cancel, chain, checkpoint, failure, fan, lease as lease_of, new_task, queues, rerun, retry, retry_step,
@@ -27,6 +30,7 @@ pub(super) enum Call {
     Lease { worker: u32, act: LeaseAct, seconds: u64 },
     Pin { template: usize, description: u8 },
     Prune { limit: u32 },
+    Event(EventCall),
     Read { task: u32, limit: u32, filter: TaskFilter, prefix: String },
 }
 
@@ -108,6 +112,7 @@ fn calls() -> impl Strategy<Value = Call> {
             .prop_map(|(worker, act, seconds)| Call::Lease { worker, act, seconds }),
         1 => (0..6usize, 0..3u8).prop_map(|(template, description)| Call::Pin { template, description }),
         1 => (0..5u32).prop_map(|limit| Call::Prune { limit }),
+        6 => event::calls().prop_map(Call::Event),
         2 => (0..13u32, 0..6u32, filters(), "[0-9a-fxF+]{0,3}")
             .prop_map(|(task, limit, filter, prefix)| Call::Read { task, limit, filter, prefix }),
     ]
@@ -138,6 +143,7 @@ struct Both {
     now: u64,
     pinned: Vec<Arc<Pinned>>,
     handed_out: Vec<Claimed>,
+    given: Given,
     /// As they stood after the last call.
     rows: Dump,
 }
@@ -215,6 +221,7 @@ impl Both {
                 let pruned = (self.memory.prune(before, limit).await, self.file().prune(before, limit).await);
                 self.answered(pruned.0, pruned.1);
             }
+            Call::Event(call) => self.event_call(call).await,
             Call::Read { task: number, limit, filter, prefix } => self.read(number, limit, filter, &prefix).await,
         }
         let (memory, file) = (self.memory.dump(None, 100).await.unwrap(), self.file().dump(None, 100).await.unwrap());
@@ -269,10 +276,10 @@ impl Both {
             Ask::Submit { task: number, template, priority, known, conflict, delay_ms } => {
                 let pinned = &self.pinned[template % self.pinned.len()];
                 let if_exists = if conflict { IfExists::Conflict } else { IfExists::Attach };
-                let wanted = known.map(|number| Wanted { identity: Identity([number; 32]), if_exists });
+                let known_by = known.map(|number| KnownBy { identity: Identity([number; 32]), if_exists });
                 let start = Start::In(Duration::from_millis(delay_ms));
                 let priority = if number == 0 { 0 } else { priority };
-                Command::Submit(NewTask { priority, wanted, start, ..new_task(task(number), pinned) })
+                Command::Submit(NewTask { priority, known_by, start, ..new_task(task(number), pinned) })
             }
             Ask::End { claim, how, attempt, worker: by, seed } => {
                 let claim = self.handed_out.get(claim.checked_rem(self.handed_out.len())?)?;
@@ -304,7 +311,7 @@ impl Both {
                     }
                     _ => Outcome::Completed { result: format!("[{seed}]").into(), detail: None },
                 };
-                Command::Finish(Finish { step, attempt, worker, outcome, published: Published::default() })
+                Command::Finish(Finish { step, attempt, worker, outcome, published: published(seed) })
             }
             Ask::Cancel { task: number, action } => cancel(task(number), action),
             Ask::Act { task: number, step, what, action } => {
@@ -353,6 +360,9 @@ fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
         }
         _ => template("diamonds", &[&[], &[0], &[0], &[1, 2], &[], &[3, 4]]),
     };
+    if description != 1 {
+        resolved = publishing(resolved);
+    }
     resolved.template.description = Some(description.to_string());
     resolved.template.version = format!("1.0.{}", description / 2);
     for step in &mut resolved.steps {
@@ -370,12 +380,14 @@ pub(super) async fn compare(files: [Box<dyn Store>; 2], calls: Vec<(bool, Call)>
         now: 0,
         pinned: Vec::new(),
         handed_out: Vec::new(),
+        given: Given::default(),
         rows: Dump::default(),
     };
     both.call(Call::Pin { template: 0, description: 0 }).await;
     for worker in 1..3 {
         both.call(Call::Lease { worker, act: LeaseAct::Begin, seconds: 100 }).await;
     }
+    both.subscribe_all().await;
     for (second, call) in calls {
         both.asked = usize::from(second);
         both.call(call).await;

@@ -121,6 +121,8 @@ pub struct SubscriberView {
     pub patterns: Vec<String>,
     /// When it came.
     pub since: Timestamp,
+    /// The worker that gives it its events, or did so last.
+    pub held_by: Option<WorkerId>,
     /// Events that it was not given yet.
     pub undelivered: u64,
     /// Those of them that it failed on.

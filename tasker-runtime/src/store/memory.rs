@@ -382,7 +382,7 @@ impl Store for MemoryStore {
         Ok(self.state().events.subscribe(subscription, told(now)?))
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         Ok(self.state().events.unsubscribe(name))
     }
 
@@ -399,8 +399,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        Ok(self.state().events.of_task(task))
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        Ok(self.state().events.of_task(task, after, limit))
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -36,7 +36,7 @@ use tokio::task::AbortHandle;
 use self::address::Address;
 pub use self::facts::Facts;
 use self::lane::{Lanes, jittered};
-use self::notify::{Notifier, OTHER, READY};
+use self::notify::{EVENTS, Notifier, OTHER, READY};
 use self::session::Session;
 use self::templates::Templates;
 pub use super::Durability;
@@ -190,7 +190,7 @@ impl Drop for PostgresStore {
 
 /// Checks the server, and brings the schema up to date.
 async fn prepare(address: &Address) -> Result<(), StoreError> {
-    let mut session = Session::connect(&address.options, address.pooled).await?;
+    let mut session = Session::connect(address).await?;
     schema::check_server(&mut session).await?;
     schema::migrate(&mut session).await?;
     session.close().await;
@@ -224,8 +224,8 @@ impl Store for PostgresStore {
                 Box::pin(async move { transact::transact(session, &templates, &batch).await })
             })
             .await?;
-        let ready = if committed.ready > 0 { READY } else { 0 };
-        self.notifier.hint(ready | if changes { OTHER } else { 0 });
+        let said = [(committed.ready > 0, READY), (changes, OTHER), (committed.events > 0, EVENTS)];
+        self.notifier.hint(said.iter().filter(|(holds, _)| *holds).fold(0, |flags, (_, flag)| flags | flag));
         Ok(committed)
     }
 
@@ -459,7 +459,7 @@ impl Store for PostgresStore {
         run.await
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let name: Arc<str> = name.into();
         let run = self.events().run(move |session| {
             let name = name.clone();
@@ -490,8 +490,8 @@ impl Store for PostgresStore {
         run.await
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        self.readers.run(move |session| Box::pin(event::of_task(session, task))).await
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.readers.run(move |session| Box::pin(event::of_task(session, task, after, limit))).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -301,7 +301,7 @@ impl Store for SqliteStore {
         self.writer.ask(|answer| Job::Subscribe(subscription, now, answer)).await
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.writer.ask(|answer| Job::Unsubscribe(name.to_owned(), answer)).await
     }
 
@@ -317,8 +317,8 @@ impl Store for SqliteStore {
         self.writer.ask(|answer| Job::Delivered(subscriber, report, answer)).await
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        self.readers.read(move |connection, _| event::of_task(connection, task)).await
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.readers.read(move |connection, _| event::of_task(connection, task, after, limit)).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -127,14 +127,14 @@ impl TestApp {
         F: Fn(E) -> R + Send + Sync + 'static,
         R: Future<Output: SubscriberReturn> + Send + 'static,
     {
-        self.setup.events.subscribe(Subscriber::new(name, pattern, run));
+        self.setup.events.add_subscriber(Subscriber::new(name, pattern, run));
         self
     }
 
     /// Adds a publisher.
     #[must_use]
     pub fn publisher(mut self, publisher: impl StepEventPublisher + 'static) -> Self {
-        self.setup.events.publish(Arc::new(publisher), "the test".to_owned());
+        self.setup.events.add_publisher(Arc::new(publisher), "the test".to_owned());
         self
     }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepRef, SubscriberId, check};
 use tasker_runtime::engine::{Engine, Error, Options};
+use tasker_runtime::event::{EventRegistry, Subscriber};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::store::{
     ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
@@ -16,10 +17,11 @@ use tasker_runtime::store::{
     StoredTemplate, SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
 use tasker_types::{
-    StepError, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId, template,
+    StepError, StepEvent, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId,
+    template,
 };
 
-use crate::engine_on;
+use crate::{engine_on, engine_with_events};
 
 /// A store in memory whose connection is lost during one COMMIT.
 #[derive(Default)]
@@ -153,10 +155,11 @@ impl Store for Lossy {
     }
 
     async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
+        self.try_call(&format!("subscribe {}", subscription.name))?;
         self.store.subscribe(subscription, now).await
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.store.unsubscribe(name).await
     }
 
@@ -172,8 +175,8 @@ impl Store for Lossy {
         self.store.delivered(subscriber, report).await
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        self.store.events_of(task).await
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.store.events_of(task, after, limit).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
@@ -259,6 +262,23 @@ async fn queues_that_cannot_be_read_at_the_start_are_read_later() {
     let engine = engine(&Arc::new(Lossy { fail, ..Lossy::default() })).await;
     let ended = tokio::time::timeout(Duration::from_secs(30), engine.run(request())).await;
     assert_eq!(ended.unwrap().unwrap().1, TaskState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_failed_between_two_subscribers_starts_both_the_next_time() {
+    let store = Arc::new(Lossy { fail: Mutex::new(vec!["subscribe two"]), ..Lossy::default() });
+    let mut events = EventRegistry::default();
+    for name in ["one", "two"] {
+        events.add_subscriber(Subscriber::new(name, "*", |_: StepEvent| async {}));
+    }
+    let options = Options { lease: Some(Duration::from_secs(30)), ..Options::default() };
+    let engine = engine_with_events(store.clone(), RustStepHandlerRegistry::empty(), events, options);
+    assert!(engine.start_worker().await.is_err());
+    engine.start_worker().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let held = store.subscribers().await.unwrap().into_iter().map(|one| (one.name, one.held_by.is_some()));
+    assert_eq!(held.collect::<Vec<_>>(), [("one".to_owned(), true), ("two".to_owned(), true)]);
+    engine.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

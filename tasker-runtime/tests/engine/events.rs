@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tasker_runtime::event::{Payload, StepEventPublisher};
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::testing::TestApp;
-use tasker_types::{Lifecycle, LifecycleEvent, StepError, StepEvent, StepEventContext};
+use tasker_types::{LifecycleEvent, LifecycleKind, StepError, StepEvent, StepEventContext};
 
 const ORDER: &str = "
 name: order
@@ -162,7 +162,7 @@ async fn a_payload_is_read_as_the_type_that_the_subscriber_takes() {
 
 #[tokio::test]
 async fn lifecycle_events_are_given_typed() {
-    let kinds = Arc::new(Mutex::new(BTreeMap::<String, Vec<Lifecycle>>::new()));
+    let kinds = Arc::new(Mutex::new(BTreeMap::<String, Vec<LifecycleKind>>::new()));
     let here = kinds.clone();
     let app = app().on_event("watch", "tasker.*", move |event: LifecycleEvent| {
         let here = here.clone();
@@ -172,7 +172,7 @@ async fn lifecycle_events_are_given_typed() {
     let bad = app.run("order", json!({ "total": 0 })).await.view().row.id.to_string();
     a_while(&app).await;
     let kinds = kinds.lock().unwrap();
-    use Lifecycle::{StepCompleted, StepFailed, StepRetrying, TaskCompleted, TaskFailed};
+    use LifecycleKind::{StepCompleted, StepFailed, StepRetrying, TaskCompleted, TaskFailed};
     assert_eq!(kinds[&good], [StepCompleted, StepRetrying, StepCompleted, TaskCompleted]);
     assert_eq!(kinds[&bad], [StepFailed, TaskFailed]);
 }
@@ -225,7 +225,7 @@ async fn a_publisher_makes_the_payload_and_never_fails_the_step() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "step `pay` of template `paid` names the publisher `receipt`; this binary has none")]
+#[should_panic(expected = "template `paid`: step `pay` names publisher `receipt`, which this program does not have")]
 async fn a_template_whose_publisher_is_missing_is_refused() {
     let app = TestApp::with_handlers(RustStepHandlerRegistry::empty()).template(PAID).mock("pay", |_| Ok(json!(1)));
     app.run("paid", json!({})).await;
@@ -266,7 +266,7 @@ async fn fast_events_are_told_in_the_process_and_are_no_rows() {
     given.sort_unstable();
     assert_eq!(given, [("both.tick".to_owned(), true), ("fast.tick".to_owned(), false)], "each once");
     let (store, id) = (app.engine().store().clone(), run.view().row.id);
-    let stored = app.drive(async move { store.events_of(id).await.unwrap() }).await;
+    let stored = app.drive(async move { store.events_of(id, None, 10).await.unwrap() }).await;
     assert_eq!(stored.iter().map(|event| &*event.row.name).collect::<Vec<_>>(), ["both.tick"]);
     assert!(stored[0].undelivered.is_empty());
 }

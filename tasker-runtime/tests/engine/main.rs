@@ -22,18 +22,29 @@ mod threads;
 use std::sync::Arc;
 
 use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::event::EventRegistry;
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::store::Store;
 use tasker_types::Timestamp;
 
 /// An engine on this store, in virtual time.
 fn engine_on(store: Arc<dyn Store>, registry: RustStepHandlerRegistry, options: Options) -> Engine {
+    engine_with_events(store, registry, EventRegistry::default(), options)
+}
+
+/// The same with subscribers and publishers.
+fn engine_with_events(
+    store: Arc<dyn Store>,
+    registry: RustStepHandlerRegistry,
+    events: EventRegistry,
+    options: Options,
+) -> Engine {
     Engine::start(Parts {
         store,
         registry: Arc::new(registry),
         state: Arc::default(),
         layers: Arc::new([]),
-        events: Arc::default(),
+        events: Arc::new(events),
         clock: Clock::starting_at(Timestamp::from_micros(1_900_000_000_000_000)),
         ids: Ids::default(),
         threads: HandlerThreads::shared(),

@@ -72,6 +72,7 @@ impl Evidence {
             dump.results.extend(page.results);
             dump.attempts.extend(page.attempts);
             dump.actions.extend(page.actions);
+            dump.events.extend(page.events);
         }
         Self { dump, names, journal: pen.read(), history }
     }

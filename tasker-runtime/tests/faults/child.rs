@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts};
+use tasker_runtime::engine::{Clock, Engine, HandlerThreads, Ids, Options, Parts, WakeUp};
+use tasker_runtime::event::EventRegistry;
+use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::store::Store;
 use tasker_runtime::store::postgres::PostgresStore;
 use tasker_runtime::store::sqlite::{Durability, SqliteStore, WorkerLock};
 
+use crate::events::{SUBSCRIBES, subscribers};
 use crate::log::Log;
 use crate::workflow::{PLACE, add_templates, registry};
 
@@ -62,12 +65,23 @@ impl Place {
 
     /// An engine that runs no steps until its worker is started.
     pub(crate) async fn engine(&self, slots: usize) -> Engine {
+        self.engine_with(slots, registry(&self.folder), EventRegistry::default(), WakeUp::default()).await
+    }
+
+    /// The same with these handlers and subscribers.
+    pub(crate) async fn engine_with(
+        &self,
+        slots: usize,
+        registry: RustStepHandlerRegistry,
+        events: EventRegistry,
+        wake_up: WakeUp,
+    ) -> Engine {
         Engine::start(Parts {
             store: self.store().await,
-            registry: Arc::new(registry(&self.folder)),
+            registry: Arc::new(registry),
             state: Arc::default(),
             layers: Arc::new([]),
-            events: Arc::default(),
+            events: Arc::new(events),
             clock: if self.url.is_some() { Clock::Database } else { Clock::System },
             ids: Ids::default(),
             threads: HandlerThreads::own(2).unwrap(),
@@ -76,6 +90,7 @@ impl Place {
                 poll: Duration::from_millis(if self.url.is_some() { 50 } else { 5 }),
                 lease: self.url.as_ref().map(|_| self.lease),
                 label: std::process::id().to_string(),
+                wake_up,
                 ..Options::default()
             },
         })
@@ -100,7 +115,9 @@ fn worker_process() {
             None => Some(lock(&place.folder.join("tasker.db")).await),
             Some(_) => None,
         };
-        let engine = place.engine(SLOTS).await;
+        let subscribers =
+            if std::env::var_os(SUBSCRIBES).is_some() { subscribers(&place.folder) } else { EventRegistry::default() };
+        let engine = place.engine_with(SLOTS, registry(&place.folder), subscribers, WakeUp::default()).await;
         add_templates(&engine).await;
         while let Err(error) = engine.start_worker().await {
             tracing::warn!(%error, "the worker does not start");

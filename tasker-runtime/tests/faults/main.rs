@@ -16,6 +16,7 @@ mod clock;
 mod commit;
 mod dice;
 mod disk;
+mod events;
 mod journal;
 mod kill;
 mod log;

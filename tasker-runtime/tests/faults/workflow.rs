@@ -30,6 +30,30 @@ steps:
   - { name: k, handler: work, dependencies: [i, j], retry: { max_losses: 1000, backoff_base_ms: 20 } }
   - { name: l, handler: work, dependencies: [k, a], retry: { max_losses: 1000, backoff_base_ms: 20 } }
 ";
+/// Every end of an attempt is told.
+const TELLING: &str = "
+name: telling
+steps:
+  - name: a
+    handler: work
+    retry: { max_losses: 1000, backoff_base_ms: 20 }
+    publishes_events: [{ name: step.done }, { name: step.again, condition: retryable_failure }]
+  - name: b
+    handler: work
+    dependencies: [a]
+    retry: { max_losses: 1000, backoff_base_ms: 20 }
+    publishes_events: [{ name: step.done }, { name: step.again, condition: retryable_failure }]
+  - name: c
+    handler: work
+    dependencies: [a]
+    retry: { max_losses: 1000, backoff_base_ms: 20 }
+    publishes_events: [{ name: step.done }, { name: step.again, condition: retryable_failure }]
+  - name: d
+    handler: work
+    dependencies: [b, c]
+    retry: { max_losses: 1000, backoff_base_ms: 20 }
+    publishes_events: [{ name: step.done }, { name: step.again, condition: retryable_failure }]
+";
 const KILLER: &str = "
 name: killer
 steps: [{ name: kill, handler: kill }]
@@ -165,7 +189,7 @@ pub(crate) fn registry(place: &Path) -> RustStepHandlerRegistry {
 
 /// Stores the templates, as soon as the database takes them.
 pub(crate) async fn add_templates(engine: &Engine) {
-    for text in [DAG, KILLER, INNOCENT, LATE] {
+    for text in [DAG, TELLING, KILLER, INNOCENT, LATE] {
         while let Err(error) = engine.add_template(template::parse("faults.yaml", text).unwrap().template).await {
             assert!(matches!(error.code(), "D001" | "D002"), "{error}");
             tokio::time::sleep(Duration::from_millis(20)).await;

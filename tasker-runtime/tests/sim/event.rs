@@ -56,7 +56,7 @@ pub(crate) fn registry(sim: &Arc<Sim>, life: &Arc<Life>) -> EventRegistry {
         Subscriber::new("all", "*", move |event: StepEvent| give(sim.clone(), life.clone(), event, trouble));
     // What is stored before the first worker could write it down is due to it too.
     subscriber.from_oldest = true;
-    registry.subscribe(subscriber);
+    registry.add_subscriber(subscriber);
     registry
 }
 

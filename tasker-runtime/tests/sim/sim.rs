@@ -204,15 +204,16 @@ impl Sim {
     }
 
     /// Tells the other processes that there is something to look at: by far not always, and also where there is nothing.
-    fn hint(&self, process: usize, ready: bool, other: bool) {
+    fn hint(&self, process: usize, ready: bool, other: bool, events: bool) {
         let state = self.state();
         let rng = &mut Rng::at(self.world.seed, &[4, state.calls]);
         for (_, heard) in self.hints.iter().enumerate().filter(|(of, _)| *of != process) {
             let (lost, wrong) = (rng.chance(self.world.weather.stale), rng.chance(self.world.weather.stale / 3));
-            if (ready || other) && !lost || wrong {
+            if (ready || other || events) && !lost || wrong {
                 heard.send_modify(|hints| {
                     hints.ready += u64::from(ready || wrong);
                     hints.other += u64::from(other || wrong);
+                    hints.events += u64::from(events || wrong);
                 });
             }
         }
@@ -240,7 +241,8 @@ impl Sim {
         let dump = self.store.dump(None, u32::MAX).await.unwrap();
         let ready = dump.live.iter().any(|row| row.state == StepState::Ready);
         let acted = commands.iter().any(|command| command.action().is_some());
-        self.hint(life.process, ready, acted);
+        let published = dump.events.len() > self.state().rows.events.len();
+        self.hint(life.process, ready, acted, published);
         let state = &mut *self.state();
         state.writes[life.process] += 1;
         let accepted = commands.iter().zip(replies).filter(|(_, reply)| reply.is_ok()).map(|(command, _)| command);

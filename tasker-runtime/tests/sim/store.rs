@@ -252,7 +252,7 @@ impl Store for Way {
         self.read("subscribe", self.sim.store.subscribe(subscription, self.time(now))).await
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.read("unsubscribe", self.sim.store.unsubscribe(name)).await
     }
 
@@ -275,8 +275,8 @@ impl Store for Way {
         self.back("delivered", fault, (), "ok").await
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        self.read("events_of", self.sim.store.events_of(task)).await
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.read("events_of", self.sim.store.events_of(task, after, limit)).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

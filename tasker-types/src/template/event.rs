@@ -7,6 +7,7 @@ use super::fields::{Fields, Reading};
 use super::keys::EVENT;
 use super::limits::MAX_EVENTS;
 use super::names::check_handler;
+use super::node::At;
 use super::scalar::quoted;
 use crate::event::RESERVED;
 use crate::suggest::nearest;
@@ -115,8 +116,8 @@ impl DeliveryMode {
     }
 }
 
-/// What a step says under `publishes_events`.
-pub(super) fn read(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) -> Vec<EventSpec> {
+/// What a step says under `publishes_events`: each event, and where it names its publisher.
+pub(super) fn read(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) -> Vec<(EventSpec, Option<At>)> {
     const KEY: &str = "publishes_events";
     let Some(entry) = fields.get(KEY) else { return Vec::new() };
     let items = fields.list(KEY, reading).unwrap_or_default();
@@ -124,12 +125,13 @@ pub(super) fn read(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) 
         let message = format!("{} has {} events; {MAX_EVENTS} are allowed", fields.name_of(KEY), items.len());
         reading.report.add(&codes::OUT_OF_RANGE, entry.key_at, message).label("too many");
     }
-    let mut events: Vec<EventSpec> = Vec::with_capacity(items.len());
+    let mut events: Vec<(EventSpec, Option<At>)> = Vec::with_capacity(items.len());
     for item in items {
         let Some(inner) = Fields::of(item, &EVENT, label.to_owned(), "publishes_events.", reading) else { continue };
         let condition = one_of(&inner, "condition", EventCondition::ALL, |one| one.as_str(), reading);
         let delivery_mode = one_of(&inner, "delivery_mode", DeliveryMode::ALL, |one| one.as_str(), reading);
-        let publisher = inner.text("publisher", reading).map(|(name, _)| name.to_owned());
+        let (publisher, publisher_at) =
+            inner.text("publisher", reading).map(|(name, at)| (name.to_owned(), at)).unzip();
         let Some((name, at)) = inner.text("name", reading) else { continue };
         if let Err(bad) = check_handler(name) {
             let message = format!("bad event name: {}", bad.reason);
@@ -145,11 +147,11 @@ pub(super) fn read(fields: &Fields<'_, '_>, label: &str, reading: &mut Reading) 
             delivery_mode: delivery_mode.unwrap_or_default(),
             publisher,
         };
-        if events.iter().any(|known| known.name == event.name && known.condition == event.condition) {
+        if events.iter().any(|(known, _)| known.name == event.name && known.condition == event.condition) {
             let message = format!("{label} publishes {} on `{}` twice", quoted(name), event.condition.as_str());
             reading.report.add(&codes::DUPLICATE_EVENT, at, message).label("a second time here");
         }
-        events.push(event);
+        events.push((event, publisher_at));
     }
     events
 }

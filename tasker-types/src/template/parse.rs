@@ -6,6 +6,7 @@ use super::environment::{self, Environments};
 use super::fields::Reading;
 use super::finding::{Finding, Findings, Span};
 use super::lines::Lines;
+use super::node::At;
 use super::read::{self, Parts};
 use super::step::Draft;
 use super::yaml;
@@ -57,7 +58,7 @@ impl Parsed {
 }
 
 /// Where a step is in the source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StepPlace {
     /// The step's name.
@@ -66,6 +67,8 @@ pub struct StepPlace {
     pub handler: Span,
     /// Where it has its `result_schema`, if it has one.
     pub result_schema: Option<Span>,
+    /// Where each of its events names a publisher, if it does: in the order of its `publishes_events`.
+    pub publishers: Vec<Option<Span>>,
 }
 
 /// Reads a template from YAML (or JSON, which is YAML too). `file_name` is what findings are shown
@@ -122,7 +125,9 @@ fn finished(mut template: Template, drafts: Vec<Draft<'_>>, source: &str) -> (Te
         let name = lines.locate(draft.name_at.unlocated());
         let handler = draft.handler_at.map_or(name, |at| lines.locate(at.unlocated()));
         let result_schema = draft.schema_at.map(|at| lines.locate(at.unlocated()));
-        places.push(StepPlace { name, handler, result_schema });
+        let locate = |at: Option<At>| at.map(|at| lines.locate(at.unlocated()));
+        let publishers = draft.publishers_at.into_iter().map(locate).collect();
+        places.push(StepPlace { name, handler, result_schema, publishers });
         template.steps.push(draft.step);
     }
     (template, places)

@@ -30,6 +30,8 @@ pub(super) struct Draft<'n> {
     pub(super) inputs: Option<Vec<Wish<'n>>>,
     /// Where its result's schema is named, if it is.
     pub(super) schema_at: Option<At>,
+    /// Where each of its events names a publisher, if it does.
+    pub(super) publishers_at: Vec<Option<At>>,
 }
 
 impl Draft<'_> {
@@ -45,6 +47,7 @@ impl Draft<'_> {
             dependencies: Vec::new(),
             inputs: None,
             schema_at: None,
+            publishers_at: Vec::new(),
         }
     }
 }
@@ -77,7 +80,8 @@ pub(super) fn read<'n>(node: &'n Node<'_>, position: usize, reading: &mut Readin
     draft.step.description = fields.text("description", reading).map(|(text, _)| text.to_owned());
     draft.step.step_type = step_type(&fields, &mut draft, reading).unwrap_or_default();
     draft.step.skippable = skippable(&fields, draft.step.step_type, reading);
-    draft.step.publishes_events = event::read(&fields, &draft.label, reading);
+    (draft.step.publishes_events, draft.publishers_at) =
+        event::read(&fields, &draft.label, reading).into_iter().unzip();
     draft.step.batch = batch(&fields, draft.step.step_type, &draft.label, reading);
     handler(&fields, &mut draft, reading);
     draft.dependencies = dependencies(&fields, reading);

@@ -103,7 +103,8 @@ pages! {
         "`input_schema` or `result_schema` of a template is no JSON Schema, refers to something outside itself, or has a pattern that cannot be \
          matched in linear time. `check` shows the place in the file."
     "E216" "a publisher that is not in this program"
-        "The template names a `publisher` that is not linked in: register it with `register_publisher!` or `app().publisher(..)`, or leave the          key out, and the step's result is the payload."
+        "The template names a `publisher` that is not linked in: register it with `register_publisher!` or `app().publisher(..)`, or leave the \
+         key out, and the step's result is the payload."
     "E217" "subscribers or publishers that cannot start"
         "Two subscribers or publishers have the same name, or one takes state that the application does not have. Nothing was started."
     "E300" "the system refused"
@@ -170,11 +171,16 @@ pages! {
         "An argument is unknown, missing, or not what its place takes. The message says which, and how the command is written; `--help` \
          after any command says what can be typed."
     "E325" "nobody can be asked"
-        "What is done to all tasks at once is confirmed by a person at a terminal. Where there is none, look with --dry-run at what would be \
-         touched, and say --yes."
+        "What is done to all tasks at once, and what cannot be taken back, is confirmed by a person at a terminal. Where there is none, \
+         look first at what would be touched (--dry-run, `event subscribers`), and say --yes."
     "E326" "some tasks were left as they are"
         "Each task is acted on in its own right. One whose state has changed meanwhile, or does not allow it, refuses; the others are done. \
          The message says how many, and why."
     "E327" "no dead letter"
         "Only a task that has failed has failures to show. `task show` tells how it stands."
+    "E328" "there is no such subscriber"
+        "`event subscribers` lists those that the database knows. A program makes its subscribers known when its worker starts."
+    "E329" "a worker gives this subscriber its events"
+        "A program that has the subscriber runs: it is not gone. Stop the program, or start one without it; it is let go when the lease of \
+         its worker has ended. A subscriber that was forgotten and comes back is given what is stored from then on."
 }

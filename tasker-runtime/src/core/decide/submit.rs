@@ -12,10 +12,10 @@ pub(super) fn submit(snapshot: &Snapshot, new: &NewTask, now: Timestamp) -> Resu
     if !PRIORITIES.contains(&new.priority) {
         return Err(Refusal::Priority(new.priority));
     }
-    if let Some(wanted) = new.wanted
-        && let Some(task) = snapshot.meant_by(wanted.identity)
+    if let Some(known) = new.known_by
+        && let Some(task) = snapshot.meant_by(known.identity)
     {
-        return match wanted.if_exists {
+        return match known.if_exists {
             IfExists::Attach => Ok(Vec::new()),
             IfExists::Conflict => Err(Refusal::SameRequest(task)),
         };

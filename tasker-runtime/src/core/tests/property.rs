@@ -11,8 +11,8 @@ use tasker_types::{
 };
 
 use crate::core::{
-    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Identity, NewTask, Outcome, Pinned,
-    Refusal, Reply, ResolvedTemplate, ResultRow, StepRef, Wanted,
+    Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Identity, KnownBy, NewTask, Outcome,
+    Pinned, Refusal, Reply, ResolvedTemplate, ResultRow, StepRef,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
@@ -244,11 +244,11 @@ impl Run<'_> {
                 let id = task(u32::try_from(self.tasks.len()).unwrap());
                 let pinned = self.templates[template % self.templates.len()].clone();
                 let if_exists = if conflict { IfExists::Conflict } else { IfExists::Attach };
-                let wanted = known.map(|number| Wanted { identity: Identity([number; 32]), if_exists });
+                let known_by = known.map(|number| KnownBy { identity: Identity([number; 32]), if_exists });
                 let start = Start::In(Duration::from_millis(delay_ms));
-                let new = NewTask { priority, wanted, start, ..new_task(id, &pinned) };
+                let new = NewTask { priority, known_by, start, ..new_task(id, &pinned) };
                 self.transact(vec![(Command::Submit(new), None)], slots).await;
-                let meant = wanted.map(|wanted| *self.journal.named.entry(wanted.identity).or_insert(id));
+                let meant = known_by.map(|known| *self.journal.named.entry(known.identity).or_insert(id));
                 if meant.is_none_or(|meant| meant == id) {
                     self.tasks.push(id);
                 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tasker_types::{DeliveryMode, EventCondition, EventSpec, Lifecycle, StepNumber, TaskId, WorkerId};
+use tasker_types::{DeliveryMode, EventCondition, EventSpec, LifecycleKind, StepNumber, TaskId, WorkerId};
 
 use super::World;
-use super::sample::{at, cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
-use crate::core::{Made, Outcome, Published, ResolvedTemplate, SubscriberId};
+use super::sample::{act, at, cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
+use crate::core::{Act, ByHand, Made, Outcome, Published, ResolvedTemplate, SubscriberId, check};
 use crate::store::{
     Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, FailedDelivery, Store, Subscription,
 };
@@ -87,6 +87,27 @@ pub async fn events_are_rows_of_the_transaction_that_ends_their_attempt(store: &
     assert_eq!(stored(&w)[6..], ["success", "always"]);
     let row = &w.rows.events[7];
     assert_eq!((row.attempt, row.result.as_deref()), (3, Some(r#"{"step":0,"attempt":3}"#)));
+}
+
+pub async fn what_is_ended_by_hand_before_its_next_attempt_is_told_beside_the_failure(store: &dyn Store) {
+    let mut w = World::new(store);
+    let id = w.start(1, publishing(chain(1))).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(fail(&claim)).await.unwrap();
+    let by_hand = ByHand::Complete { result: "7".into(), chosen: None };
+    w.one(act(id, Act::End(StepNumber(0), by_hand), 1)).await.unwrap();
+    let told: Vec<_> = w.rows.events.iter().map(|event| (&*event.name, event.attempt)).collect();
+    assert_eq!(told, [("step.broken", 1), ("step.done", 1)]);
+    assert_eq!(check(&w.rows), [], "the attempt has two ends");
+}
+
+pub async fn a_task_that_is_acted_on_in_the_batch_that_makes_it_publishes(store: &dyn Store) {
+    let mut w = World::new(store);
+    let pinned = w.pin(publishing(chain(2))).await;
+    let by_hand = ByHand::Complete { result: "7".into(), chosen: None };
+    let act = act(task(1), Act::End(StepNumber(0), by_hand), 1);
+    w.transact(vec![submit(task(1), &pinned), act]).await;
+    assert_eq!(stored(&w), ["step.done"]);
 }
 
 pub async fn what_publishers_made_is_stored(store: &dyn Store) {
@@ -271,14 +292,15 @@ pub async fn lifecycle_events_are_stored_only_while_somebody_subscribes_to_them(
     let subscriber = subscribe(&w, "watch", &["tasker.task.*", "tasker.step.retrying"], false).await;
     subscribe(&w, "all", &["*"], false).await;
     let id = run(&mut w, 2).await;
-    assert_eq!(stored(&w), [Lifecycle::TaskCompleted.as_str()]);
+    assert_eq!(stored(&w), [LifecycleKind::TaskCompleted.as_str()]);
     assert_eq!(names(&due(&mut w, subscriber).await), [(id, u32::MAX, "tasker.task.completed")]);
     w.start(3, chain(2)).await;
     let claim = w.claim_one(worker(1)).await;
     w.one(fail(&claim)).await.unwrap();
     w.one(cancel(task(3), 1)).await.unwrap();
-    assert_eq!(stored(&w)[1..], [Lifecycle::StepRetrying.as_str(), Lifecycle::TaskCancelled.as_str()]);
-    assert!(store.unsubscribe("watch").await.unwrap() && !store.unsubscribe("watch").await.unwrap());
+    assert_eq!(stored(&w)[1..], [LifecycleKind::StepRetrying.as_str(), LifecycleKind::TaskCancelled.as_str()]);
+    assert_eq!(store.unsubscribe("watch").await.unwrap(), Some(3));
+    assert_eq!(store.unsubscribe("watch").await.unwrap(), None);
     w.pass(1);
     run(&mut w, 4).await;
     assert_eq!(stored(&w).len(), 3);
@@ -300,13 +322,13 @@ pub async fn an_undelivered_event_keeps_its_task_from_being_pruned(store: &dyn S
     w.look(0).await;
     assert_eq!(w.rows.events.len(), 1, "the events go with their task");
     assert_eq!(due(&mut w, subscriber).await, events[1..]);
-    assert!(store.unsubscribe("one").await.unwrap());
+    assert_eq!(store.unsubscribe("one").await.unwrap(), Some(1));
     assert_eq!(store.prune(w.now, 100).await.unwrap(), 1);
 }
 
 pub async fn subscribers_and_events_are_told(store: &dyn Store) {
     let mut w = World::new(store);
-    subscribe(&w, "b", &["step.*", "order.paid"], false).await;
+    let b = subscribe(&w, "b", &["step.*", "order.paid"], false).await;
     subscribe(&w, "a", &["*"], false).await;
     let id = w.start(1, publishing(roots(2))).await;
     w.pass(10);
@@ -318,10 +340,17 @@ pub async fn subscribers_and_events_are_told(store: &dyn Store) {
     assert_eq!(views[1].patterns, ["step.*", "order.paid"]);
     assert_eq!((views[1].since, views[1].undelivered, views[1].failing), (at(0), 2, 0));
     assert_eq!((views[1].oldest, &views[1].last_error), (Some(w.now), &None));
-    let events = store.events_of(id).await.unwrap();
+    let events = store.events_of(id, None, 10).await.unwrap();
     assert_eq!(events.iter().map(|event| event.row.clone()).collect::<Vec<_>>(), w.rows.events);
     assert_eq!(events[1].undelivered, ["a", "b"]);
     store.unsubscribe("a").await.unwrap();
-    assert_eq!(store.events_of(id).await.unwrap()[1].undelivered, ["b"]);
-    assert!(store.events_of(task(9)).await.unwrap().is_empty());
+    assert_eq!(store.events_of(id, None, 10).await.unwrap()[1].undelivered, ["b"]);
+    assert_eq!(store.events_of(id, None, 1).await.unwrap()[0].position, events[0].position);
+    let behind = store.events_of(id, Some(events[0].position), 10).await.unwrap();
+    assert_eq!(behind.iter().map(|event| event.position).collect::<Vec<_>>(), [events[1].position]);
+    assert_eq!(behind[0].undelivered, ["b"]);
+    assert!(store.events_of(task(9), None, 10).await.unwrap().is_empty());
+    assert_eq!(store.subscribers().await.unwrap()[0].held_by, None);
+    assert!(due_to(&mut w, b, worker(2)).await.held);
+    assert_eq!(store.subscribers().await.unwrap()[0].held_by, Some(worker(2)));
 }

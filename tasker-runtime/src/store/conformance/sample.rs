@@ -12,8 +12,8 @@ use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, Identity, NewTask, Outcome, Pinned,
-    Published, QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput, Wanted,
+    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, Identity, KnownBy, NewTask, Outcome,
+    Pinned, Published, QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -102,7 +102,7 @@ pub fn new_task(id: TaskId, pinned: &Arc<Pinned>) -> NewTask {
         source_system: "tests".to_owned(),
         reason: "to see it run".to_owned(),
     };
-    NewTask { id, pinned: pinned.clone(), input, priority: 0, wanted: None, start: Start::Now }
+    NewTask { id, pinned: pinned.clone(), input, priority: 0, known_by: None, start: Start::Now }
 }
 
 /// Accepts a task.
@@ -114,8 +114,8 @@ pub fn submit(id: TaskId, pinned: &Arc<Pinned>) -> Command {
 pub fn known_as(number: u32, id: TaskId, pinned: &Arc<Pinned>, if_exists: IfExists) -> Command {
     let mut identity = [0; 32];
     identity[28..].copy_from_slice(&number.to_be_bytes());
-    let wanted = Some(Wanted { identity: Identity(identity), if_exists });
-    Command::Submit(NewTask { wanted, ..new_task(id, pinned) })
+    let known_by = Some(KnownBy { identity: Identity(identity), if_exists });
+    Command::Submit(NewTask { known_by, ..new_task(id, pinned) })
 }
 
 /// Accepts a task that starts then.

@@ -1,6 +1,7 @@
 //! Events, and who was given which of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use tasker_types::event::matches;
 use tasker_types::{TaskId, Timestamp, Wanted, WorkerId};
@@ -80,10 +81,10 @@ impl Events {
         id
     }
 
-    pub(super) fn unsubscribe(&mut self, name: &str) -> bool {
-        let before = self.subscribers.len();
-        self.subscribers.retain(|_, subscriber| *subscriber.subscription.name != *name);
-        self.subscribers.len() < before
+    pub(super) fn unsubscribe(&mut self, name: &str) -> Option<u64> {
+        let is_meant = |subscriber: &Subscriber| *subscriber.subscription.name == *name;
+        let id = self.subscribers.iter().find_map(|(&id, subscriber)| is_meant(subscriber).then_some(id))?;
+        self.subscribers.remove(&id).map(|subscriber| subscriber.due.len() as u64)
     }
 
     pub(super) fn subscribers(&self) -> Vec<SubscriberView> {
@@ -100,6 +101,7 @@ impl Events {
             name: subscriber.subscription.name.to_string(),
             patterns: subscriber.subscription.patterns.clone(),
             since: subscriber.since,
+            held_by: subscriber.holder,
             undelivered: subscriber.due.len() as u64,
             failing: failing().count() as u64,
             oldest: oldest.map(|row| row.at),
@@ -124,16 +126,18 @@ impl Events {
         }
     }
 
-    pub(super) fn of_task(&self, task: TaskId) -> Vec<EventView> {
-        let rows = self.rows.iter().filter(|(_, row)| row.task == task);
-        rows.map(|(&position, row)| {
-            let missing = self.subscribers.values().filter(|subscriber| subscriber.due.contains_key(&position));
-            let mut undelivered: Vec<String> =
-                missing.map(|subscriber| subscriber.subscription.name.to_string()).collect();
-            undelivered.sort_unstable();
-            EventView { position, row: row.clone(), undelivered }
-        })
-        .collect()
+    pub(super) fn of_task(&self, task: TaskId, after: Option<i64>, limit: u32) -> Vec<EventView> {
+        let behind = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = self.rows.range((behind, Bound::Unbounded)).filter(|(_, row)| row.task == task);
+        rows.take(limit as usize)
+            .map(|(&position, row)| {
+                let missing = self.subscribers.values().filter(|subscriber| subscriber.due.contains_key(&position));
+                let mut undelivered: Vec<String> =
+                    missing.map(|subscriber| subscriber.subscription.name.to_string()).collect();
+                undelivered.sort_unstable();
+                EventView { position, row: row.clone(), undelivered }
+            })
+            .collect()
     }
 
     /// Whether a subscriber was not given an event of the task.

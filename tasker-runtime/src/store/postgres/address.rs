@@ -28,6 +28,8 @@ pub(super) const SESSION: &[(&str, &str)] = &[
     ("enable_mergejoin", "off"),
     ("jit", "off"),
 ];
+/// What is said to it as well where the last commits may be lost with the server.
+pub(super) const RELAXED: (&str, &str) = ("synchronous_commit", "off");
 /// Parameters of a URL that are understood, beside `options[..]`.
 const PARAMETERS: &[&str] = &[
     "sslmode",
@@ -57,6 +59,7 @@ pub(super) struct Address {
     pub(super) options: PgConnectOptions,
     /// A transaction pooler is in between: nothing outlives a transaction.
     pub(super) pooled: bool,
+    pub(super) durability: Durability,
     /// Shared by all connections of a store.
     pub(super) silence: Silence,
 }
@@ -97,10 +100,10 @@ impl Address {
         } else {
             options = options.statement_cache_capacity(STATEMENTS_MAX).options(SESSION.iter().copied());
             if durability == Durability::Relaxed {
-                options = options.options([("synchronous_commit", "off")]);
+                options = options.options([RELAXED]);
             }
         }
-        Ok(Self { options, pooled, silence: Silence::default() })
+        Ok(Self { options, pooled, durability, silence: Silence::default() })
     }
 }
 

@@ -66,7 +66,7 @@ const FAILED: &str = "UPDATE tasker.event_deliveries AS d SET failures = v.failu
                       WHERE d.subscriber = $1 AND d.position = v.position";
 const WAITING: &str = "UPDATE tasker.event_deliveries AS d SET due_at = v.due_at \
                        FROM unnest($2::uuid[], $3::bigint[]) AS v (task, due_at) WHERE d.subscriber = $1 AND d.task = v.task";
-const STANDING: &str = "SELECT s.name, s.patterns, s.since, count(d.position), count(d.position) FILTER (WHERE d.failures > 0), \
+const STANDING: &str = "SELECT s.name, s.patterns, s.since, s.held_by, count(d.position), count(d.position) FILTER (WHERE d.failures > 0), \
     (SELECT e.at FROM tasker.event_deliveries AS o JOIN tasker.domain_events AS e ON e.position = o.position \
     WHERE o.subscriber = s.id ORDER BY o.position LIMIT 1), \
     (SELECT o.error FROM tasker.event_deliveries AS o WHERE o.subscriber = s.id AND o.failures > 0 \
@@ -77,7 +77,7 @@ const OF_TASK: &str = concat!(
     event_columns!(),
     ", ARRAY(SELECT s.name FROM tasker.event_deliveries AS d JOIN tasker.event_subscribers AS s ON s.id = d.subscriber \
      WHERE d.task = e.task AND d.position = e.position ORDER BY s.name) FROM tasker.domain_events AS e WHERE e.task = $1 \
-     ORDER BY e.position"
+     AND e.position > $2 ORDER BY e.position LIMIT $3"
 );
 const ROWS_OF: &str = concat!(
     "SELECT ",
@@ -160,15 +160,15 @@ async fn fill(session: &mut Session, id: SubscriberId, patterns: &[String]) -> R
     session.execute(sqlx::query(EARLIER).bind(id.0).bind(names)).await.map(drop)
 }
 
-pub(super) async fn unsubscribe(session: &mut Session, name: &str) -> Result<bool, StoreError> {
+pub(super) async fn unsubscribe(session: &mut Session, name: &str) -> Result<Option<u64>, StoreError> {
     const DUES: &str = "DELETE FROM tasker.event_deliveries AS d USING tasker.event_subscribers AS s \
                         WHERE s.name = $1 AND d.subscriber = s.id";
     session.begin().await?;
     session.execute(sqlx::query(ALONE)).await?;
-    session.execute(sqlx::query(DUES).bind(name)).await?;
+    let dropped = session.execute(sqlx::query(DUES).bind(name)).await?;
     let gone = session.execute(sqlx::query("DELETE FROM tasker.event_subscribers WHERE name = $1").bind(name)).await?;
     session.commit().await?;
-    Ok(gone > 0)
+    Ok((gone > 0).then_some(dropped))
 }
 
 pub(super) async fn deliveries(
@@ -246,6 +246,7 @@ pub(super) async fn subscribers(session: &mut Session) -> Result<Vec<SubscriberV
             name: columns.get()?,
             patterns: columns.get()?,
             since: columns.time()?,
+            held_by: columns.worker()?,
             undelivered: columns.get::<i64>()?.unsigned_abs(),
             failing: columns.get::<i64>()?.unsigned_abs(),
             oldest: columns.maybe_time()?,
@@ -255,8 +256,15 @@ pub(super) async fn subscribers(session: &mut Session) -> Result<Vec<SubscriberV
     rows.iter().map(view).collect()
 }
 
-pub(super) async fn of_task(session: &mut Session, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-    let rows = session.read(sqlx::query(OF_TASK).bind(task.uuid())).await?;
+pub(super) async fn of_task(
+    session: &mut Session,
+    task: TaskId,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Vec<EventView>, StoreError> {
+    // Positions begin with 1.
+    let page = sqlx::query(OF_TASK).bind(task.uuid()).bind(after.unwrap_or(0)).bind(i64::from(limit));
+    let rows = session.read(page).await?;
     let view = |row: &PgRow| {
         let columns = &mut Columns::of(row);
         Ok(EventView { position: columns.get()?, row: event(columns)?, undelivered: columns.get()? })

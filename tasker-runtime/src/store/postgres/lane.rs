@@ -243,7 +243,7 @@ impl Link {
             {
                 return Err(failed.error.clone());
             }
-            match Session::connect(&self.address.options, self.address.pooled).await {
+            match Session::connect(&self.address).await {
                 Ok(session) => {
                     self.session = Some(session);
                     self.heard_at = Instant::now();

@@ -23,6 +23,9 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 pub(super) const READY: u8 = 1;
 /// Something else has changed.
 pub(super) const OTHER: u8 = 2;
+/// Events were stored.
+pub(super) const EVENTS: u8 = 4;
+const ALL: u8 = READY | OTHER | EVENTS;
 
 /// Says hints, on a connection of its own and never within a transaction that writes: there it would make commits wait for
 /// one another.
@@ -121,20 +124,21 @@ async fn listen(address: Address, me: String, tell: watch::Sender<Hints>) {
 /// Passes on what is heard, until that fails.
 async fn hear(listener: &mut PgListener, me: &str, tell: &watch::Sender<Hints>) -> sqlx::Error {
     // Whatever was said before, nobody heard it here.
-    let mut flags = READY | OTHER;
+    let mut flags = ALL;
     loop {
         tell.send_modify(|hints| {
             hints.ready += u64::from(flags & READY != 0);
             hints.other += u64::from(flags & OTHER != 0);
+            hints.events += u64::from(flags & EVENTS != 0);
         });
         flags = match listener.try_recv().await {
             Ok(Some(heard)) => match heard.payload().split_once(' ') {
                 Some((by, _)) if by == me => 0,
-                Some((_, flags)) => flags.parse().unwrap_or(READY | OTHER),
-                None => READY | OTHER,
+                Some((_, flags)) => flags.parse().unwrap_or(ALL),
+                None => ALL,
             },
             // The connection was lost and made anew.
-            Ok(None) => READY | OTHER,
+            Ok(None) => ALL,
             Err(error) => return error,
         };
     }

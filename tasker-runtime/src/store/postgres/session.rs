@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres};
 
-use super::address::SESSION;
+use super::Durability;
+use super::address::{Address, RELAXED, SESSION};
 use super::error::{POOLER, translate, unless_committed};
 use super::message::Message;
 use super::rows::Columns;
@@ -29,12 +30,20 @@ const WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Behind a pooler the settings of a session are somebody else's: each transaction brings its own, in one message with
 /// its begin. Without them, one whose client is gone may hold its locks, and a connection of the pooler, for ever.
-static POOLED: LazyLock<[String; 2]> = LazyLock::new(|| {
-    [WRITE, READ].map(|begin| {
-        let settings = SESSION.iter().filter(|(name, _)| !name.starts_with("tcp_"));
+static POOLED: LazyLock<Pooled> = LazyLock::new(|| {
+    let with = |begin: &str, more: &[(&str, &str)]| {
+        let settings = SESSION.iter().chain(more).filter(|(name, _)| !name.starts_with("tcp_"));
         settings.fold(begin.to_owned(), |text, (name, value)| format!("{text}; SET LOCAL {name} = '{value}'"))
-    })
+    };
+    Pooled { write: with(WRITE, &[]), write_relaxed: with(WRITE, &[RELAXED]), read: with(READ, &[]) }
 });
+
+/// How transactions begin behind a pooler.
+struct Pooled {
+    write: String,
+    write_relaxed: String,
+    read: String,
+}
 
 /// A connection that one task owns.
 #[derive(Debug)]
@@ -42,6 +51,8 @@ pub(super) struct Session {
     connection: PgConnection,
     /// Behind a transaction pooler nothing outlives a transaction, prepared statements neither.
     pooled: bool,
+    /// How a transaction that writes begins.
+    begin: &'static str,
     /// What carries out a COMMIT that is sent now.
     commits_by: Option<CommitsBy>,
     /// The statements that were prepared under their names.
@@ -63,12 +74,18 @@ const IN_PROGRESS: &str = "SELECT 1 WHERE pg_xact_status($1::text::xid8) = 'in p
 const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
 
 impl Session {
-    pub(super) async fn connect(options: &PgConnectOptions, pooled: bool) -> Result<Self, StoreError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+    pub(super) async fn connect(address: &Address) -> Result<Self, StoreError> {
+        let pooled = address.pooled;
+        match tokio::time::timeout(CONNECT_TIMEOUT, address.options.connect()).await {
             Ok(connection) => {
                 let mut session = Self {
                     connection: connection.map_err(|error| connecting(error, pooled))?,
                     pooled,
+                    begin: match (pooled, address.durability) {
+                        (false, _) => WRITE,
+                        (true, Durability::Full) => &POOLED.write,
+                        (true, Durability::Relaxed) => &POOLED.write_relaxed,
+                    },
                     commits_by: None,
                     kept: Vec::new(),
                 };
@@ -127,7 +144,7 @@ impl Session {
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
-        self.simple(if self.pooled { &POOLED[0] } else { WRITE }).await
+        self.simple(self.begin).await
     }
 
     /// The rows of all statements of a message, one after the other. A statement sees what was committed before it began,
@@ -142,14 +159,13 @@ impl Session {
                 }
             }
         }
-        let begin = if self.pooled { &POOLED[0] } else { WRITE };
-        let text = AssertSqlSafe(message.text(begin, !self.pooled));
+        let text = AssertSqlSafe(message.text(self.begin, !self.pooled));
         answered(sqlx::raw_sql(text).fetch_all(&mut self.connection)).await?.map_err(translate)
     }
 
     /// Several reads that see one and the same moment.
     pub(super) async fn begin_read(&mut self) -> Result<(), StoreError> {
-        self.simple(if self.pooled { &POOLED[1] } else { READ }).await
+        self.simple(if self.pooled { &POOLED.read } else { READ }).await
     }
 
     pub(super) async fn end_read(&mut self) -> Result<(), StoreError> {

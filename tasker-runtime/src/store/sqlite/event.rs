@@ -88,14 +88,18 @@ pub(super) fn subscribe(
     Ok(SubscriberId(id))
 }
 
-pub(super) fn unsubscribe(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+pub(super) fn unsubscribe(connection: &Connection, name: &str) -> Result<Option<u64>, StoreError> {
     begin(connection)?;
-    let known: Vec<i64> =
-        select_all(connection, "SELECT id FROM event_subscribers WHERE name = ?", |to| _ = to.add(name), value)?;
-    execute(connection, "DELETE FROM event_deliveries WHERE subscriber = ?", &known, |id, to| _ = to.add(*id))?;
-    let gone = execute_one(connection, "DELETE FROM event_subscribers WHERE name = ?", |to| _ = to.add(name))?;
+    let known: Option<i64> =
+        first(connection, "SELECT id FROM event_subscribers WHERE name = ?", |to| _ = to.add(name), value)?;
+    let mut dropped = None;
+    if let Some(id) = known {
+        let dues = "DELETE FROM event_deliveries WHERE subscriber = ?";
+        dropped = Some(execute_one(connection, dues, |to| _ = to.add(id))?);
+        execute_one(connection, "DELETE FROM event_subscribers WHERE id = ?", |to| _ = to.add(id))?;
+    }
     commit(connection)?;
-    Ok(gone > 0)
+    Ok(dropped)
 }
 
 pub(super) fn deliveries(
@@ -169,7 +173,7 @@ pub(super) fn delivered(
 }
 
 pub(super) fn subscribers(connection: &Connection) -> Result<Vec<SubscriberView>, StoreError> {
-    let all = "SELECT s.name, s.patterns, s.since, count(d.position), count(d.position) FILTER (WHERE d.failures > 0), \
+    let all = "SELECT s.name, s.patterns, s.since, s.held_by, count(d.position), count(d.position) FILTER (WHERE d.failures > 0), \
                (SELECT e.at FROM event_deliveries AS o JOIN domain_events AS e ON e.position = o.position \
                WHERE o.subscriber = s.id ORDER BY o.position LIMIT 1), \
                (SELECT o.error FROM event_deliveries AS o WHERE o.subscriber = s.id AND o.failures > 0 \
@@ -180,6 +184,7 @@ pub(super) fn subscribers(connection: &Connection) -> Result<Vec<SubscriberView>
             name: columns.get()?,
             patterns: parse_patterns(columns.str()?)?,
             since: columns.time()?,
+            held_by: columns.worker()?,
             undelivered: columns.get::<i64>()?.unsigned_abs(),
             failing: columns.get::<i64>()?.unsigned_abs(),
             oldest: columns.maybe_time()?,
@@ -188,16 +193,27 @@ pub(super) fn subscribers(connection: &Connection) -> Result<Vec<SubscriberView>
     })
 }
 
-pub(super) fn of_task(connection: &Connection, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-    let all = format!("SELECT e.position, {EVENT} FROM domain_events AS e WHERE e.task = ? ORDER BY e.position");
-    let read = |columns: &mut Columns<'_>| {
+pub(super) fn of_task(
+    connection: &Connection,
+    task: TaskId,
+    after: Option<i64>,
+    limit: u32,
+) -> Result<Vec<EventView>, StoreError> {
+    let page = format!(
+        "SELECT e.position, {EVENT} FROM domain_events AS e WHERE e.task = ? AND e.position > ? ORDER BY e.position LIMIT ?"
+    );
+    // Positions begin with 1.
+    let bind = |to: &mut Binder<'_, '_>| _ = to.add(rows::id(task)).add(after.unwrap_or(0)).add(limit);
+    let mut events: Vec<EventView> = select_all(connection, &page, bind, |columns| {
         Ok(EventView { position: columns.get()?, row: event(columns)?, undelivered: Vec::new() })
-    };
-    let mut events = select(connection, &all, &[task], bind_task, read)?;
+    })?;
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(events) };
+    let (first, last) = (first.position, last.position);
     let due = "SELECT d.position, s.name FROM event_deliveries AS d JOIN event_subscribers AS s ON s.id = d.subscriber \
-               WHERE d.task = ? ORDER BY d.position, s.name";
+               WHERE d.task = ? AND d.position BETWEEN ? AND ? ORDER BY d.position, s.name";
+    let bind = |to: &mut Binder<'_, '_>| _ = to.add(rows::id(task)).add(first).add(last);
     let read = |columns: &mut Columns<'_>| Ok((columns.get::<i64>()?, columns.get::<String>()?));
-    for (position, name) in select(connection, due, &[task], bind_task, read)? {
+    for (position, name) in select_all(connection, due, bind, read)? {
         if let Ok(at) = events.binary_search_by_key(&position, |event| event.position) {
             events[at].undelivered.push(name);
         }

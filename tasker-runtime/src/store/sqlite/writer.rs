@@ -34,7 +34,7 @@ pub(super) enum Job {
     Lease(LeaseRequest, Answer<Leased>),
     Pin(Box<ResolvedTemplate>, Timestamp, Answer<Arc<Pinned>>),
     Subscribe(Subscription, Option<Timestamp>, Answer<SubscriberId>),
-    Unsubscribe(String, Answer<bool>),
+    Unsubscribe(String, Answer<Option<u64>>),
     Deliveries(DeliveryRequest, Answer<Deliveries>),
     Delivered(SubscriberId, DeliveryReport, Answer<()>),
     Prune(Timestamp, u32, Answer<u64>),

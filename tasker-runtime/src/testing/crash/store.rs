@@ -220,7 +220,7 @@ impl Store for Mortal {
         self.store.subscribe(subscription, now).await
     }
 
-    async fn unsubscribe(&self, name: &str) -> Result<bool, StoreError> {
+    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
         self.store.unsubscribe(name).await
     }
 
@@ -236,8 +236,8 @@ impl Store for Mortal {
         self.store.delivered(subscriber, report).await
     }
 
-    async fn events_of(&self, task: TaskId) -> Result<Vec<EventView>, StoreError> {
-        self.store.events_of(task).await
+    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
+        self.store.events_of(task, after, limit).await
     }
 
     async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {

@@ -110,17 +110,38 @@ async fn is_decided(parameters: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn commits_are_as_durable_as_the_user_says_also_behind_a_pooler() {
+    if !is_there() {
+        return;
+    }
+    let (_store, database) = open().await;
+    for (query, durability, wanted) in [
+        ("", Durability::Full, "on"),
+        ("", Durability::Relaxed, "off"),
+        ("?pooler=true", Durability::Full, "on"),
+        ("?pooler=true", Durability::Relaxed, "off"),
+    ] {
+        let address = Address::parse(&format!("{}{query}", database.url()), durability).unwrap();
+        let mut session = Session::connect(&address).await.unwrap();
+        session.begin().await.unwrap();
+        assert_eq!(setting(&mut session, "synchronous_commit").await, wanted, "{query} {durability:?}");
+        session.commit().await.unwrap();
+    }
+}
+
+async fn setting(session: &mut Session, name: &str) -> String {
+    session.fetch(sqlx::query("SELECT current_setting($1)").bind(name)).await.unwrap()[0].get(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn behind_a_pooler_each_transaction_brings_its_own_time_limits() {
     if !is_there() {
         return;
     }
     let (_store, database) = open().await;
     let address = Address::parse(&format!("{}?pooler=true", database.url()), Durability::Full).unwrap();
-    let mut session = Session::connect(&address.options, address.pooled).await.unwrap();
-    let limit = async |session: &mut Session| {
-        let asked = sqlx::query("SELECT current_setting('idle_in_transaction_session_timeout')");
-        session.fetch(asked).await.unwrap()[0].get::<String, _>(0)
-    };
+    let mut session = Session::connect(&address).await.unwrap();
+    let limit = async |session: &mut Session| setting(session, "idle_in_transaction_session_timeout").await;
     session.begin().await.unwrap();
     assert_eq!(limit(&mut session).await, "30s");
     session.commit().await.unwrap();

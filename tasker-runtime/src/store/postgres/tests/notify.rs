@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use super::server::{is_there, open, run};
 use crate::core::Batch;
 use crate::store::conformance::World;
-use crate::store::conformance::sample::{cancel, chain, roots, submit, task};
+use crate::store::conformance::event::publishing;
+use crate::store::conformance::sample::{cancel, chain, complete, roots, submit, task, worker};
 use crate::store::postgres::{Durability, PostgresStore};
 use crate::store::{Hints, Store as _};
 
@@ -35,7 +36,12 @@ async fn what_one_process_writes_is_heard_by_the_others() {
     w.one(submit(task(1), &pinned)).await.unwrap();
     let ready = heard(&mut hints, |hints| hints.ready > first.ready).await;
     w.one(cancel(task(1), 1)).await.unwrap();
-    heard(&mut hints, |hints| hints.other > ready.other).await;
+    let other = heard(&mut hints, |hints| hints.other > ready.other).await;
+    assert_eq!(other.events, first.events, "none was stored");
+    w.start(2, publishing(roots(1))).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(complete(&claim)).await.unwrap();
+    heard(&mut hints, |hints| hints.events > first.events).await;
     w.pin(chain(2)).await;
     one.close().await.unwrap();
     two.close().await.unwrap();

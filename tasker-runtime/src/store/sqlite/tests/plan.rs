@@ -114,7 +114,7 @@ async fn events(w: &mut World<'_, SqliteStore>) {
     store.subscribe(Subscription { name: "later".into(), patterns, from_oldest: true }, Some(w.now)).await.unwrap();
     store.unsubscribe("later").await.unwrap();
     store.subscribers().await.unwrap();
-    store.events_of(id).await.unwrap();
+    store.events_of(id, None, 10).await.unwrap();
     store.unsubscribe("late").await.unwrap();
 }
 
