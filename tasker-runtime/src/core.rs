@@ -30,7 +30,7 @@ pub use batches::cut;
 pub use change::Change;
 pub use choice::chosen;
 pub use command::{
-    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, NewTask, Outcome, Refusal, Rerun,
+    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, Loss, NewTask, Outcome, Refusal, Rerun,
     StepRef, Wanted, Workers,
 };
 pub(crate) use continuation::next_attempt;

@@ -24,6 +24,7 @@ mod inputs;
 mod lease;
 mod limits;
 mod look;
+mod overdue;
 mod publish;
 mod rerun;
 mod resolve;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use tasker_types::Timestamp;
+use tasker_types::{TaskRequest, Timestamp};
 
 pub(crate) use self::task::{
     Acting, DeadTask, Dlq, DlqList, Filter, Grouping, OneStep, RerunTask, Retry, Step, StepActing, Task, TaskList,
@@ -173,6 +173,9 @@ pub(crate) struct Run {
     /// Start after this time, such as 90s, 15m, 12h or 7d
     #[arg(long = "in", id = "delay", value_name = "DURATION", value_parser = duration)]
     pub(crate) delay: Option<Duration>,
+    /// Take a step for lost whose worker has no outcome after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=i64::from(TaskRequest::CLAIM_TIMEOUT_SECONDS_MAX)))]
+    pub(crate) claim_timeout_seconds: Option<u32>,
     /// Wait at most so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "waits")]
     pub(crate) timeout: Option<f64>,

@@ -13,6 +13,7 @@ impl Engine {
     /// The command of a request, and the task as handlers will see it.
     pub(super) async fn plan(&self, request: TaskRequest) -> Result<(NewTask, Arc<TaskForExecution>), Error> {
         check_labels(&request)?;
+        let claim_timeout = request.claim_timeout().map_err(Error::BadRequest)?;
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
         self.check_schema(&pinned, &request.context)?;
@@ -25,6 +26,7 @@ impl Engine {
             initiator: request.initiator,
             source_system: request.source_system,
             reason: request.reason,
+            claim_timeout,
         };
         let task = TaskForExecution {
             task_uuid: id.uuid(),

@@ -12,7 +12,7 @@ use crate::store::conformance::sample::{roots, submit, worker};
 use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE, TAKE};
 use crate::store::postgres::load::{LOCK, MOMENT, STEPS};
 use crate::store::postgres::read::{FAILURES, WAITING};
-use crate::store::postgres::workers::EXPIRED;
+use crate::store::postgres::workers::{EXPIRED, OVERDUE};
 use crate::store::postgres::write::{CHANGED, COMMON};
 use crate::store::{ClaimRequest, Store as _};
 
@@ -84,13 +84,14 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
     ] {
         run(&mut connection, &format!("SET {setting}")).await;
     }
-    let statements: [(&str, String, &[&str]); 12] = [
+    let statements: [(&str, String, &[&str]); 13] = [
         (FRESH, "('{1,2,3}', 20000, 100, gen_random_uuid())".into(), &["live_steps_claim"]),
         (LOSSY, "('{1,2,3}', 20000, 1, gen_random_uuid())".into(), &["live_steps_lossy"]),
         (TAKE, take, &["live_steps_pkey", "tasks_pkey"]),
         (NEXT_DUE, "(20000)".into(), &["live_steps_due"]),
         (DUE, "(20000, 1000)".into(), &["live_steps_due"]),
         (EXPIRED, "(20000, 256)".into(), &["live_steps_running"]),
+        (OVERDUE, "(20000, 256, NULL)".into(), &["live_steps_running"]),
         (WAITING, String::new(), &["live_steps_claim", "live_steps_lossy", "live_steps_due", "queues_pkey"]),
         (LOCK, format!("({uuids})"), &["tasks_pkey"]),
         (STEPS, steps, &["live_steps_pkey", "step_results_pkey", "live_steps_claim"]),
