@@ -12,6 +12,7 @@ mod claim;
 mod clock;
 mod commit;
 mod courier;
+mod derived;
 mod dispatch;
 mod error;
 mod events;

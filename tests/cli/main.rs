@@ -14,6 +14,7 @@ mod postgres;
 mod program;
 mod rerun;
 mod run;
+mod schemas;
 mod server;
 mod task;
 mod template;

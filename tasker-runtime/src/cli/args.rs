@@ -234,6 +234,11 @@ pub(crate) enum Handler {
         /// Its name
         handler: String,
     },
+    /// Print the JSON Schemas of what a handler takes and gives, as far as its types say them
+    Schema {
+        /// Its name
+        handler: String,
+    },
 }
 
 #[derive(Debug, Args)]

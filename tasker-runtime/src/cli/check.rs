@@ -1,6 +1,7 @@
 //! `check`: whether templates, handlers, settings and database fit together. Made for CI.
 
 mod routes;
+mod schemas;
 
 use serde_json::{Value, json};
 use tasker_types::template::codes::Code;
@@ -97,6 +98,7 @@ impl Report {
             self.handlers(context, loaded);
             self.reads(context, loaded);
             self.routes(context, loaded);
+            self.schemas(context, loaded);
         }
     }
 

@@ -17,6 +17,7 @@ impl Engine {
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
         self.check_schema(&pinned, &request.context)?;
+        self.check_taken(&pinned, &request.context)?;
         let wanted = identity::of(&request, &pinned)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
         let id = TaskId::from_uuid(self.parts.ids.next());
@@ -41,7 +42,8 @@ impl Engine {
         Ok((new, Arc::new(task)))
     }
 
-    fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {
+    /// The context fits the template's `input_schema`, where it has one.
+    pub(super) fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {
         let name = &pinned.template.name;
         let schema = self.schemas.of_context(pinned);
         let schema = schema.map_err(|reason| {
