@@ -20,6 +20,11 @@ impl<T> ById<T> {
         Self(HashMap::with_capacity_and_hasher(count, BuildHasherDefault::default()))
     }
 
+    #[cfg(feature = "postgres")]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn get(&self, task: TaskId) -> Option<&T> {
         self.0.get(&task)
     }
@@ -33,12 +38,12 @@ impl<T> ById<T> {
         self.0.insert(task, value)
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn remove(&mut self, task: TaskId) -> Option<T> {
         self.0.remove(&task)
     }
 
-    #[cfg(feature = "sqlite")]
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

@@ -3,11 +3,13 @@
 
 mod address;
 mod claim;
+mod common;
 mod error;
 mod event;
 mod facts;
 mod lane;
 mod load;
+mod message;
 mod notify;
 mod prune;
 mod read;

@@ -374,6 +374,10 @@ pub async fn all_rows_are_read_in_portions(store: &dyn Store) {
 }
 
 pub async fn what_this_process_writes_does_not_change_the_version(store: &dyn Store) {
+    // Such a store looks now and then, and what this process wrote may be ready then.
+    if store.tells_what_waits() {
+        return;
+    }
     let mut w = World::new(store);
     let before = store.version().await.unwrap();
     w.start(1, chain(1)).await;

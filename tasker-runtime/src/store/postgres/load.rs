@@ -1,13 +1,18 @@
 //! The rows that a batch reads, locked: first the tasks alone, in the order of their ids; then what stands of their steps.
 
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tasker_types::{StepState, TaskId, TaskState, Timestamp, Wanted};
 use uuid::Uuid;
 
-use super::rows::{self, BareTask, Columns, LIVE_COLUMNS, column, live_columns, moment, task_columns, uuids};
+use super::message::{Kept, Literal, Message};
+use super::rows::{
+    self, BareTask, Columns, LIVE_COLUMNS, TASK_COLUMNS, column, live_columns, moment, task_columns, uuids,
+};
 use super::session::Session;
 use super::templates::Templates;
-use crate::core::{Backlog, Batch, Command, Identity, Snapshot, StepRef};
+use crate::by_id::ById;
+use crate::core::{Backlog, Batch, Command, Identity, Needs, Snapshot, StepRef};
 use crate::store::StoreError;
 
 /// The columns of a live row but for its key.
@@ -22,26 +27,35 @@ macro_rules! state_columns {
 macro_rules! now_and_backlog {
     ($locked:literal) => {
         concat!(
-            "now AS MATERIALIZED (SELECT ",
+            "moment AS MATERIALIZED (SELECT n.at, EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $2 \
+             AND w.expires_at > n.at) AS has_lease, (SELECT max(p.priority) FROM unnest($3::bigint[]) AS q (queue) \
+             CROSS JOIN LATERAL (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
+             AND NOT l.held AND l.losses = 0 AND l.ready_at <= n.at \
+             ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) AS top, \
+             (SELECT coalesce(bit_or(s.wanted), 0) FROM tasker.event_subscribers AS s) AS wanted FROM (SELECT ",
             moment!("$1"),
             " AS at FROM ",
             $locked,
-            "), moment AS MATERIALIZED (SELECT n.at, EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $2 \
-             AND w.expires_at > n.at) AS has_lease, (SELECT max(p.priority) FROM unnest($3::bigint[]) AS q (queue) \
-             CROSS JOIN LATERAL (SELECT l.priority FROM tasker.live_steps AS l WHERE l.queue = q.queue AND l.state = 1 \
-             AND NOT l.held AND l.losses = 0 AND l.ready_at <= (SELECT m.at FROM now AS m) \
-             ORDER BY l.priority DESC, l.ready_at, l.task, l.number LIMIT 1) AS p) AS top, \
-             (SELECT coalesce(bit_or(s.wanted), 0) FROM tasker.event_subscribers AS s) AS wanted FROM now AS n)"
+            " OFFSET 0) AS n)"
         )
     };
 }
 
 /// Alone: what is loaded by the same statement as the lock is what was there before the lock was waited for.
-pub(super) const LOCK: &str =
-    concat!("SELECT ", task_columns!(), " FROM tasker.tasks AS t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE");
+pub(super) static LOCK: Kept = Kept {
+    name: "tasker_lock",
+    types: "uuid[]",
+    text: concat!(
+        "SELECT ",
+        task_columns!(),
+        " FROM tasker.tasks AS t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE"
+    ),
+};
 /// What stands of these steps, live or over; then the time, when every lock is held. A claim locks no task, so the live
 /// rows are locked too, in the order in which they are asked for: a ready one may be claimed at this moment.
-pub(super) const STEPS: &str = concat!(
+pub(super) static STEPS: Kept =
+    Kept { name: "tasker_steps", types: "bigint, uuid, bigint[], uuid[], integer[]", text: STEPS_TEXT };
+const STEPS_TEXT: &str = concat!(
     "WITH stands AS MATERIALIZED (SELECT v.task, v.number, ",
     state_columns!(),
     ", r.outcome, r.attempt AS over_at FROM unnest($4::uuid[], $5::integer[]) AS v (task, number) \
@@ -62,7 +76,8 @@ const LOCK_IDENTITIES: &str = "SELECT pg_advisory_xact_lock(v.number) FROM unnes
 pub(super) const MEANT: &str = "SELECT i.id, t.id, t.state FROM tasker.identities AS i JOIN tasker.tasks AS t ON t.id = i.task \
                                 WHERE i.id = ANY($1)";
 const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
-pub(super) const MOMENT: &str = concat!(
+pub(super) static MOMENT: Kept = Kept { name: "tasker_moment", types: "bigint, uuid, bigint[]", text: MOMENT_TEXT };
+const MOMENT_TEXT: &str = concat!(
     "WITH locked AS MATERIALIZED (SELECT 1), ",
     now_and_backlog!("locked"),
     " SELECT m.at, m.has_lease, m.top, m.wanted FROM moment AS m"
@@ -71,19 +86,66 @@ pub(super) const MOMENT: &str = concat!(
 /// The time at which a batch is decided, and what waits for its worker where that has a lease.
 type Moment = (Timestamp, Option<Backlog>);
 
-/// Locks and loads what the batch needs, in the transaction that was begun.
+/// Begins a transaction, locks and loads what the batch needs.
 pub(super) async fn load(
     session: &mut Session,
     templates: &Templates,
     batch: &Batch,
 ) -> Result<(Snapshot, Moment), StoreError> {
     let mut snapshot = Snapshot::for_tasks(batch.commands.len());
-    load_identities(session, &batch.identities(), &mut snapshot).await?;
-    for row in session.fetch(sqlx::query(LOCK).bind(uuids(&batch.tasks()))).await? {
+    let identities = batch.identities();
+    let mut message = Message { begins: identities.is_empty(), ..Message::default() };
+    if !message.begins {
+        session.begin().await?;
+        load_identities(session, &identities, &mut snapshot).await?;
+    }
+    message.call(&LOCK, vec![Literal::ids(&uuids(&batch.tasks()))]);
+    // What a batch reads follows from its tasks' templates. Where this process knows them, all is read in one message.
+    let ahead = steps_ahead(templates, batch);
+    let asks_moment = ahead.as_deref().is_some_and(|steps| needs_moment(batch, steps));
+    if let Some(steps) = ahead.as_deref().filter(|_| asks_moment) {
+        ask_steps(&mut message, batch, steps);
+    }
+    let mut rows = session.send(&message).await?;
+    let stands = rows.split_off(rows.partition_point(|row| row.columns().len() == TASK_COLUMNS));
+    let mut is_as_known = true;
+    for row in rows {
         let bare = BareTask::read(&mut Columns::of(&row))?;
         let pinned = templates.by_id(session, bare.template).await?;
-        snapshot.load_task(bare.with(pinned));
+        let task = bare.with(pinned);
+        is_as_known &= templates.of_task(task.id).is_none_or(|known| known.id == task.pinned.id);
+        templates.meet(task.id, &task.pinned);
+        snapshot.load_task(task);
     }
+    match ahead {
+        Some(steps) if is_as_known => {
+            let moment = if asks_moment { read_steps(&stands, &steps, &mut snapshot)? } else { given_moment(batch)? };
+            Ok((snapshot, moment))
+        }
+        _ => {
+            let moment = load_rest(session, batch, &mut snapshot).await?;
+            Ok((snapshot, moment))
+        }
+    }
+}
+
+/// The steps that a batch reads, where nothing else is read of its tasks and the templates of all of them are known.
+fn steps_ahead(templates: &Templates, batch: &Batch) -> Option<Vec<StepRef>> {
+    let of_steps = |command: &Command| matches!(command.needs(), Needs::Task | Needs::Step(_));
+    if !batch.commands.iter().all(|command| of_steps(command) && command.action().is_none()) {
+        return None;
+    }
+    let mut known = ById::with_capacity(batch.commands.len());
+    for command in batch.commands.iter().filter(|command| command.needs() != Needs::Task) {
+        let pinned = templates.of_task(command.task()).filter(|pinned| !pinned.has_batches())?;
+        known.insert(command.task(), pinned);
+    }
+    let (steps, whole) = batch.steps(|task| known.get(task).map(|pinned| &**pinned));
+    whole.is_empty().then_some(steps)
+}
+
+/// What else there is to load when the tasks are locked, their templates are known only now, or it is more than steps.
+async fn load_rest(session: &mut Session, batch: &Batch, snapshot: &mut Snapshot) -> Result<Moment, StoreError> {
     let with_batches: Vec<TaskId> =
         batch.tasks().into_iter().filter(|&id| snapshot.task(id).is_some_and(|row| row.pinned.has_batches())).collect();
     if !with_batches.is_empty() {
@@ -95,15 +157,19 @@ pub(super) async fn load(
     // Of a task that is read as a whole, no step is read twice.
     let whole: Vec<TaskId> = whole.into_iter().filter(|&task| snapshot.task(task).is_some()).collect();
     let steps: Vec<StepRef> = steps.into_iter().filter(|step| whole.binary_search(&step.task).is_err()).collect();
-    load_whole(session, &whole, &mut snapshot).await?;
+    load_whole(session, &whole, snapshot).await?;
     let actions = batch.actions();
     if !actions.is_empty() {
         for row in session.fetch(sqlx::query(TAKEN).bind(&actions)).await? {
             snapshot.load_action(Columns::of(&row).get::<Uuid>()?);
         }
     }
-    let moment = load_steps(session, batch, &steps, &mut snapshot).await?;
-    Ok((snapshot, moment))
+    if !needs_moment(batch, &steps) {
+        return given_moment(batch);
+    }
+    let mut message = Message::default();
+    ask_steps(&mut message, batch, &steps);
+    read_steps(&session.send(&message).await?, &steps, snapshot)
 }
 
 /// Which tasks the requests mean. Before they are looked up, whoever else asks for one of them is waited for: there is no row
@@ -135,33 +201,37 @@ fn lock_number(identity: Identity) -> i64 {
     i64::from_be_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Comes last: it takes the time.
-async fn load_steps(
-    session: &mut Session,
-    batch: &Batch,
-    steps: &[StepRef],
-    snapshot: &mut Snapshot,
-) -> Result<Moment, StoreError> {
+/// Whether the server has anything to add to the batch's own time.
+fn needs_moment(batch: &Batch, steps: &[StepRef]) -> bool {
     let only_submits = || batch.commands.iter().all(|command| matches!(command, Command::Submit(_)));
-    if let (Some(now), None, [], true) = (batch.now, &batch.capacity, steps, only_submits()) {
-        return Ok((now, None));
-    }
+    batch.now.is_none() || batch.capacity.is_some() || !steps.is_empty() || !only_submits()
+}
+
+fn given_moment(batch: &Batch) -> Result<Moment, StoreError> {
+    let now = batch.now.ok_or_else(|| StoreError::Corrupt("nobody tells the time".into()))?;
+    Ok((now, None))
+}
+
+/// Comes last: it takes the time.
+fn ask_steps(message: &mut Message, batch: &Batch, steps: &[StepRef]) {
     let worker = batch.capacity.as_ref().map(|capacity| capacity.worker.0);
-    let queues: Vec<i64> =
-        batch.capacity.iter().flat_map(|capacity| capacity.queues.iter().map(|queue| queue.0)).collect();
-    let text = if steps.is_empty() { MOMENT } else { STEPS };
-    let mut query = sqlx::query(text).bind(rows::micros(batch.now)).bind(worker).bind(queues);
-    if !steps.is_empty() {
-        query = query.bind(column(steps, |step| step.task.uuid()));
-        query = query.bind(column(steps, |step| rows::number(step.number)));
+    let queues = batch.capacity.iter().flat_map(|capacity| capacity.queues.iter().map(|queue| queue.0));
+    let mut given = vec![Literal::number(rows::micros(batch.now)), Literal::id(worker), Literal::numbers(queues)];
+    if steps.is_empty() {
+        return message.call(&MOMENT, given);
     }
-    let rows = session.fetch(query).await?;
+    given.push(Literal::ids(&column(steps, |step| step.task.uuid())));
+    given.push(Literal::numbers(steps.iter().map(|step| i64::from(step.number.0))));
+    message.call(&STEPS, given);
+}
+
+fn read_steps(rows: &[PgRow], steps: &[StepRef], snapshot: &mut Snapshot) -> Result<Moment, StoreError> {
     let first = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell the time".into()))?;
     let columns = &mut Columns::of(first);
     let (now, has_lease, top_priority) = (columns.time()?, columns.get::<bool>()?, columns.get()?);
     snapshot.load_wanted(Wanted::from_bits(columns.get()?));
     if !steps.is_empty() {
-        for row in &rows {
+        for row in rows {
             load_step(row, snapshot)?;
         }
     }

@@ -49,6 +49,8 @@ pub(super) fn duration(row: &PgRow) -> Result<Duration, StoreError> {
     Ok(Duration::from_micros(Columns::of(row).get::<i64>()?.unsigned_abs()))
 }
 
+/// How many columns a task has.
+pub(super) const TASK_COLUMNS: usize = 9;
 /// How many columns a live row has.
 pub(super) const LIVE_COLUMNS: usize = 14;
 

@@ -19,7 +19,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         include_str!("../../../../migrations/postgres/0005_checkpoints_and_reruns.sql"),
     ),
     (6, "expand: identities", include_str!("../../../../migrations/postgres/0006_identities.sql")),
-    (7, "expand: claim timeouts", include_str!("../../../../migrations/postgres/0007_claim_timeouts.sql")),
+    (7, "expand: fewer checks", include_str!("../../../../migrations/postgres/0007_fewer_checks.sql")),
+    (8, "expand: claim timeouts", include_str!("../../../../migrations/postgres/0008_claim_timeouts.sql")),
 ];
 /// The oldest server that is known to do.
 const SERVER_MIN: i32 = 150_000;

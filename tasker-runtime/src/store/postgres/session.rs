@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Postgres};
 
 use super::address::SESSION;
 use super::error::{POOLER, translate, unless_committed};
+use super::message::Message;
 use super::rows::Columns;
 use crate::store::StoreError;
 
@@ -43,6 +44,8 @@ pub(super) struct Session {
     pooled: bool,
     /// What carries out a COMMIT that is sent now.
     commits_by: Option<CommitsBy>,
+    /// The statements that were prepared under their names.
+    kept: Vec<&'static str>,
 }
 
 /// What is looked at where a COMMIT was not answered.
@@ -67,6 +70,7 @@ impl Session {
                     connection: connection.map_err(|error| connecting(error, pooled))?,
                     pooled,
                     commits_by: None,
+                    kept: Vec::new(),
                 };
                 if !pooled {
                     let rows = session.fetch(sqlx::query(BACKEND)).await?;
@@ -124,6 +128,23 @@ impl Session {
 
     pub(super) async fn begin(&mut self) -> Result<(), StoreError> {
         self.simple(if self.pooled { &POOLED[0] } else { WRITE }).await
+    }
+
+    /// The rows of all statements of a message, one after the other. A statement sees what was committed before it began,
+    /// like one that is sent alone.
+    pub(super) async fn send(&mut self, message: &Message) -> Result<Vec<PgRow>, StoreError> {
+        if !self.pooled {
+            for (statement, _) in &message.calls {
+                if !self.kept.contains(&statement.name) {
+                    let prepare = sqlx::raw_sql(AssertSqlSafe(statement.preparation()));
+                    answered(prepare.execute(&mut self.connection)).await?.map_err(translate)?;
+                    self.kept.push(statement.name);
+                }
+            }
+        }
+        let begin = if self.pooled { &POOLED[0] } else { WRITE };
+        let text = AssertSqlSafe(message.text(begin, !self.pooled));
+        answered(sqlx::raw_sql(text).fetch_all(&mut self.connection)).await?.map_err(translate)
     }
 
     /// Several reads that see one and the same moment.

@@ -1,29 +1,61 @@
 //! Templates by their content, and the pinned ones that this process has met.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tasker_types::Timestamp;
+use tasker_types::{TaskId, Timestamp};
 
 use super::rows::Columns;
 use super::session::Session;
+use crate::by_id::ById;
 use crate::core::{Pinned, QueueId, ResolvedTemplate, TemplateId};
 use crate::store::{Queue, StoreError};
 
 /// Of several processes that store templates, one goes first: numbers are given in order, without gaps.
 const LOCK: i64 = 0x74_61_73_6b_70_69_6e;
 
-/// Pinned templates by their number. They never change, so they are never dropped.
+/// Tasks that are under way of which the template is kept in mind. Beyond this many, it is read again.
+const TASKS_MAX: usize = 32_768;
+
+/// What this process has met.
 #[derive(Debug, Default)]
-pub(super) struct Templates(Mutex<HashMap<i64, Arc<Pinned>>>);
+pub(super) struct Templates {
+    /// Pinned templates by their number. They never change, so they are never dropped.
+    pinned: Mutex<HashMap<i64, Arc<Pinned>>>,
+    /// Those of tasks that are under way: a task ends on the template that it started with.
+    of_tasks: Mutex<ById<Arc<Pinned>>>,
+}
 
 impl Templates {
     pub(super) fn known(&self, id: i64) -> Option<Arc<Pinned>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// The template of a task that this process has met.
+    pub(super) fn of_task(&self, task: TaskId) -> Option<Arc<Pinned>> {
+        self.tasks().get(task).cloned()
+    }
+
+    /// Keeps the template of a task in mind.
+    pub(super) fn meet(&self, task: TaskId, pinned: &Arc<Pinned>) {
+        let mut tasks = self.tasks();
+        if tasks.len() >= TASKS_MAX {
+            tasks.clear();
+        }
+        tasks.insert(task, pinned.clone());
+    }
+
+    /// Forgets it: the task is over.
+    pub(super) fn part(&self, task: TaskId) {
+        self.tasks().remove(task);
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, ById<Arc<Pinned>>> {
+        self.of_tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, id: i64, pinned: Pinned) -> Arc<Pinned> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(id).or_insert_with(|| Arc::new(pinned)).clone()
     }
 

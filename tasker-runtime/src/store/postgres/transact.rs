@@ -12,10 +12,15 @@ pub(super) async fn transact(
     templates: &Templates,
     batch: &Batch,
 ) -> Result<Committed, StoreError> {
-    session.begin().await?;
     let (snapshot, (now, backlog)) = load(session, templates, batch).await?;
     let writes = fold(snapshot, &batch.commands, batch.capacity.as_ref().zip(backlog), now);
     write(session, &writes).await?;
     session.commit().await?;
+    for (row, _) in &writes.new_tasks {
+        templates.meet(row.id, &row.pinned);
+    }
+    for reply in &writes.finished {
+        templates.part(reply.task);
+    }
     Ok(Committed::of(writes, now))
 }

@@ -4,38 +4,14 @@ use std::time::Duration;
 
 use tasker_types::TaskId;
 
-use super::event;
-use super::rows::{Columns, column, count, length, micros, number, worker};
+use super::rows::{column, count, length, micros, number, worker};
 use super::session::{Session, Statement};
+use super::{common, event};
 use crate::core::{
-    ActionRow, AttemptRow, BatchRow, CheckpointRow, Copied, Fence, IdentityRow, LiveStep, NewTask, Reopened, RerunRow,
-    ResultRow, TaskRow, Writes,
+    ActionRow, AttemptRow, BatchRow, CheckpointRow, Copied, Fence, IdentityRow, LiveStep, Reopened, RerunRow, Writes,
 };
 use crate::store::StoreError;
 
-const NEW_TASKS: &str = "INSERT INTO tasker.tasks SELECT v.* FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], \
-                         $4::integer[], $5::integer[], $6::smallint[], $7::bigint[], $8::bigint[], $9::bigint[]) \
-                         AS v (id, template, state, open_steps, runnable, priority, created_at, started_at, finished_at) \
-                         JOIN tasker.templates AS p ON p.id = v.template ON CONFLICT (id) DO NOTHING";
-const EXISTING: &str = "SELECT 1 FROM tasker.tasks WHERE id = ANY($1) LIMIT 1";
-/// What nearly every batch writes, in one statement: fewer round trips, not another order. Where a row is missing that
-/// should change or go, the counts tell. `IS NOT DISTINCT FROM`, as no index can serve it: with `=` a plan may begin at the
-/// worker instead of the step.
-pub(super) const COMMON: &str = "WITH inputs AS (INSERT INTO tasker.task_inputs SELECT * FROM unnest($1::uuid[], $2::text[], \
-    $3::text[], $4::text[], $5::text[], $6::text[])), \
-    changed AS (UPDATE tasker.tasks AS t SET state = v.state, open_steps = v.open_steps, runnable = v.runnable, \
-    started_at = v.started_at, finished_at = v.finished_at FROM unnest($7::uuid[], $8::smallint[], $9::integer[], \
-    $10::integer[], $11::bigint[], $12::bigint[]) AS v (id, state, open_steps, runnable, started_at, finished_at) \
-    WHERE t.id = v.id RETURNING 1), \
-    gone AS (DELETE FROM tasker.live_steps AS l USING unnest($13::uuid[], $14::integer[], $15::integer[], $16::uuid[]) \
-    AS v (task, number, attempt, claimed_by) WHERE l.task = v.task AND l.number = v.number \
-    AND l.attempt = v.attempt AND l.claimed_by IS NOT DISTINCT FROM v.claimed_by RETURNING 1), \
-    live AS (INSERT INTO tasker.live_steps SELECT * FROM unnest($17::uuid[], $18::integer[], $19::smallint[], \
-    $20::integer[], $21::integer[], $22::integer[], $23::integer[], $24::boolean[], $25::bigint[], $26::smallint[], \
-    $27::bigint[], $28::boolean[], $29::uuid[], $30::bigint[])), \
-    results AS (INSERT INTO tasker.step_results SELECT * FROM unnest($31::uuid[], $32::integer[], $33::smallint[], \
-    $34::smallint[], $35::integer[], $36::uuid[], $37::bigint[], $38::bigint[], $39::bigint[], $40::text[], $41::text[])) \
-    SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM gone)";
 pub(super) const CHANGED: &str = "UPDATE tasker.live_steps AS l SET state = v.state, attempt = v.attempt, failures = v.failures, \
                        losses = v.losses, unmet = v.unmet, met = v.met, ready_at = v.ready_at, held = v.held, \
                        claimed_by = v.claimed_by, claimed_at = v.claimed_at FROM unnest($1::uuid[], $2::integer[], \
@@ -79,13 +55,7 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     if !writes.reopened.is_empty() {
         expect(session.execute(reopened(&writes.reopened)).await?, writes.reopened.len())?;
     }
-    if !writes.new_tasks.is_empty() {
-        let accepted = session.execute(new_tasks(&writes.new_tasks)).await?;
-        if accepted != writes.new_tasks.len() as u64 {
-            return Err(not_accepted(session, &writes.new_tasks).await?);
-        }
-    }
-    common(session, writes).await?;
+    common::write(session, writes).await?;
     if !writes.live_updates.is_empty() {
         expect(session.execute(changed(&writes.live_updates)).await?, writes.live_updates.len())?;
     }
@@ -125,106 +95,8 @@ fn expect(touched: u64, wanted: usize) -> Result<(), StoreError> {
     Err(StoreError::Corrupt(format!("{touched} of {wanted} rows were as they had been loaded")))
 }
 
-/// Why not every task was accepted that was not there a moment ago.
-async fn not_accepted(session: &mut Session, new: &[(TaskRow, Box<NewTask>)]) -> Result<StoreError, StoreError> {
-    // The transaction that was waited for may be younger than the rows that this one inserted itself: those are undone
-    // first, so that what is found is another's.
-    session.simple("ROLLBACK").await?;
-    session.begin().await?;
-    let ids = column(new, |(row, _)| row.id.uuid());
-    Ok(match session.fetch(sqlx::query(EXISTING).bind(ids)).await?.is_empty() {
-        false => StoreError::Unavailable("another process accepted a task of the same id at the same moment".into()),
-        true => StoreError::Corrupt("a task is of a template that is not stored".into()),
-    })
-}
-
 fn reopened(rows: &[Reopened]) -> Statement<'_> {
     sqlx::query(REOPENED).bind(column(rows, |row| row.task.uuid())).bind(column(rows, |row| number(row.number)))
-}
-
-fn new_tasks(new: &[(TaskRow, Box<NewTask>)]) -> Statement<'_> {
-    sqlx::query(NEW_TASKS)
-        .bind(column(new, |(row, _)| row.id.uuid()))
-        .bind(column(new, |(row, _)| row.pinned.id.0))
-        .bind(column(new, |(row, _)| row.state.code()))
-        .bind(column(new, |(row, _)| count(row.open_steps)))
-        .bind(column(new, |(row, _)| count(row.runnable)))
-        .bind(column(new, |(row, _)| row.priority))
-        .bind(column(new, |(row, _)| row.created_at.as_micros()))
-        .bind(column(new, |(row, _)| micros(row.started_at)))
-        .bind(column(new, |(row, _)| micros(row.finished_at)))
-}
-
-async fn common(session: &mut Session, writes: &Writes) -> Result<(), StoreError> {
-    let Writes { new_tasks, tasks, live_inserts, live_deletes, results, .. } = writes;
-    if new_tasks.is_empty()
-        && tasks.is_empty()
-        && live_inserts.is_empty()
-        && live_deletes.is_empty()
-        && results.is_empty()
-    {
-        return Ok(());
-    }
-    let query = bind_new_tasks(sqlx::query(COMMON), new_tasks, tasks);
-    let query = bind_results(bind_live(query, live_deletes, live_inserts), results);
-    let rows = session.fetch(query).await?;
-    let row = rows.first().ok_or_else(|| StoreError::Corrupt("nothing was counted".into()))?;
-    let columns = &mut Columns::of(row);
-    expect(columns.get::<i64>()?.unsigned_abs(), tasks.len())?;
-    expect(columns.get::<i64>()?.unsigned_abs(), live_deletes.len())
-}
-
-fn bind_new_tasks<'q>(query: Statement<'q>, new: &'q [(TaskRow, Box<NewTask>)], tasks: &[TaskRow]) -> Statement<'q> {
-    query
-        .bind(column(new, |(row, _)| row.id.uuid()))
-        .bind(column(new, |(_, new)| &*new.input.context))
-        .bind(column(new, |(_, new)| &*new.input.correlation_id))
-        .bind(column(new, |(_, new)| &*new.input.initiator))
-        .bind(column(new, |(_, new)| &*new.input.source_system))
-        .bind(column(new, |(_, new)| &*new.input.reason))
-        .bind(column(tasks, |row| row.id.uuid()))
-        .bind(column(tasks, |row| row.state.code()))
-        .bind(column(tasks, |row| count(row.open_steps)))
-        .bind(column(tasks, |row| count(row.runnable)))
-        .bind(column(tasks, |row| micros(row.started_at)))
-        .bind(column(tasks, |row| micros(row.finished_at)))
-}
-
-fn bind_live<'q>(query: Statement<'q>, gone: &[Fence], live: &[LiveStep]) -> Statement<'q> {
-    query
-        .bind(column(gone, |fence| fence.task.uuid()))
-        .bind(column(gone, |fence| number(fence.number)))
-        .bind(column(gone, |fence| count(fence.attempt)))
-        .bind(column(gone, |fence| worker(fence.claimed_by)))
-        .bind(column(live, |row| row.task.uuid()))
-        .bind(column(live, |row| number(row.number)))
-        .bind(column(live, |row| row.state.code()))
-        .bind(column(live, |row| count(row.attempt)))
-        .bind(column(live, |row| count(row.failures)))
-        .bind(column(live, |row| count(row.losses)))
-        .bind(column(live, |row| count(row.unmet)))
-        .bind(column(live, |row| row.met))
-        .bind(column(live, |row| row.queue.0))
-        .bind(column(live, |row| row.priority))
-        .bind(column(live, |row| row.ready_at.as_micros()))
-        .bind(column(live, |row| row.held))
-        .bind(column(live, |row| worker(row.claimed_by)))
-        .bind(column(live, |row| micros(row.claimed_at)))
-}
-
-fn bind_results<'q>(query: Statement<'q>, rows: &'q [ResultRow]) -> Statement<'q> {
-    query
-        .bind(column(rows, |row| row.task.uuid()))
-        .bind(column(rows, |row| number(row.number)))
-        .bind(column(rows, |row| row.outcome.code()))
-        .bind(column(rows, |row| row.cause.code()))
-        .bind(column(rows, |row| count(row.attempt)))
-        .bind(column(rows, |row| worker(row.worker)))
-        .bind(column(rows, |row| micros(row.ready_at)))
-        .bind(column(rows, |row| micros(row.claimed_at)))
-        .bind(column(rows, |row| row.finished_at.as_micros()))
-        .bind(column(rows, |row| row.result.as_deref()))
-        .bind(column(rows, |row| row.detail.as_deref()))
 }
 
 fn changed(rows: &[(LiveStep, Fence)]) -> Statement<'_> {

@@ -10,10 +10,11 @@ use super::server::{Database, is_there, open, run};
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, worker};
 use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE, TAKE};
+use crate::store::postgres::common::{Kinds, Rows};
 use crate::store::postgres::load::{LOCK, MOMENT, STEPS};
 use crate::store::postgres::read::{FAILURES, WAITING};
 use crate::store::postgres::workers::{EXPIRED, OVERDUE};
-use crate::store::postgres::write::{CHANGED, COMMON};
+use crate::store::postgres::write::CHANGED;
 use crate::store::{ClaimRequest, Store as _};
 
 /// How many ready, finished and scheduled rows; `cargo xtask bench plans` has it be a million.
@@ -84,7 +85,7 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
     ] {
         run(&mut connection, &format!("SET {setting}")).await;
     }
-    let statements: [(&str, String, &[&str]); 13] = [
+    let statements: [(&str, String, &[&str]); 15] = [
         (FRESH, "('{1,2,3}', 20000, 100, gen_random_uuid())".into(), &["live_steps_claim"]),
         (LOSSY, "('{1,2,3}', 20000, 1, gen_random_uuid())".into(), &["live_steps_lossy"]),
         (TAKE, take, &["live_steps_pkey", "tasks_pkey"]),
@@ -93,10 +94,12 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
         (EXPIRED, "(20000, 256)".into(), &["live_steps_running"]),
         (OVERDUE, "(20000, 256, NULL)".into(), &["live_steps_running"]),
         (WAITING, String::new(), &["live_steps_claim", "live_steps_lossy", "live_steps_due", "queues_pkey"]),
-        (LOCK, format!("({uuids})"), &["tasks_pkey"]),
-        (STEPS, steps, &["live_steps_pkey", "step_results_pkey", "live_steps_claim"]),
-        (MOMENT, nulls(3), &["live_steps_claim"]),
-        (COMMON, nulls(41), &["tasks_pkey", "live_steps_pkey"]),
+        (LOCK.text, format!("({uuids})"), &["tasks_pkey"]),
+        (STEPS.text, steps, &["live_steps_pkey", "step_results_pkey", "live_steps_claim"]),
+        (MOMENT.text, nulls(3), &["live_steps_claim"]),
+        (Kinds::ALL.text(Rows::One), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
+        (Kinds::ALL.text(Rows::Few), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
+        (Kinds::ALL.text(Rows::Many), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
         (CHANGED, nulls(14), &["live_steps_pkey"]),
     ];
     for (statement, values, indexes) in statements {
