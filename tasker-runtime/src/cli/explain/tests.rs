@@ -13,6 +13,7 @@ const SOURCES: &[&str] = &[
     include_str!("../ask.rs"),
     include_str!("../check.rs"),
     include_str!("../check/routes.rs"),
+    include_str!("../check/schemas.rs"),
     include_str!("../demo.rs"),
     include_str!("../dlq.rs"),
     include_str!("../doctor.rs"),
