@@ -14,6 +14,29 @@ pub use tasker_runtime::handler::{
 pub use tasker_runtime::http::{ApiBuilder, ApiError, ApiErrorKind, ApiHandler, ApiResponse, StatusCode};
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub use tasker_runtime::main;
+/// JSON Schemas of the types that handlers take and give: with the feature `schemas`, what is submitted and what operators
+/// give by hand is held against them where the template has no schema of its own.
+///
+/// ```standalone_crate
+/// use tasker::schemars::{self, JsonSchema};
+/// use tasker::{RustStepHandlerRegistry, step_handler};
+///
+/// #[derive(serde::Serialize, serde::Deserialize, JsonSchema)]
+/// struct Line { sku: String, price: f64 }
+///
+/// #[step_handler]
+/// async fn add_up(#[input] lines: Vec<Line>) -> f64 {
+///     lines.iter().map(|line| line.price).sum()
+/// }
+///
+/// # fn main() {
+/// let registry = RustStepHandlerRegistry::new();
+/// let entry = registry.find_entry("add_up").expect("it is linked");
+/// assert_eq!(entry.result_schema.expect("`f64` says its own")()["type"], "number");
+/// # }
+/// ```
+#[cfg(feature = "schemas")]
+pub use tasker_runtime::schemars;
 pub use tasker_runtime::testing;
 pub use tasker_runtime::{register_handler, register_publisher};
 pub use tasker_types::*;

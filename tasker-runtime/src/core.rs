@@ -30,7 +30,7 @@ pub use batches::cut;
 pub use change::Change;
 pub use choice::chosen;
 pub use command::{
-    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, KnownBy, NewTask, Outcome, Refusal,
+    Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, KnownBy, Loss, NewTask, Outcome, Refusal,
     Rerun, StepRef, Workers,
 };
 pub(crate) use continuation::next_attempt;

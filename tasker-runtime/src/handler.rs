@@ -18,6 +18,7 @@ mod registry;
 mod report;
 mod returns;
 mod route;
+mod schema;
 mod state;
 #[cfg(feature = "http")]
 mod writes;
@@ -36,6 +37,7 @@ pub use progress::{CheckpointError, Claim, Progress, SaveCheckpoint, Saving};
 pub use registry::{FoundBy, Resolved, RustStepHandlerRegistry};
 pub use report::{NeededHandler, Problem, StartupReport};
 pub use route::{Branches, Route};
+pub use schema::{InputSpec, MakeSchema};
 pub use state::AppState;
 #[cfg(feature = "http")]
 pub(crate) use writes::Writes;

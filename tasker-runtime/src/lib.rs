@@ -1,5 +1,8 @@
 //! What runs workflows: the rules, the stores, the engine, the worker, and the edges.
 
+#[cfg(feature = "schemars")]
+pub use schemars;
+
 #[cfg(all(feature = "cli", feature = "sqlite"))]
 pub mod app;
 mod by_id;

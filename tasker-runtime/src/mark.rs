@@ -65,6 +65,10 @@ marks! {
     LeaseLapsed,
     /// A heartbeat took back what a worker held that is gone.
     DeadWorkerSwept,
+    /// A claim was taken back that was held for longer than the request of its task allows.
+    OverdueLost,
+    /// A worker gave an attempt up whose claim others had taken for lost.
+    LostAttemptGivenUp,
     /// A worker whose lease had ended could not begin anew at once.
     NewLeaseTriedAgain,
     /// A worker claimed whose lease had ended: it got nothing.

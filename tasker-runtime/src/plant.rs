@@ -55,6 +55,8 @@ bugs! {
     LossyTogether,
     /// The steps of a worker whose lease lasts are taken for lost.
     LiveWorkerSwept,
+    /// A claim counts as lost before the time is over that the request of its task gives it.
+    LostBeforeItsTime,
     /// A lease that has ended is renewed.
     ExpiredWorkerRevives,
     /// A worker claims though its lease has ended.

@@ -204,11 +204,12 @@ impl BatchAggregationScenario {
     /// # Errors
     /// There is no result of the step `batchable`.
     pub fn detect(results: &DependencyResults, batchable: &str, prefix: &str) -> Result<Self, DataError> {
-        let batch_results: Vec<(String, Arc<DependencyResult>)> = results
+        let mut batch_results: Vec<(String, Arc<DependencyResult>)> = results
             .shared()
             .filter(|(name, _)| *name != batchable && name.starts_with(prefix))
             .map(|(name, result)| (name.to_owned(), result.clone()))
             .collect();
+        batch_results.sort_by(|(one, _), (other, _)| numbered(one).cmp(&numbered(other)));
         if batch_results.is_empty() {
             let missing = || DataError::MissingDependency { step: batchable.to_owned() };
             let batchable_result = results.get(batchable).cloned().ok_or_else(missing)?;
@@ -217,6 +218,12 @@ impl BatchAggregationScenario {
         let worker_count = u32::try_from(batch_results.len()).unwrap_or(u32::MAX);
         Ok(Self::WithBatches { batch_results, worker_count })
     }
+}
+
+/// A worker's name as it is sorted: `process_1000` comes after `process_999`.
+fn numbered(name: &str) -> (&str, u64, &str) {
+    let stem = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    (stem, name[stem.len()..].parse().unwrap_or(u64::MAX), name)
 }
 
 #[cfg(test)]
@@ -289,6 +296,11 @@ mod tests {
             panic!("{some:?}")
         };
         assert_eq!(batch_results[1].0, "process_002");
+        let names = (1..=1_002).rev().map(|number| format!("process_{number:03}"));
+        let many = names.map(|name| (name, result(json!(null)))).chain([("analyze".to_owned(), result(json!(null)))]);
+        let many = BatchAggregationScenario::detect(&DependencyResults::new(many.collect()), "analyze", "process_");
+        let Ok(BatchAggregationScenario::WithBatches { batch_results, .. }) = many else { panic!("{many:?}") };
+        assert!(batch_results.iter().enumerate().all(|(at, (name, _))| *name == format!("process_{:03}", at + 1)));
         assert!(BatchAggregationScenario::detect(&DependencyResults::default(), "analyze", "process_").is_err());
     }
 }

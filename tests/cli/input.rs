@@ -87,6 +87,9 @@ fn what_is_no_id_is_a_mistake_in_typing() {
     world.run(&["task", "list", "--limit", "0"]).ended(2);
     world.run(&["run", "order_fulfillment", "--priority", "101"]).ended(2);
     world.run(&["run", "order_fulfillment", "--timeout", "soon"]).ended(2);
+    for seconds in ["0", "31536001", "soon"] {
+        world.run(&["run", "order_fulfillment", "--claim-timeout-seconds", seconds]).ended(2);
+    }
     world.run(&["rnu"]).ended(2);
 }
 

@@ -15,6 +15,7 @@ mod postgres;
 mod program;
 mod rerun;
 mod run;
+mod schemas;
 mod server;
 mod task;
 mod template;

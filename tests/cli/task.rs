@@ -93,6 +93,13 @@ fn a_task_is_shown_with_its_steps_and_what_it_was_given() {
     ] {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);
     }
+    assert!(!ran.out.contains("count as lost"), "{}", ran.out);
+    let task = world
+        .run(&["run", "order_fulfillment", "-i", ORDER, "--claim-timeout-seconds", "300", "-o", "id"])
+        .ended(0)
+        .out;
+    let ran = world.run(&["task", "show", task.trim()]).ended(0).plain();
+    assert!(ran.out.contains("count as lost after 5 min"), "{}", ran.out);
 }
 
 #[test]

@@ -356,9 +356,11 @@ fn build(name: &str, folder: &Path) {
     };
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--offline", "--example", name, "--profile", profile]);
-    if cfg!(feature = "testing") {
-        // What the tests were built with is there already.
-        build.args(["--features", "testing"]);
+    // What the tests were built with is there already.
+    for (feature, is_on) in [("testing", cfg!(feature = "testing")), ("schemas", cfg!(feature = "schemas"))] {
+        if is_on {
+            build.args(["--features", feature]);
+        }
     }
     build.arg("--target-dir").arg(folder.parent().expect("it is in a folder")).current_dir(env!("CARGO_MANIFEST_DIR"));
     assert!(build.status().expect("cargo starts").success(), "the example does not build");

@@ -12,6 +12,8 @@ mod entries;
 mod impls;
 mod registry;
 mod routes;
+#[cfg(all(feature = "schemas", feature = "testing"))]
+mod schemas;
 
 use std::sync::Arc;
 

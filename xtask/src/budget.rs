@@ -25,6 +25,7 @@ const NOT_FOR_HANDLERS: &[&str] = &[
     "clap",
     "indicatif",
     "jsonschema",
+    "schemars",
     "toml",
 ];
 /// What nothing here may depend on.

@@ -103,7 +103,7 @@ impl Shim<'_> {
             #(#conditions)*
             #[doc(hidden)]
             const _: () = {
-                use #facade::__private::{self as __p, No as _, NoBranches as _};
+                use #facade::__private::{self as __p, No as _, NoBranches as _, NoSchema as _};
                 #ret
                 type __Kind = __p::Kind<{ __p::kind(__p::IsResult::<__Ret>::YES, __p::IsRaw::<__Ret>::YES) }>;
                 #check_returns
@@ -346,6 +346,15 @@ impl Shim<'_> {
             let owned = &argument.owned;
             Some(quote!(__p::DependencySpec { step: #step, optional: __p::IsOption::<#owned>::YES }))
         });
+        let inputs = arguments().filter_map(|(_, argument)| {
+            let Source::Input { key, default } = &argument.source else { return None };
+            let (owned, has_default) = (&argument.owned, default.is_some());
+            Some(quote!(__p::InputSpec {
+                key: #key,
+                optional: #has_default || __p::IsOption::<#owned>::YES,
+                schema: __p::SchemaOf::<#owned>::TAKEN,
+            }))
+        });
         quote! {
             __p::inventory::submit! {
                 __p::HandlerEntry {
@@ -363,6 +372,8 @@ impl Shim<'_> {
                     state: &[#(#state),*],
                     dependencies: &[#(#dependencies),*],
                     branches: __p::BranchesOf::<__Out>::BRANCHES,
+                    inputs: &[#(#inputs),*],
+                    result_schema: __p::SchemaOf::<__Out>::GIVEN,
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use tasker_types::Timestamp;
+use tasker_types::{TaskRequest, Timestamp};
 
 pub(crate) use self::event::{Event, EventList, OneSubscriber};
 pub(crate) use self::task::{
@@ -178,6 +178,9 @@ pub(crate) struct Run {
     /// Start after this time, such as 90s, 15m, 12h or 7d
     #[arg(long = "in", id = "delay", value_name = "DURATION", value_parser = duration)]
     pub(crate) delay: Option<Duration>,
+    /// Take a step for lost whose worker has no outcome after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=i64::from(TaskRequest::CLAIM_TIMEOUT_SECONDS_MAX)))]
+    pub(crate) claim_timeout_seconds: Option<u32>,
     /// Wait at most so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "waits")]
     pub(crate) timeout: Option<f64>,
@@ -250,6 +253,11 @@ pub(crate) enum Handler {
     List,
     /// Show a handler: its documentation, where it is written, who uses it
     Show {
+        /// Its name
+        handler: String,
+    },
+    /// Print the JSON Schemas of what a handler takes and gives, as far as its types say them
+    Schema {
         /// Its name
         handler: String,
     },

@@ -2,6 +2,7 @@
 
 mod publishers;
 mod routes;
+mod schemas;
 
 use serde_json::{Value, json};
 use tasker_types::template::codes::Code;
@@ -98,6 +99,7 @@ impl Report {
             self.reads(context, loaded);
             self.routes(context, loaded);
             self.publishers(context, loaded);
+            self.schemas(context, loaded);
         }
     }
 

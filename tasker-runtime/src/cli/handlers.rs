@@ -9,7 +9,7 @@ use super::args::{Format, Handler};
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
-use super::screen::{BOLD, DIM};
+use super::screen::{BOLD, DIM, json_text};
 use super::table::{Cell, Table};
 use super::task::lines;
 use super::{Context, Outcome};
@@ -20,7 +20,40 @@ pub(crate) fn run(context: &Context, verb: &Handler) -> Outcome {
     match verb {
         Handler::List => list(context),
         Handler::Show { handler } => show(context, handler),
+        Handler::Schema { handler } => schema(context, handler),
     }
+}
+
+/// What the types of a handler say, as one document whatever the format.
+fn schema(context: &Context, handler: &str) -> Outcome {
+    known(context, handler)?;
+    let entry = context.registry.find_entry(handler);
+    let inputs = entry.map(|entry| entry.inputs).unwrap_or_default();
+    let given = entry.and_then(|entry| entry.result_schema);
+    if !cfg!(feature = "schemars") {
+        context.screen.status("this program was built without the feature `schemas` of tasker: types say nothing");
+    }
+    let inputs: Vec<Value> = inputs
+        .iter()
+        .map(|input| json!({ "key": input.key, "optional": input.optional, "schema": input.schema.map(|made| made()) }))
+        .collect();
+    context
+        .screen
+        .data(json_text(&json!({ "handler": handler, "inputs": inputs, "result": given.map(|made| made()) }), true)?)?;
+    Ok(Exit::Ok)
+}
+
+/// The program has this handler.
+fn known(context: &Context, handler: &str) -> Result<(), Problem> {
+    if context.registry.is_registered(handler) {
+        return Ok(());
+    }
+    let names = context.registry.list_handlers();
+    let problem = Problem::new("E311", format!("this program has no handler `{handler}`"));
+    Err(match nearest(handler, names.iter().map(String::as_str)) {
+        Some(near) => problem.with_help(format!("did you mean `{near}`?")),
+        None => problem.with_help("`handler list` shows those that it has"),
+    })
 }
 
 fn list(context: &Context) -> Outcome {
@@ -77,14 +110,7 @@ fn document(context: &Context, name: &str) -> Value {
 }
 
 fn show(context: &Context, handler: &str) -> Outcome {
-    let names = context.registry.list_handlers();
-    if !context.registry.is_registered(handler) {
-        let problem = Problem::new("E311", format!("this program has no handler `{handler}`"));
-        return Err(match nearest(handler, names.iter().map(String::as_str)) {
-            Some(near) => problem.with_help(format!("did you mean `{near}`?")),
-            None => problem.with_help("`handler list` shows those that it has"),
-        });
-    }
+    known(context, handler)?;
     let entry = context.registry.find_entry(handler);
     match context.screen.format() {
         Format::Table => context.screen.data(text(context, handler, entry))?,

@@ -49,6 +49,7 @@ pub(crate) async fn run(context: Context, args: Run) -> Outcome {
             (None, Some(delay)) => Start::In(delay),
             (None, None) => Start::Now,
         },
+        claim_timeout_seconds: args.claim_timeout_seconds,
     };
     let submitted = session.engine.accept(request).await;
     let outcome = match submitted {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 use uuid::Uuid;
@@ -102,6 +103,12 @@ impl Writes {
         let mut rows: Vec<IdentityRow> = self.new_tasks.iter().filter_map(row).collect();
         rows.sort_unstable_by_key(|row| row.identity);
         rows
+    }
+
+    /// The new tasks whose requests bound how long a claim may be held, with those times.
+    #[must_use]
+    pub fn claim_timeouts(&self) -> Vec<(TaskId, Duration)> {
+        self.new_tasks.iter().filter_map(|(row, new)| Some((row.id, new.input.claim_timeout?))).collect()
     }
 
     /// When the first of the steps that wait for a retry will be ready, as far as this batch wrote them.

@@ -25,7 +25,7 @@ pub enum Command {
     Submit(NewTask),
     /// An attempt came to its end.
     Finish(Finish),
-    /// A worker died with this claim.
+    /// A claim counts as lost.
     Lose {
         /// The step.
         step: StepRef,
@@ -33,6 +33,8 @@ pub enum Command {
         attempt: u32,
         /// The worker.
         worker: WorkerId,
+        /// Why.
+        loss: Loss,
     },
     /// A worker gives this claim back.
     Release {
@@ -56,6 +58,15 @@ pub enum Command {
     },
     /// An operator has a task that is over run again from one of its steps on, as a new task.
     Rerun(Box<Rerun>),
+}
+
+/// Why a claim counts as lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Its worker died.
+    WorkerDied,
+    /// No outcome came within the time that the task's request gives to a claim.
+    TimeUp,
 }
 
 /// What an operator can do to a task.

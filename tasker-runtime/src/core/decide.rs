@@ -24,7 +24,7 @@ pub(super) fn decide(snapshot: &Snapshot, command: &Command, now: Timestamp) -> 
     match command {
         Command::Submit(new) => submit::submit(snapshot, new, now),
         Command::Finish(finish) => finish::finish(snapshot, finish, now),
-        Command::Lose { step, attempt, worker } => finish::lose(snapshot, *step, *attempt, *worker, now),
+        Command::Lose { step, attempt, worker, loss } => finish::lose(snapshot, (*step, *attempt, *worker), *loss, now),
         Command::Release { step, attempt, worker } => finish::release(snapshot, *step, *attempt, *worker, now),
         Command::Checkpoint(checkpoint) => checkpoint::checkpoint(snapshot, checkpoint, now),
         Command::Rerun(rerun) => rerun::rerun(snapshot, rerun, now),

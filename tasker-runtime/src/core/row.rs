@@ -1,6 +1,7 @@
 //! The rows: a step is in exactly one place, and that place tells its state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -54,6 +55,8 @@ pub struct TaskInput {
     pub source_system: String,
     /// Why.
     pub reason: String,
+    /// How long a claimed step may be without an outcome: after that its claim counts as lost.
+    pub claim_timeout: Option<Duration>,
 }
 
 /// Which task the requests of an identity mean.

@@ -105,10 +105,7 @@ impl Engine {
         if !pinned.has(step) {
             return Err(Refusal::NoStep { task, number: step }.into());
         }
-        let schema = self.schemas.of_result(pinned, step).map_err(Error::BadSchema)?;
-        if let Some(misfits) = schema.and_then(|schema| schema.misfits(result)) {
-            return Err(Error::BadResult(format!("the result does not fit the step's `result_schema`: {misfits}")));
-        }
+        self.check_given(pinned, step, result)?;
         let decides = pinned.step(step).decides();
         let chosen = decides.then(|| chosen(pinned, step, result)).transpose().map_err(Error::BadResult)?;
         Ok(Act::End(step, ByHand::Complete { result: text.into(), chosen }))

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tasker_types::{StepNumber, TaskForExecution, TaskId, WorkerId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use super::events::Events;
 use super::hints::Heard;
 use super::inputs;
 use super::lease::Lease;
+use super::overdue::GivenUp;
 use super::publish::publications;
 use super::schemas::Schemas;
 use super::spawn::{self, Spawned};
@@ -35,7 +37,7 @@ const GATHER_TURNS: usize = 16;
 /// How often attempts that hold their thread beyond their time limit are looked for, and finished tasks are pruned.
 pub(super) const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// How long an attempt may overrun its time limit before it is taken for stuck.
-const OVERRUN: Duration = Duration::from_secs(1);
+pub(super) const OVERRUN: Duration = Duration::from_secs(1);
 /// How often a worker looks that goes by what the others say.
 pub(super) const SAFETY_LOOK: Duration = Duration::from_secs(30);
 
@@ -96,12 +98,10 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Drops the handler where it stands.
-    pub(super) fn stop(&self) {
+    /// Drops the handler where it stands. Gives what ran.
+    pub(super) fn stop(&self) -> Option<AbortHandle> {
         self.token.cancel();
-        if let Some(spawned) = &self.spawned {
-            spawned.abort();
-        }
+        self.spawned.as_ref().and_then(Spawned::abort)
     }
 }
 
@@ -128,6 +128,7 @@ pub(super) struct Dispatcher {
     pub(super) myself: mpsc::WeakSender<Message>,
     checkpoints: Arc<dyn SaveCheckpoint>,
     handlers: HashMap<(TemplateId, StepNumber), Arc<dyn RustStepHandler>>,
+    pub(super) given_up: GivenUp,
     pub(super) stopping: Option<Instant>,
     pub(super) seen_version: Option<i64>,
     pub(super) hints: Heard,
@@ -166,6 +167,7 @@ impl Dispatcher {
             checkpoints: Arc::new(Checkpoints(myself.clone())),
             myself,
             handlers: HashMap::new(),
+            given_up: GivenUp::default(),
             stopping: None,
             seen_version: None,
             hints: Heard::default(),
@@ -371,8 +373,10 @@ impl Dispatcher {
                 gives_up_at: None,
             };
             let missing = self.active.missing(&step);
-            if self.running.insert(at, running).is_none() {
-                self.active.enter(step.task);
+            match self.running.insert(at, running) {
+                None => self.active.enter(step.task),
+                // Another process took that attempt for lost, and this one was claimed before it was heard of here.
+                Some(before) => self.given_up.watch(before.stop()),
             }
             match missing {
                 None => attempts.extend(self.attempt(&step)),

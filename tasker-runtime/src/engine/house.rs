@@ -19,6 +19,8 @@ const PRUNE_MAX: u32 = 500;
 impl Dispatcher {
     pub(super) async fn keep_house(&mut self) {
         self.give_up_stuck();
+        self.replace_held_threads();
+        self.look_for_overdue().await;
         self.restore().await;
         self.look_for_stale();
         // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::dispatch::{Dispatcher, Worker};
 use super::heartbeat::Heartbeat;
 use super::{Error, Recovered};
-use crate::core::{Command, QueueId, StepRef};
+use crate::core::{Command, Loss, QueueId, StepRef};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 use crate::store::{LeaseAct, LeaseRequest, Leased, StoreError, Whose};
@@ -18,7 +18,7 @@ use crate::store::{LeaseAct, LeaseRequest, Leased, StoreError, Whose};
 /// The lease of a worker that has its database for itself: it ends when another one begins.
 const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// Claims of dead workers that are read at once.
-const CLAIMS_MAX: u32 = 256;
+pub(super) const CLAIMS_MAX: u32 = 256;
 /// Every this many-th beat sweeps, also of a worker that need not: the one that should may be stuck.
 const SWEEP_EVERY: u64 = 8;
 /// How long the database has to take the word that a lease is given up.
@@ -114,7 +114,7 @@ impl Dispatcher {
             }
             recovered.steps += claims.len();
             recovered.tasks.extend(claims.iter().map(|(step, ..)| step.task));
-            let lost = |(step, attempt, worker)| Command::Lose { step, attempt, worker };
+            let lost = |(step, attempt, worker)| Command::Lose { step, attempt, worker, loss: Loss::WorkerDied };
             self.transact(claims.into_iter().map(lost).collect()).await?;
             self.want_claim = true;
         }
@@ -143,6 +143,9 @@ impl Dispatcher {
                 Ok(_) => {}
                 Err(error) => tracing::warn!(%error, "claims of dead workers cannot be taken back; tried again later"),
             }
+            if let Err(error) = self.lose_overdue(None).await {
+                tracing::warn!(%error, "claims that are held for too long cannot be taken back; tried again later");
+            }
         }
     }
 
@@ -150,7 +153,11 @@ impl Dispatcher {
     /// are given back, once everything has arrived that was on its way when they were first seen.
     async fn audit(&mut self) -> Result<(), StoreError> {
         let Some(me) = self.worker.as_ref().map(|worker| worker.id) else { return Ok(()) };
-        let strange = self.unknown_claims(me).await?;
+        let (held, are_all) = self.claims_of(me).await?;
+        if are_all {
+            self.give_up_lost(me, &held);
+        }
+        let strange = self.strange(held);
         let oldest = self.shipping.oldest();
         let Some(worker) = &mut self.worker else { return Ok(()) };
         let arrived = worker.lease.suspected_at.is_some_and(|at| oldest.is_none_or(|oldest| oldest > at));
@@ -179,12 +186,37 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Others took a claim for lost that is held for longer than the request of its task allows: what runs on here is given up.
+    fn give_up_lost(&mut self, me: WorkerId, held: &[(StepRef, u32)]) {
+        // What has ended is on its way to the store, which refuses it.
+        let here = self.running.iter().filter(|(_, running)| running.worker == me && !running.has_ended);
+        let here = here.map(|(&step, running)| (step, running.attempt));
+        let lost: Vec<_> = here.filter(|claim| held.binary_search(claim).is_err()).collect();
+        for (step, attempt) in lost {
+            mark(Mark::LostAttemptGivenUp);
+            tracing::warn!(task = %step.task, step = %step.number, "the claim of an attempt that runs here was lost; it is given up");
+            self.give_up(step, attempt);
+        }
+    }
+
     /// Claims of this worker that nothing here runs.
     pub(super) async fn unknown_claims(&mut self, me: WorkerId) -> Result<Vec<(StepRef, u32)>, StoreError> {
+        let (held, _) = self.claims_of(me).await?;
+        Ok(self.strange(held))
+    }
+
+    /// The claims of this worker in the order of their steps, and whether these are all.
+    async fn claims_of(&mut self, me: WorkerId) -> Result<(Vec<(StepRef, u32)>, bool), StoreError> {
         let most = self.running.len().saturating_add(2 * super::dispatch::BATCH_MAX);
         let claims = self.parts.store.claims(Whose::Worker(me), u32::try_from(most).unwrap_or(u32::MAX)).await?;
-        let claims = claims.into_iter().map(|(step, attempt, _)| (step, attempt));
-        Ok(claims.filter(|&(step, attempt)| !self.runs(step, attempt)).collect())
+        let are_all = claims.len() < most;
+        Ok((claims.into_iter().map(|(step, attempt, _)| (step, attempt)).collect(), are_all))
+    }
+
+    /// Those of the claims that nothing here runs.
+    fn strange(&self, mut claims: Vec<(StepRef, u32)>) -> Vec<(StepRef, u32)> {
+        claims.retain(|&(step, attempt)| !self.runs(step, attempt));
+        claims
     }
 
     /// Others may run by now what this worker held: its attempts are dropped and their claims given back. It goes on as a
@@ -195,7 +227,7 @@ impl Dispatcher {
         let dropped: Vec<_> = self.running.extract_if(.., |_, running| !running.has_ended).collect();
         tracing::warn!(attempts = dropped.len(), "the lease of this worker has ended; it begins anew");
         for (step, running) in dropped {
-            running.stop();
+            self.given_up.watch(running.stop());
             self.active.leave(step.task);
             self.give_back.push(Command::Release { step, attempt: running.attempt, worker: running.worker });
         }

@@ -37,6 +37,8 @@ impl Engine {
         let context = match context {
             Some(context) => {
                 check_context(&pinned, context)?;
+                self.check_schema(&pinned, context)?;
+                self.check_taken(&pinned, context)?;
                 limits::to_json(context).map_err(Error::BadContext)?.into()
             }
             None => view.input.context.clone(),

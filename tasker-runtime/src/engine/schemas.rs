@@ -7,6 +7,7 @@ use serde_json::Value;
 use tasker_types::{StepNumber, Template};
 
 use super::Error;
+use super::derived::TakenInput;
 use crate::core::{Pinned, TemplateId};
 
 /// The most places of a value that are told at once.
@@ -31,7 +32,7 @@ impl Schema {
     #[cfg(feature = "schemas")]
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
         let options = jsonschema::options().offline().with_pattern_options(jsonschema::PatternOptions::regex());
-        let validator = options.build(schema).map_err(|error| located(error.instance_path().as_str(), &error))?;
+        let validator = options.build(schema).map_err(|error| located("", error.instance_path().as_str(), &error))?;
         Ok(Self { validator })
     }
 
@@ -42,13 +43,18 @@ impl Schema {
     }
 
     /// Where the value does not fit, and why; values are not told, as they may be secrets.
-    #[cfg(feature = "schemas")]
     pub(crate) fn misfits(&self, value: &Value) -> Option<String> {
+        self.misfits_under("", value)
+    }
+
+    /// The same, of a value that is under this key of another.
+    #[cfg(feature = "schemas")]
+    pub(crate) fn misfits_under(&self, key: &str, value: &Value) -> Option<String> {
         let mut errors = self.validator.iter_errors(value);
         let told: Vec<String> = errors
             .by_ref()
             .take(MOST_TOLD)
-            .map(|error| located(error.instance_path().as_str(), &error.masked_with("the value")))
+            .map(|error| located(key, error.instance_path().as_str(), &error.masked_with("the value")))
             .collect();
         let more = match errors.count() {
             0 => String::new(),
@@ -58,21 +64,22 @@ impl Schema {
     }
 
     #[cfg(not(feature = "schemas"))]
-    pub(crate) fn misfits(&self, _: &Value) -> Option<String> {
+    pub(crate) fn misfits_under(&self, _: &str, _: &Value) -> Option<String> {
         match self.never {}
     }
 }
 
 /// A sentence with the place that it is about; what is wrong with the whole needs none.
 #[cfg(feature = "schemas")]
-fn located(pointer: &str, what: &dyn std::fmt::Display) -> String {
-    if pointer.is_empty() { what.to_string() } else { format!("`{}`: {what}", path(pointer)) }
+fn located(key: &str, pointer: &str, what: &dyn std::fmt::Display) -> String {
+    let path = path(key, pointer);
+    if path.is_empty() { what.to_string() } else { format!("`{path}`: {what}") }
 }
 
-/// A JSON pointer as the path that other messages name: `items[0].price`.
+/// A JSON pointer below a key as the path that other messages name: `items[0].price`.
 #[cfg(feature = "schemas")]
-fn path(pointer: &str) -> String {
-    let mut path = String::new();
+fn path(key: &str, pointer: &str) -> String {
+    let mut path = key.to_owned();
     for segment in pointer.split('/').skip(1) {
         let segment = segment.replace("~1", "/").replace("~0", "~");
         let is_index = !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
@@ -90,7 +97,7 @@ type Key = (TemplateId, Option<StepNumber>);
 
 /// The schemas of pinned templates that were needed so far.
 #[derive(Debug, Default)]
-pub(super) struct Schemas(Mutex<HashMap<Key, Arc<Schema>>>);
+pub(super) struct Schemas(Mutex<HashMap<Key, Arc<Schema>>>, Mutex<HashMap<TemplateId, Arc<[TakenInput]>>>);
 
 impl Schemas {
     /// The schema of a task's context, where the template has one.
@@ -102,6 +109,21 @@ impl Schemas {
     pub(super) fn of_result(&self, pinned: &Pinned, number: StepNumber) -> Result<Option<Arc<Schema>>, String> {
         let schema = pinned.step(number).definition.result_schema.as_ref();
         self.find((pinned.id, Some(pinned.template_step(number))), schema)
+    }
+
+    /// What the steps of a template take from the context, made at the first time.
+    pub(super) fn taken(
+        &self,
+        template: TemplateId,
+        make: impl FnOnce() -> Result<Vec<TakenInput>, String>,
+    ) -> Result<Arc<[TakenInput]>, String> {
+        let mut known = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = known.get(&template) {
+            return Ok(taken.clone());
+        }
+        let taken: Arc<[TakenInput]> = make()?.into();
+        known.insert(template, taken.clone());
+        Ok(taken)
     }
 
     fn find(&self, key: Key, schema: Option<&Value>) -> Result<Option<Arc<Schema>>, String> {

@@ -26,11 +26,11 @@ impl Spawned {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops the handler at its next `await`, or before it begins.
-    pub(super) fn abort(&self) {
-        if let Place::Runs(running) = std::mem::replace(&mut *self.place(), Place::Dropped) {
-            running.abort();
-        }
+    /// Drops the handler at its next `await`, or before it begins. Gives what ran, by which it can be seen when it did.
+    pub(super) fn abort(&self) -> Option<AbortHandle> {
+        let Place::Runs(running) = std::mem::replace(&mut *self.place(), Place::Dropped) else { return None };
+        running.abort();
+        Some(running)
     }
 
     /// Whether it has come to its end, or was dropped.

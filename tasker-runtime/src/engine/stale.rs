@@ -87,6 +87,9 @@ impl Sweep {
 
     async fn end(&self, id: TaskId, limit: Lifecycle) -> Result<(), StoreError> {
         let Some(view) = self.parts.store.find_task(id).await? else { return Ok(()) };
+        if !self.is_over(limit, could_start(&view)) {
+            return Ok(());
+        }
         // An operator who lets it go on gives it its time once more.
         let again = view
             .actions
@@ -119,6 +122,15 @@ impl Sweep {
         let _ = tell.send(Message::Act { command, answer }).await;
         told.await.map_or(Ok(()), |told| told.map(drop))
     }
+}
+
+/// When the first steps of a task could start: where it was submitted for later, then.
+fn could_start(view: &TaskView) -> Timestamp {
+    let row = &view.row;
+    let roots = view.steps.iter().filter(|step| row.pinned.parents(step.number).is_empty());
+    // A step that is tried again was ready for the first time before its task started.
+    let ready = roots.filter_map(|step| step.ready_at).chain(row.started_at).min();
+    ready.map_or(row.created_at, |at| at.max(row.created_at))
 }
 
 /// What ends a task that takes too long. Steps that run come to their end; what they make ready is ended by the next look.

@@ -13,9 +13,11 @@ impl Engine {
     /// The command of a request, and the task as handlers will see it.
     pub(super) async fn plan(&self, request: TaskRequest) -> Result<(NewTask, Arc<TaskForExecution>), Error> {
         check_labels(&request)?;
+        let claim_timeout = request.claim_timeout().map_err(Error::BadRequest)?;
         let pinned = self.template(&request.namespace, &request.name, &request.version).await?;
         check_context(&pinned, &request.context)?;
         self.check_schema(&pinned, &request.context)?;
+        self.check_taken(&pinned, &request.context)?;
         let known_by = identity::of(&request, &pinned)?;
         let context: Arc<str> = limits::to_json(&request.context).map_err(Error::BadContext)?.into();
         let id = TaskId::from_uuid(self.parts.ids.next());
@@ -25,6 +27,7 @@ impl Engine {
             initiator: request.initiator,
             source_system: request.source_system,
             reason: request.reason,
+            claim_timeout,
         };
         let task = TaskForExecution {
             task_uuid: id.uuid(),
@@ -39,7 +42,8 @@ impl Engine {
         Ok((new, Arc::new(task)))
     }
 
-    fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {
+    /// The context fits the template's `input_schema`, where it has one.
+    pub(super) fn check_schema(&self, pinned: &Pinned, context: &Value) -> Result<(), Error> {
         let name = &pinned.template.name;
         let schema = self.schemas.of_context(pinned);
         let schema = schema.map_err(|reason| {

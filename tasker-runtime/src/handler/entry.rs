@@ -2,7 +2,7 @@
 
 use tasker_types::RetrySpec;
 
-use super::{AppState, RustStepHandler, StepHandlerConfig};
+use super::{AppState, InputSpec, MakeSchema, RustStepHandler, StepHandlerConfig};
 
 /// A handler that is linked into this binary, as `#[step_handler]` describes it.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ pub struct HandlerEntry {
     pub dependencies: &'static [DependencySpec],
     /// For each branch of a decision that returns a [`Route`](super::Route), the steps that go on.
     pub branches: Option<&'static [&'static [&'static str]]>,
+    /// The values that it takes from the task's context.
+    pub inputs: &'static [InputSpec],
+    /// The schema of its result, where the type of that says one.
+    pub result_schema: Option<MakeSchema>,
 }
 
 inventory::collect!(HandlerEntry);

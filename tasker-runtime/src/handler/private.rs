@@ -33,7 +33,10 @@ pub use super::returns::{
     BranchesOf, BuildsResult, IsJson, IsOption, IsRaw, IsResult, Kind, No, NoBranches, Shape, StepOutput, StepReturn,
     Untyped, check_returns, finish, kind, reject,
 };
-pub use super::{Branches, DependencySpec, HandlerEntry, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig};
+pub use super::schema::{NoSchema, SchemaOf};
+pub use super::{
+    Branches, DependencySpec, HandlerEntry, InputSpec, RustStepHandler, StateNeed, StepFailure, StepHandlerConfig,
+};
 pub use tasker_types::TaskSequenceStep as Step;
 
 /// What `call` returns under `#[async_trait]`.

@@ -55,6 +55,8 @@ macro_rules! register_handler {
                     state: &[],
                     dependencies: &[],
                     branches: __p::None,
+                    inputs: &[],
+                    result_schema: __p::None,
                 }
             }
         };

@@ -13,6 +13,7 @@ pub mod fairness;
 pub mod filter;
 pub mod identity;
 pub mod lease;
+pub mod overdue;
 pub mod payload;
 pub mod prune;
 pub mod read;
@@ -37,6 +38,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("filter", include_str!("conformance/filter.rs")),
     ("identity", include_str!("conformance/identity.rs")),
     ("lease", include_str!("conformance/lease.rs")),
+    ("overdue", include_str!("conformance/overdue.rs")),
     ("payload", include_str!("conformance/payload.rs")),
     ("prune", include_str!("conformance/prune.rs")),
     ("read", include_str!("conformance/read.rs")),
@@ -148,6 +150,11 @@ macro_rules! store_conformance {
                 claims_that_are_told_are_bounded,
                 workers_are_told_with_their_queues,
                 workers_are_forgotten_a_day_after_their_lease,
+            }
+            overdue {
+                claims_that_are_held_for_too_long_are_told,
+                each_claim_of_a_step_has_the_whole_time,
+                a_claim_timeout_goes_with_its_task,
             }
             payload {
                 text_is_given_back_as_it_was,

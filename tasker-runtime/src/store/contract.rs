@@ -67,6 +67,15 @@ pub trait Store: Send + Sync + 'static {
     /// Claims that are held, in the order of their steps: after `limit` come more.
     async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError>;
 
+    /// Claims that are held for longer than the request of their task allows, of these tasks or of all, in the order of their
+    /// steps: after `limit` come more. Where no request says so, it costs next to nothing.
+    async fn overdue(
+        &self,
+        of: Option<Vec<TaskId>>,
+        now: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError>;
+
     /// The workers, in the order in which they started: those with a lease and, for a day, those whose lease has ended.
     async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError>;
 

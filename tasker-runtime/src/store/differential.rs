@@ -11,8 +11,8 @@ use tasker_types::{BatchSpec, FailureStrategy, IfExists, Start, StepNumber, Step
 
 use self::event::{EventCall, Given, published, publishing};
 use crate::core::{
-    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, KnownBy, NewTask, Outcome, Pinned, StepRef,
-    Workers, check,
+    Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, KnownBy, Loss, NewTask, Outcome, Pinned,
+    StepRef, TaskInput, Workers, check,
 };
 use crate::store::conformance::sample::{
     act, at, cancel, chain, checkpoint, failure, fan, lease as lease_of, new_task, queues, rerun, retry, retry_step,
@@ -267,6 +267,12 @@ impl Both {
         let asked: Vec<_> = (0..number).map(task).collect();
         let told = (self.memory.cancelling(asked.clone()).await, self.file().cancelling(asked).await);
         self.answered(told.0, told.1);
+        let of = Some((0..number).step_by(2).map(task).collect::<Vec<_>>());
+        for of in [None, of] {
+            let now = Some(at(self.now));
+            let late = (self.memory.overdue(of.clone(), now, limit).await, self.file().overdue(of, now, limit).await);
+            self.answered(late.0, late.1);
+        }
         let part = (self.memory.dump(Some(id), limit).await, self.file().dump(Some(id), limit).await);
         self.answered(part.0, part.1);
     }
@@ -279,7 +285,15 @@ impl Both {
                 let known_by = known.map(|number| KnownBy { identity: Identity([number; 32]), if_exists });
                 let start = Start::In(Duration::from_millis(delay_ms));
                 let priority = if number == 0 { 0 } else { priority };
-                Command::Submit(NewTask { priority, known_by, start, ..new_task(task(number), pinned) })
+                let new = new_task(task(number), pinned);
+                let claim_timeout = delay_ms.is_multiple_of(2).then(|| Duration::from_millis(1 + delay_ms));
+                Command::Submit(NewTask {
+                    priority,
+                    known_by,
+                    start,
+                    input: TaskInput { claim_timeout, ..new.input },
+                    ..new
+                })
             }
             Ask::End { claim, how, attempt, worker: by, seed } => {
                 let claim = self.handed_out.get(claim.checked_rem(self.handed_out.len())?)?;
@@ -287,7 +301,7 @@ impl Both {
                 let attempt = claim.live.attempt + attempt;
                 let worker = if by == 0 { worker(1) } else { claim.live.claimed_by? };
                 let outcome = match how % 8 {
-                    0 => return Some(Command::Lose { step, attempt, worker }),
+                    0 => return Some(Command::Lose { step, attempt, worker, loss: Loss::WorkerDied }),
                     1 => return Some(Command::Release { step, attempt, worker }),
                     2 => {
                         let detail = detail(seed);

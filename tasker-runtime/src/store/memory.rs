@@ -167,6 +167,23 @@ impl Store for MemoryStore {
         Ok(claims.take(limit as usize).collect())
     }
 
+    async fn overdue(
+        &self,
+        of: Option<Vec<TaskId>>,
+        now: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        let (state, now) = (self.state(), told(now)?);
+        let held = state.live.iter().filter(|(step, _)| of.as_ref().is_none_or(|tasks| tasks.contains(&step.task)));
+        let overdue = held.filter_map(|(&step, row)| {
+            let allowed = state.tasks.get(&step.task)?.1.claim_timeout?;
+            let timeout = if planted(Bug::LostBeforeItsTime) { allowed / 2 } else { allowed };
+            let is_over = row.claimed_at? + timeout <= now;
+            row.claimed_by.filter(|_| is_over).map(|by| (step, row.attempt, by))
+        });
+        Ok(overdue.take(limit as usize).collect())
+    }
+
     async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
         let (state, now) = (self.state(), told(now)?);
         Ok(state

@@ -274,6 +274,21 @@ impl Store for PostgresStore {
         self.readers.run(move |session| Box::pin(workers::claims(session, whose, limit))).await
     }
 
+    async fn overdue(
+        &self,
+        of: Option<Vec<TaskId>>,
+        now: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        let of: Option<Arc<[TaskId]>> = of.map(Into::into);
+        self.readers
+            .run(move |session| {
+                let of = of.clone();
+                Box::pin(async move { workers::overdue(session, of.as_deref(), now, limit).await })
+            })
+            .await
+    }
+
     async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
         self.readers.run(move |session| Box::pin(workers::workers(session, now))).await
     }

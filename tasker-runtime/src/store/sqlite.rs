@@ -215,6 +215,15 @@ impl Store for SqliteStore {
         self.readers.read(move |connection, _| workers::claims(connection, whose, limit)).await
     }
 
+    async fn overdue(
+        &self,
+        of: Option<Vec<TaskId>>,
+        now: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.readers.read(move |connection, _| workers::overdue(connection, of.as_deref(), now, limit)).await
+    }
+
     async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
         self.readers.read(move |connection, _| workers::workers(connection, now)).await
     }

@@ -39,13 +39,13 @@ impl RustStepHandler for Slow {
 
 /// A process with a runtime and a clock of its own. While nobody drives it, it is stopped like a process by SIGSTOP; dropped, it is
 /// killed.
-struct Process {
-    runtime: Runtime,
-    engine: Engine,
+pub(super) struct Process {
+    pub(super) runtime: Runtime,
+    pub(super) engine: Engine,
 }
 
 impl Process {
-    fn start(name: &'static str, store: &Arc<MemoryStore>, at: Duration) -> Self {
+    pub(super) fn start(name: &'static str, store: &Arc<MemoryStore>, at: Duration) -> Self {
         let process = Self::make(name, store, at);
         process.runtime.block_on(process.engine.start_worker()).unwrap();
         process
@@ -86,7 +86,7 @@ impl Process {
     }
 
     /// Goes on for so many seconds.
-    fn run(&self, seconds: u64) {
+    pub(super) fn run(&self, seconds: u64) {
         self.runtime.block_on(async { tokio::time::sleep(Duration::from_secs(seconds)).await });
     }
 
@@ -101,7 +101,7 @@ impl Process {
 }
 
 /// Both go on for so many seconds, in turn.
-fn together(one: &Process, two: &Process, seconds: u64) {
+pub(super) fn together(one: &Process, two: &Process, seconds: u64) {
     for _ in 0..seconds {
         one.run(1);
         two.run(1);
@@ -109,7 +109,7 @@ fn together(one: &Process, two: &Process, seconds: u64) {
 }
 
 /// The only step of a task: its state, its attempts before the last one, its result.
-fn step(store: &MemoryStore, task: TaskId) -> (StepState, Vec<AttemptOutcome>, Option<String>) {
+pub(super) fn step(store: &MemoryStore, task: TaskId) -> (StepState, Vec<AttemptOutcome>, Option<String>) {
     let read = async {
         assert_eq!(check(&store.dump(None, 100).await.unwrap()), []);
         store.find_task(task).await.unwrap().unwrap()

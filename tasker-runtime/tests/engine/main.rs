@@ -12,6 +12,7 @@ mod flow;
 mod identity;
 mod inputs;
 mod lease;
+mod overdue;
 mod rerun;
 mod schemas;
 mod slots;

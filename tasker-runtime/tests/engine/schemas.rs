@@ -92,3 +92,18 @@ async fn a_template_whose_schema_is_none_is_refused() {
     assert_eq!(error.code(), "E214");
     assert!(error.to_string().starts_with("`result_schema` of step `a` cannot be used: `type`: "), "{error}");
 }
+
+#[tokio::test]
+async fn a_rerun_with_a_context_that_does_not_fit_is_refused() {
+    let (app, calls) = app(CONTEXT, |_| json!("done"));
+    let task = app.run("t", json!({ "customer": 1 })).await.view().row.id;
+    let engine = app.engine().clone();
+    let again = async move { engine.rerun(task, StepNumber(0), Some(&json!({ "items": [] })), "ada", "").await };
+    let error = app.drive(again).await.expect_err("it does not fit");
+    assert_eq!(
+        (error.code(), error.to_string().contains("\"customer\" is a required property")),
+        ("E204", true),
+        "{error}"
+    );
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tasker_runtime::core::Act;
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
 use tasker_runtime::testing::TestApp;
-use tasker_types::{StepExecutionResult, StepState, TaskId, TaskSequenceStep, TaskState};
+use tasker_types::{Start, StepExecutionResult, StepState, TaskId, TaskRequest, TaskSequenceStep, TaskState};
 
 /// More than the two minutes that a task may take, and the time until it is looked at.
 const TOO_LONG: Duration = Duration::from_secs(2 * 60 + 31);
@@ -37,6 +37,21 @@ async fn a_task_that_takes_too_long_becomes_a_dead_letter() {
     run.assert_failed().assert_step("try_it", StepState::Failed).assert_step("after", StepState::Pending);
     let action = &run.view().actions[0];
     assert_eq!((action.kind, &*action.actor, &*action.reason), ("expire", "tasker", "it took longer than 2 minutes"));
+}
+
+#[tokio::test]
+async fn the_time_of_a_task_that_starts_later_begins_then() {
+    let (app, _) = endless("dlq").await;
+    let engine = app.engine().clone();
+    let start = Start::In(Duration::from_secs(600));
+    let request = TaskRequest { name: "t".to_owned(), start, ..TaskRequest::default() };
+    let task = app.drive(async move { engine.submit(request).await }).await.unwrap();
+    app.skip(Duration::from_secs(590)).await;
+    assert_eq!(app.look(task).await.state(), TaskState::Pending, "it has not started");
+    app.skip(Duration::from_secs(10 + 110)).await;
+    assert_eq!(app.look(task).await.state(), TaskState::Running, "it has its time");
+    app.skip(TOO_LONG - Duration::from_secs(110)).await;
+    app.look(task).await.assert_failed();
 }
 
 #[tokio::test]

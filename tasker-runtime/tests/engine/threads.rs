@@ -11,15 +11,13 @@ use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHand
 use tasker_runtime::store::MemoryStore;
 use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, template};
 
-static LET_GO: AtomicBool = AtomicBool::new(false);
-
 /// Never yields until the test is over.
-struct Endless;
+struct Endless(Arc<AtomicBool>);
 
 #[async_trait]
 impl RustStepHandler for Endless {
     fn new(_: StepHandlerConfig) -> Self {
-        Self
+        Self(Arc::default())
     }
 
     fn name(&self) -> &str {
@@ -27,7 +25,7 @@ impl RustStepHandler for Endless {
     }
 
     async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
-        while !LET_GO.load(Ordering::Relaxed) {
+        while !self.0.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!("too late"), None))
@@ -55,10 +53,12 @@ fn request(name: &str) -> TaskRequest {
     TaskRequest { name: name.to_owned(), ..TaskRequest::default() }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn handlers_that_never_yield_are_given_up_and_the_others_go_on() {
+/// More handlers hold their threads than there are: their attempts end, and the others go on.
+async fn goes_on(stuck_step: &str, request_of_stuck: TaskRequest, error_type: &str) {
+    let let_go = Arc::new(AtomicBool::new(false));
     let mut registry = RustStepHandlerRegistry::empty();
-    registry.register("endless", || Box::new(Endless));
+    let held = let_go.clone();
+    registry.register("endless", move || Box::new(Endless(held.clone())));
     registry.register("quick", || Box::new(Quick));
     let engine = Engine::start(Parts {
         store: Arc::new(MemoryStore::new()),
@@ -72,8 +72,9 @@ async fn handlers_that_never_yield_are_given_up_and_the_others_go_on() {
         options: Options::default(),
     });
     for yaml in [
-        "name: stuck\nsteps: [{ name: a, handler: endless, timeout_seconds: 0.05, retry: { retryable: false } }]",
-        "name: fine\nsteps: [{ name: a, handler: quick }]",
+        &*format!("name: stuck\nsteps: [{{ name: a, handler: endless, {stuck_step} retry: {{ retryable: false }} }}]"),
+        // What is sent to threads that are held already is tried again on others.
+        "name: fine\nsteps: [{ name: a, handler: quick, timeout_seconds: 0.2 }]",
     ] {
         engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
     }
@@ -81,16 +82,27 @@ async fn handlers_that_never_yield_are_given_up_and_the_others_go_on() {
     // More of them than there are threads: nothing can run until they are given up.
     let mut stuck = Vec::new();
     for _ in 0..2 {
-        stuck.push(engine.submit(request("stuck")).await.unwrap());
+        stuck.push(engine.submit(request_of_stuck.clone()).await.unwrap());
     }
     for task in stuck {
         assert_eq!(engine.wait(task).await.unwrap(), TaskState::Failed);
         let view = engine.store().find_task(task).await.unwrap().unwrap();
-        assert_eq!(view.steps[0].detail.as_ref().unwrap()["error_type"], "timeout");
+        assert_eq!(view.steps[0].detail.as_ref().unwrap()["error_type"], error_type);
     }
     for _ in 0..20 {
         assert_eq!(engine.run(request("fine")).await.unwrap().1, TaskState::Completed);
     }
-    LET_GO.store(true, Ordering::Relaxed);
+    let_go.store(true, Ordering::Relaxed);
     engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn handlers_that_never_yield_are_given_up_and_the_others_go_on() {
+    goes_on("timeout_seconds: 0.05,", request("stuck"), "timeout").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn handlers_that_never_yield_and_whose_claims_are_lost_are_given_up_and_the_others_go_on() {
+    let impatient = TaskRequest { claim_timeout_seconds: Some(1), ..request("stuck") };
+    goes_on("", impatient, "worker_lost").await;
 }

@@ -56,6 +56,7 @@ pub(crate) async fn submit(sim: Arc<Sim>, process: Arc<Process>, task: Task) {
         priority: task.priority,
         idempotency_key: task.key.map(|key| format!("key {key}")),
         start: Start::In(Duration::from_millis(task.delay_ms)),
+        claim_timeout_seconds: task.claim_timeout_seconds,
         ..TaskRequest::default()
     };
     loop {

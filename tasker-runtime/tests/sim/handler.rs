@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tasker_runtime::core::{CheckpointRow, Dump, StepRef};
+use tasker_runtime::core::{AttemptOutcome, Cause, CheckpointRow, Dump, StepRef};
 use tasker_runtime::handler::{
     CheckpointError, RustStepHandler, RustStepHandlerRegistry, StepContext, StepHandlerConfig,
 };
@@ -14,7 +14,7 @@ use tasker_types::{
     TaskSequenceStep,
 };
 
-use crate::journal::End;
+use crate::journal::{End, result_of};
 use crate::life::{Being, Life};
 use crate::rng::Rng;
 use crate::sim::{Failure, Sim};
@@ -133,6 +133,16 @@ fn checkpoint_of(rows: &Dump, at: StepRef) -> Option<&CheckpointRow> {
     rows.checkpoints.iter().find(|row| (row.task, row.number) == (at.task, at.number))
 }
 
+/// Whether the claim of an attempt may have been taken for lost: so it is recorded, or what its step became by that.
+fn was_lost(rows: &Dump, at: StepRef, attempt: u32) -> bool {
+    let lost = |outcome| matches!(outcome, AttemptOutcome::Lost | AttemptOutcome::Reopened);
+    let failed = |cause| matches!(cause, Cause::Losses | Cause::Skippable);
+    rows.attempts
+        .iter()
+        .any(|row| (row.task, row.number, row.attempt) == (at.task, at.number, attempt) && lost(row.outcome))
+        || result_of(rows, at.task, at.number).is_some_and(|row| row.attempt == attempt && failed(row.cause))
+}
+
 /// What a decision chooses of the steps after it.
 fn branches(sim: &Sim, rng: &mut Rng, step: &TaskSequenceStep, number: StepNumber) -> Value {
     let template: usize = step.task.name[1..].parse().unwrap();
@@ -205,10 +215,11 @@ impl<'s> Begun<'s> {
                 let same = !held || given == saved.as_ref();
                 if same { Ok(()) } else { Err(Failure::new("begun without what was saved", what())) }
             });
-            // A claim ends before its attempt only with the lease.
+            // A claim ends before its attempt only with the lease, or with the time that its task gives it.
+            let is_lost = state.journal.claim_timeout(at.task).is_some() && was_lost(&state.rows, at, attempt);
             begun.and_then(|()| {
                 let what = || format!("t{}/{}#{attempt}", short(at.task), at.number);
-                if held || !leased { Ok(()) } else { Err(Failure::new("started without a claim", what())) }
+                if held || !leased || is_lost { Ok(()) } else { Err(Failure::new("started without a claim", what())) }
             })
         };
         if let Err(failure) = begun {

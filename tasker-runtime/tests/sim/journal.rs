@@ -1,6 +1,7 @@
 //! What only the outside world knows: which attempts really ran and what came of them, and what was acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value;
 use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Dump, ResultRow, StepRef, TaskRow};
@@ -21,6 +22,8 @@ pub(crate) struct Journal {
     accepted: BTreeMap<u64, TaskId>,
     /// Tasks by their template and what their requests are known by.
     named: BTreeMap<(i64, u64), TaskId>,
+    /// How long claims of a task may be held, where its request says so.
+    claim_timeouts: BTreeMap<TaskId, Duration>,
 }
 
 /// How an attempt came to its end.
@@ -37,6 +40,15 @@ pub(crate) enum End {
 }
 
 impl Journal {
+    /// Claims of a task may be held for so long.
+    pub(crate) fn bound(&mut self, task: TaskId, claim_timeout: Option<Duration>) {
+        self.claim_timeouts.extend(claim_timeout.map(|timeout| (task, timeout)));
+    }
+
+    pub(crate) fn claim_timeout(&self, task: TaskId) -> Option<Duration> {
+        self.claim_timeouts.get(&task).copied()
+    }
+
     /// An attempt begins.
     pub(crate) fn begin(
         &mut self,

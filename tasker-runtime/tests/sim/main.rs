@@ -110,6 +110,7 @@ planted! {
     a_loss_that_is_not_counted_is_found: LossNotCounted,
     lost_steps_that_run_together_are_found: LossyTogether,
     a_live_worker_that_is_swept_is_found: LiveWorkerSwept,
+    a_claim_that_is_lost_before_its_time_is_found: LostBeforeItsTime,
     an_expired_worker_that_revives_is_found: ExpiredWorkerRevives,
     a_claim_without_a_lease_is_found: ClaimWithoutLease,
     a_lapse_that_is_ignored_is_found: LapseIgnored,

@@ -72,8 +72,17 @@ async fn whole(sim: &Arc<Sim>) {
     let calm = sim.elapsed();
     come_to_an_end(sim, calm, &processes, &mut clients).await;
     // A worker that is well takes on what comes now.
-    let last =
-        Task { n: 1_000, at_ms: 0, template: 0, priority: 0, by: 0, patience_ms: 60_000, key: None, delay_ms: 0 };
+    let last = Task {
+        n: 1_000,
+        at_ms: 0,
+        template: 0,
+        priority: 0,
+        by: 0,
+        patience_ms: 60_000,
+        key: None,
+        delay_ms: 0,
+        claim_timeout_seconds: None,
+    };
     clients.spawn(client::submit(sim.clone(), processes[0].clone(), last));
     come_to_an_end(sim, calm, &processes, &mut clients).await;
 }

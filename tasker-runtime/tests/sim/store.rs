@@ -168,6 +168,15 @@ impl Store for Way {
         self.back(name, fault, claims, &about).await
     }
 
+    async fn overdue(
+        &self,
+        of: Option<Vec<TaskId>>,
+        now: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.read("overdue", self.sim.store.overdue(of, self.time(now), limit)).await
+    }
+
     async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
         self.read("workers", self.sim.store.workers(self.time(now))).await
     }

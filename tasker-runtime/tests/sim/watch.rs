@@ -59,7 +59,12 @@ impl Change<'_> {
                 if !is_new {
                     return expect(input["key"].is_u64(), "taken and not there", name);
                 }
+                self.journal.bound(new.id, new.input.claim_timeout);
                 self.journal.accept(input["n"].as_u64().unwrap(), new.id)
+            }
+            Command::Rerun(rerun) => {
+                self.journal.bound(rerun.new.id, rerun.new.input.claim_timeout);
+                Ok(())
             }
             Command::Finish(finish) => {
                 let held = live_of(self.before, finish.step);
@@ -126,7 +131,10 @@ impl Change<'_> {
             }
             if row.attempt > 0 && result_of(before, row.task, row.number) != Some(row) {
                 self.journal.confirm_result(row)?;
-                expect(row.cause != Cause::Losses || self.may_be_lost(row.worker), "live worker's step lost", || {
+                let is_right = row.cause != Cause::Losses
+                    || self.may_be_lost(row.worker)
+                    || self.is_overdue(row.task, row.claimed_at);
+                expect(is_right, "live worker's step lost", || {
                     format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
                 })?;
             }
@@ -144,7 +152,8 @@ impl Change<'_> {
     fn check_attempt(&self, row: &AttemptRow) -> Result<(), Failure> {
         let name = || format!("t{}/{}#{}", short(row.task), row.number, row.attempt);
         if row.outcome == AttemptOutcome::Lost {
-            expect(self.may_be_lost(row.worker), "live worker's step lost", name)?;
+            let is_right = self.may_be_lost(row.worker) || self.is_overdue(row.task, row.claimed_at);
+            expect(is_right, "live worker's step lost", name)?;
         }
         let at = StepRef { task: row.task, number: row.number };
         if let (AttemptOutcome::Failed | AttemptOutcome::TimedOut, Some(live), Some(task)) =
@@ -161,6 +170,12 @@ impl Change<'_> {
 
     fn may_be_lost(&self, worker: Option<WorkerId>) -> bool {
         worker.is_none_or(|worker| !self.has_lease(worker))
+    }
+
+    /// Whether a claim is held for longer than the request of its task allows.
+    fn is_overdue(&self, task: TaskId, claimed_at: Option<Timestamp>) -> bool {
+        let timeout = self.journal.claim_timeout(task);
+        timeout.is_some_and(|timeout| claimed_at.is_some_and(|at| at + timeout <= self.now))
     }
 
     fn has_lease(&self, worker: WorkerId) -> bool {

@@ -71,6 +71,8 @@ pub(crate) struct Task {
     /// What it is known by, where another request may be the same, and how long its first steps wait.
     pub(crate) key: Option<u64>,
     pub(crate) delay_ms: u64,
+    /// How long its claims may be held.
+    pub(crate) claim_timeout_seconds: Option<u32>,
 }
 
 /// What an operator does.
@@ -143,6 +145,7 @@ impl World {
         let mut tasks: Vec<Task> =
             (0..rng.between(1, most)).map(|n| task(rng, n, &templates, processes, calm_ms)).collect();
         name_and_delay(seed, &mut tasks, calm_ms);
+        bound_claims(seed, &mut tasks);
         let acts = (0..rng.below(12)).map(|n| act(rng, n, &tasks, processes, calm_ms)).collect();
         let mut blows: Vec<Blow> = (0..rng.pick(&[0, 0, 1, 3, 6])).map(|_| blow(rng, processes, calm_ms)).collect();
         blows.sort_by_key(|blow| blow.at_ms);
@@ -261,6 +264,7 @@ fn task(rng: &mut Rng, n: u64, templates: &[Vec<Step>], processes: usize, calm_m
         patience_ms: rng.pick(&[20, 60_000, 60_000, 60_000]),
         key: None,
         delay_ms: 0,
+        claim_timeout_seconds: None,
     }
 }
 
@@ -272,6 +276,15 @@ fn name_and_delay(seed: u64, tasks: &mut [Task], calm_ms: u64) {
     for task in tasks {
         task.key = rng.chance(named).then(|| rng.below(keys));
         task.delay_ms = if rng.chance(delayed) { rng.pick(&[1, 500, calm_ms]) } else { 0 };
+    }
+}
+
+/// Claims of some tasks count as lost after a time. Drawn apart, too.
+fn bound_claims(seed: u64, tasks: &mut [Task]) {
+    let rng = &mut Rng::at(seed, &[8]);
+    let bounded = rng.pick(&[0, 0, 300, 900]);
+    for task in tasks {
+        task.claim_timeout_seconds = rng.chance(bounded).then(|| rng.pick(&[1, 1, 2, 4]));
     }
 }
 

@@ -98,7 +98,7 @@ pages! {
         "What closes a task or a step without its handler is told from what a handler did by its record alone: say why with --reason."
     "E213" "a result that the step cannot have"
         "A result is JSON of at most 1 MiB and 64 levels, without NUL characters; that of a decision names the steps that go on under \
-         `activated_steps`, and that of a step with a `result_schema` fits it. What is given by hand is held against the same as what a handler returns."
+         `activated_steps`, and that of a step with a `result_schema` fits it; without one, and with the feature `schemas`, what the type of its handler says. What is given by hand is held against the same as what a handler returns."
     "E214" "a schema that cannot be used"
         "`input_schema` or `result_schema` of a template is no JSON Schema, refers to something outside itself, or has a pattern that cannot be \
          matched in linear time. `check` shows the place in the file."
@@ -107,6 +107,9 @@ pages! {
          key out, and the step's result is the payload."
     "E217" "subscribers or publishers that cannot start"
         "Two subscribers or publishers have the same name, or one takes state that the application does not have. Nothing was started."
+    "E218" "a `result_schema` that its handler does not keep to"
+        "The template declares of a result what no result of the handler's type can be: another type of value, or a key that the handler does not \
+         give. Every attempt would fail with BAD_RESULT. Put the template's schema right, or the type; `handler schema NAME` prints what that says."
     "E300" "the system refused"
         "The operating system did not give what the program needs: threads, or the current folder."
     "E301" "this program cannot start"

@@ -14,6 +14,7 @@ const SOURCES: &[&str] = &[
     include_str!("../check.rs"),
     include_str!("../check/publishers.rs"),
     include_str!("../check/routes.rs"),
+    include_str!("../check/schemas.rs"),
     include_str!("../demo.rs"),
     include_str!("../dlq.rs"),
     include_str!("../doctor.rs"),

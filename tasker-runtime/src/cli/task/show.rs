@@ -102,6 +102,9 @@ fn text(view: &TaskView, now: Timestamp) -> Result<String, Problem> {
     if input.correlation_id != row.id.to_string() {
         fact("correlation", &human::visible(&input.correlation_id));
     }
+    if let Some(timeout) = input.claim_timeout {
+        fact("claims", &format!("count as lost after {}", human::duration(timeout)));
+    }
     let name = |rerun: &RerunRow| human::visible(&row.pinned.name(rerun.from));
     if let Some(rerun) = &view.rerun_of {
         fact("rerun of", &format!("{}, from step `{}` on", rerun.source, name(rerun)));

@@ -8,8 +8,8 @@ use tasker_types::{StepNumber, StepState, TaskState, Timestamp, WorkerId};
 
 use super::super::row::{AttemptOutcome, Cause};
 use super::super::{
-    AttemptRow, Change, Detail, Failure, Finish, LiveStep, Outcome, Refusal, ResultRow, Snapshot, StepRef, TaskRow,
-    Workers,
+    AttemptRow, Change, Detail, Failure, Finish, LiveStep, Loss, Outcome, Refusal, ResultRow, Snapshot, StepRef,
+    TaskRow, Workers,
 };
 use super::successors::{choose, satisfy};
 use super::{batch, held_claim, settle};
@@ -129,9 +129,8 @@ fn again_later(
 
 pub(super) fn lose(
     snapshot: &Snapshot,
-    step: StepRef,
-    attempt: u32,
-    worker: WorkerId,
+    (step, attempt, worker): (StepRef, u32, WorkerId),
+    loss: Loss,
     now: Timestamp,
 ) -> Result<Vec<Change>, Refusal> {
     let (task, row) = held_claim(snapshot, step, attempt, worker)?;
@@ -143,21 +142,30 @@ pub(super) fn lose(
     }
     if !policy.retryable || losses >= policy.max_losses {
         mark(if policy.retryable { Mark::LossesReached } else { Mark::LossOfNotRetryable });
-        let message = if policy.retryable {
-            format!("the worker died {losses} times while it ran this step")
-        } else {
-            "the worker died while it ran this step, which may not be tried again".to_owned()
+        let message = match (loss, policy.retryable) {
+            (Loss::WorkerDied, true) => format!("the worker died {losses} times while it ran this step"),
+            (Loss::WorkerDied, false) => {
+                "the worker died while it ran this step, which may not be tried again".to_owned()
+            }
+            (Loss::TimeUp, true) => format!("{TIME_UP}; the step was lost {losses} times"),
+            (Loss::TimeUp, false) => format!("{TIME_UP}, and the step may not be tried again"),
         };
-        let detail = Detail {
-            message: Some(message),
-            error_type: Some("worker_lost".into()),
-            retryable: Some(false),
-            ..Detail::default()
-        };
-        return Ok(fail_for_good(snapshot, task, row, Cause::Losses, detail.to_json(), now));
+        let detail = lost(message, Some(false));
+        return Ok(fail_for_good(snapshot, task, row, Cause::Losses, detail, now));
     }
     let live = LiveStep { state: StepState::Ready, losses, ready_at: now, ..unclaimed(task, row) };
-    Ok(again_later(snapshot, task, attempt_row(row, AttemptOutcome::Lost, now), live, now))
+    let mut attempt = attempt_row(row, AttemptOutcome::Lost, now);
+    if loss == Loss::TimeUp {
+        attempt.detail = lost(TIME_UP.to_owned(), None);
+    }
+    Ok(again_later(snapshot, task, attempt, live, now))
+}
+
+const TIME_UP: &str = "no outcome came within the claim timeout of the task's request";
+
+fn lost(message: String, retryable: Option<bool>) -> Option<Arc<str>> {
+    let (message, error_type) = (Some(message), Some("worker_lost".to_owned()));
+    Detail { message, error_type, retryable, ..Detail::default() }.to_json()
 }
 
 pub(super) fn release(

@@ -1,9 +1,11 @@
-use tasker_types::{StepState, TaskState};
+use tasker_types::{StepNumber, StepState, TaskState};
 
-use crate::core::{AttemptOutcome, Cause, Detail};
+use crate::core::{AttemptOutcome, Cause, Detail, Refusal};
 use crate::store::MemoryStore;
 use crate::store::conformance::World;
-use crate::store::conformance::sample::{cancel, chain, complete, fail, lose, release, roots, worker};
+use crate::store::conformance::sample::{
+    cancel, chain, complete, fail, lose, lose_overdue, release, retry, roots, worker,
+};
 
 #[tokio::test]
 async fn a_lost_step_runs_again_without_using_up_an_attempt() {
@@ -40,6 +42,43 @@ async fn a_step_that_was_lost_too_often_fails() {
     let detail = Detail::from_json(row.detail.as_deref().unwrap());
     assert_eq!(detail.error_type.as_deref(), Some("worker_lost"));
     assert_eq!(detail.message.as_deref(), Some("the worker died 3 times while it ran this step"));
+    assert_eq!(w.task_state(id), TaskState::Failed);
+}
+
+#[tokio::test]
+async fn a_claim_that_is_held_for_too_long_is_a_loss_that_says_so() {
+    let mut template = chain(2);
+    template.steps[0].retry.max_losses = 2;
+    template.steps[1].retry.retryable = false;
+    let store = MemoryStore::new();
+    let mut w = World::new(&store);
+    let id = w.start(1, template).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(lose_overdue(&claim)).await.unwrap();
+    let row = w.live(id, 0).unwrap();
+    assert_eq!((row.state, row.failures, row.losses, row.claimed_by), (StepState::Ready, 0, 1, None));
+    let lost = w.rows.attempts[0].clone();
+    let told = Detail::from_json(lost.detail.as_deref().unwrap()).message.unwrap();
+    assert_eq!(
+        (lost.outcome, &*told),
+        (AttemptOutcome::Lost, "no outcome came within the claim timeout of the task's request")
+    );
+    let late = Refusal::Stale { task: id, number: StepNumber(0), attempt: 1 };
+    assert_eq!(w.one(complete(&claim)).await, Err(late), "the outcome that comes after all");
+    let again = w.claim_one(worker(1)).await;
+    w.one(lose_overdue(&again)).await.unwrap();
+    let row = w.result(id, 0).unwrap();
+    assert_eq!((row.outcome, row.cause, row.attempt), (StepState::Failed, Cause::Losses, 2));
+    let detail = Detail::from_json(row.detail.as_deref().unwrap());
+    assert_eq!(detail.error_type.as_deref(), Some("worker_lost"));
+    assert!(detail.message.unwrap().ends_with("; the step was lost 2 times"));
+    w.one(retry(id, 1)).await.unwrap();
+    let claim = w.claim_one(worker(1)).await;
+    w.one(complete(&claim)).await.unwrap();
+    let once = w.claim_one(worker(1)).await;
+    w.one(lose_overdue(&once)).await.unwrap();
+    let detail = Detail::from_json(w.result(id, 1).unwrap().detail.as_deref().unwrap());
+    assert!(detail.message.unwrap().ends_with(", and the step may not be tried again"));
     assert_eq!(w.task_state(id), TaskState::Failed);
 }
 

@@ -1,6 +1,6 @@
 use tasker_types::{StepNumber, StepState, TaskState};
 
-use crate::core::{Command, Finish, Outcome, Published, Refusal};
+use crate::core::{Command, Finish, Loss, Outcome, Published, Refusal};
 use crate::store::MemoryStore;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
@@ -22,9 +22,11 @@ async fn an_outcome_of_another_attempt_or_worker_is_refused() {
         let step = step_of(task(1), 0);
         let outcome = Outcome::Completed { result: "1".into(), detail: None };
         let finish = Command::Finish(Finish { step, attempt, worker: by, outcome, published: Published::default() });
-        for command in
-            [finish, Command::Lose { step, attempt, worker: by }, Command::Release { step, attempt, worker: by }]
-        {
+        for command in [
+            finish,
+            Command::Lose { step, attempt, worker: by, loss: Loss::WorkerDied },
+            Command::Release { step, attempt, worker: by },
+        ] {
             assert_eq!(w.one(command).await, Err(stale(0, attempt)));
         }
     }
@@ -39,7 +41,7 @@ async fn an_outcome_of_a_step_that_never_ran_is_refused() {
     w.start(1, chain(2)).await;
     for number in [0, 1, 2, 9_999] {
         let step = step_of(task(1), number);
-        let refused = w.one(Command::Lose { step, attempt: 0, worker: worker(1) }).await;
+        let refused = w.one(Command::Lose { step, attempt: 0, worker: worker(1), loss: Loss::WorkerDied }).await;
         assert_eq!(refused, Err(stale(number, 0)));
     }
 }
@@ -49,7 +51,7 @@ async fn an_outcome_of_a_task_that_does_not_exist_is_refused() {
     let store = MemoryStore::new();
     let mut w = World::new(&store);
     let step = step_of(task(9), 0);
-    let refused = w.one(Command::Lose { step, attempt: 1, worker: worker(1) }).await;
+    let refused = w.one(Command::Lose { step, attempt: 1, worker: worker(1), loss: Loss::WorkerDied }).await;
     assert_eq!(refused, Err(Refusal::NoTask(task(9))));
     assert_eq!(w.one(cancel(task(9), 1)).await, Err(Refusal::NoTask(task(9))));
     assert_eq!(w.one(retry(task(9), 1)).await, Err(Refusal::NoTask(task(9))));

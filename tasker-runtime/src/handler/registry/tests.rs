@@ -48,6 +48,8 @@ const fn entry(name: &'static str, rust_name: &'static str, line: u32) -> Handle
         state: &[],
         dependencies: &[],
         branches: None,
+        inputs: &[],
+        result_schema: None,
     }
 }
 

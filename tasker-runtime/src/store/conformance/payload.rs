@@ -1,5 +1,7 @@
 //! Values are given back as they were.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tasker_types::StepNumber;
 
@@ -17,6 +19,7 @@ async fn runs_with(store: &dyn Store, value: &Value, text: &str) {
         initiator: text.to_owned(),
         source_system: text.to_owned(),
         reason: text.to_owned(),
+        claim_timeout: Some(Duration::from_micros(u64::MAX >> 1)),
     };
     w.one(Command::Submit(NewTask { input: input.clone(), ..new_task(task(1), &pinned) })).await.unwrap();
     let claim = w.claim_one(worker(1)).await;

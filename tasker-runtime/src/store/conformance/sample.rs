@@ -12,8 +12,8 @@ use tasker_types::{Timestamp, WorkerId};
 use uuid::Uuid;
 
 use crate::core::{
-    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, Identity, KnownBy, NewTask, Outcome,
-    Pinned, Published, QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput,
+    self, Act, ActionStamp, Checkpoint, Claimed, Command, Dump, Failure, Finish, Identity, KnownBy, Loss, NewTask,
+    Outcome, Pinned, Published, QueueId, Rerun, ResolvedStep, ResolvedTemplate, StepRef, TaskInput,
 };
 use crate::store::{LeaseAct, LeaseRequest};
 
@@ -101,6 +101,7 @@ pub fn new_task(id: TaskId, pinned: &Arc<Pinned>) -> NewTask {
         initiator: "a test".to_owned(),
         source_system: "tests".to_owned(),
         reason: "to see it run".to_owned(),
+        claim_timeout: None,
     };
     NewTask { id, pinned: pinned.clone(), input, priority: 0, known_by: None, start: Start::Now }
 }
@@ -197,7 +198,20 @@ pub fn fail_for_good(claim: &Claimed) -> Command {
 /// The claim's worker died.
 pub fn lose(claim: &Claimed) -> Command {
     let step = StepRef { task: claim.task, number: claim.live.number };
-    Command::Lose { step, attempt: claim.live.attempt, worker: holder(claim) }
+    Command::Lose { step, attempt: claim.live.attempt, worker: holder(claim), loss: Loss::WorkerDied }
+}
+
+/// The claim was held for too long.
+pub fn lose_overdue(claim: &Claimed) -> Command {
+    let step = StepRef { task: claim.task, number: claim.live.number };
+    Command::Lose { step, attempt: claim.live.attempt, worker: holder(claim), loss: Loss::TimeUp }
+}
+
+/// Accepts a task whose claims count as lost after so many milliseconds.
+pub fn with_claim_timeout(millis: u64, id: TaskId, pinned: &Arc<Pinned>) -> Command {
+    let new = new_task(id, pinned);
+    let input = TaskInput { claim_timeout: Some(Duration::from_millis(millis)), ..new.input };
+    Command::Submit(NewTask { input, ..new })
 }
 
 /// The claim's worker gives it back.

@@ -22,6 +22,7 @@ const DELETES: &[&str] = &[
     "DELETE FROM tasker.checkpoints WHERE task = ANY($1)",
     "DELETE FROM tasker.reruns WHERE task = ANY($1)",
     "DELETE FROM tasker.identities WHERE task = ANY($1)",
+    "DELETE FROM tasker.claim_timeouts WHERE task = ANY($1)",
     "DELETE FROM tasker.task_inputs WHERE task = ANY($1)",
     "DELETE FROM tasker.tasks WHERE id = ANY($1)",
 ];

@@ -105,7 +105,9 @@ pub(super) async fn find_task(
         return Ok(None);
     };
     let columns = &mut Columns::of(row);
-    let (bare, input) = (BareTask::read(columns)?, rows::input(columns)?);
+    let (bare, mut input) = (BareTask::read(columns)?, rows::input(columns)?);
+    let timeout = sqlx::query("SELECT timeout FROM tasker.claim_timeouts WHERE task = $1").bind(task.uuid());
+    input.claim_timeout = session.fetch(timeout).await?.first().map(rows::duration).transpose()?;
     let pinned = templates.by_id(session, bare.template).await?;
     let (live, results, attempts) = steps_of(session, &[task]).await?;
     let actions = actions_of(session, &[task]).await?;

@@ -45,6 +45,10 @@ pub(super) fn length(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
+pub(super) fn duration(row: &PgRow) -> Result<Duration, StoreError> {
+    Ok(Duration::from_micros(Columns::of(row).get::<i64>()?.unsigned_abs()))
+}
+
 /// How many columns a task has.
 pub(super) const TASK_COLUMNS: usize = 9;
 /// How many columns a live row has.
@@ -143,6 +147,8 @@ pub(super) fn input(c: &mut Columns<'_>) -> Result<TaskInput, StoreError> {
         initiator: c.get()?,
         source_system: c.get()?,
         reason: c.get()?,
+        // In a table of its own: nearly no task has one.
+        claim_timeout: None,
     })
 }
 

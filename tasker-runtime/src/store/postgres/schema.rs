@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     ),
     (6, "expand: identities", include_str!("../../../../migrations/postgres/0006_identities.sql")),
     (7, "expand: fewer checks", include_str!("../../../../migrations/postgres/0007_fewer_checks.sql")),
+    (8, "expand: claim timeouts", include_str!("../../../../migrations/postgres/0008_claim_timeouts.sql")),
 ];
 /// The oldest server that is known to do.
 const SERVER_MIN: i32 = 150_000;

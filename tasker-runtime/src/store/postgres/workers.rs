@@ -1,8 +1,9 @@
 //! Workers and their leases, and the claims of those who have none.
 
-use tasker_types::{Timestamp, WorkerId};
+use sqlx::postgres::PgRow;
+use tasker_types::{TaskId, Timestamp, WorkerId};
 
-use super::rows::{Columns, length, micros, moment};
+use super::rows::{Columns, length, micros, moment, uuids};
 use super::session::Session;
 use crate::core::{QueueId, StepRef};
 use crate::store::contract::WORKERS_KEPT;
@@ -39,6 +40,14 @@ pub(super) const EXPIRED: &str = concat!(
      (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = l.claimed_by AND w.expires_at > (SELECT ",
     moment!("$1"),
     ")) ORDER BY l.task, l.number LIMIT $2"
+);
+
+/// Begins at the claims that are held: there are as many as all workers have slots.
+pub(super) const OVERDUE: &str = concat!(
+    "SELECT l.task, l.number, l.attempt, l.claimed_by FROM tasker.live_steps AS l JOIN tasker.claim_timeouts AS c \
+     ON c.task = l.task WHERE l.state = 2 AND ($3::uuid[] IS NULL OR l.task = ANY($3)) AND l.claimed_at <= (SELECT ",
+    moment!("$1"),
+    ") - c.timeout ORDER BY l.task, l.number LIMIT $2"
 );
 
 pub(super) async fn lease(session: &mut Session, request: &LeaseRequest) -> Result<Leased, StoreError> {
@@ -86,9 +95,24 @@ pub(super) async fn claims(
         Whose::Worker(id) => sqlx::query(HELD).bind(id.0),
         Whose::Expired(now) => sqlx::query(EXPIRED).bind(micros(now)),
     };
-    let mut claims = Vec::new();
-    for row in session.read(query.bind(i64::from(limit))).await? {
-        let columns = &mut Columns::of(&row);
+    told(&session.read(query.bind(i64::from(limit))).await?)
+}
+
+pub(super) async fn overdue(
+    session: &mut Session,
+    of: Option<&[TaskId]>,
+    now: Option<Timestamp>,
+    limit: u32,
+) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+    let query = sqlx::query(OVERDUE).bind(micros(now)).bind(i64::from(limit));
+    told(&session.read(query.bind(of.map(uuids))).await?)
+}
+
+/// The claims that these rows are.
+fn told(rows: &[PgRow]) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in rows {
+        let columns = &mut Columns::of(row);
         let (step, attempt) = (columns.step()?, columns.count()?);
         claims.extend(columns.worker()?.map(|by| (step, attempt, by)));
     }

@@ -1,6 +1,10 @@
 //! What a batch writes: one statement for each kind of row, and every row as it had been loaded, or nothing.
 
-use super::rows::{column, count, micros, number, worker};
+use std::time::Duration;
+
+use tasker_types::TaskId;
+
+use super::rows::{column, count, length, micros, number, worker};
 use super::session::{Session, Statement};
 use super::{common, event};
 use crate::core::{
@@ -36,6 +40,9 @@ const RERUNS: &str =
 const IDENTITIES: &str = "INSERT INTO tasker.identities AS i SELECT * FROM unnest($1::bytea[], $2::uuid[]) \
                           ON CONFLICT (id) DO UPDATE SET task = excluded.task \
                           WHERE NOT EXISTS (SELECT 1 FROM tasker.tasks AS t WHERE t.id = i.task)";
+/// A program that does not know of claim timeouts leaves those behind whose tasks it deletes.
+const CLAIM_TIMEOUTS: &str = "INSERT INTO tasker.claim_timeouts SELECT * FROM unnest($1::uuid[], $2::bigint[]) \
+                              ON CONFLICT (task) DO UPDATE SET timeout = excluded.timeout";
 /// Results become attempts: 4 is `reopened`.
 const REOPENED: &str = "WITH moved AS (DELETE FROM tasker.step_results AS r USING unnest($1::uuid[], $2::integer[]) \
                         AS v (task, number) WHERE r.task = v.task AND r.number = v.number RETURNING r.*) \
@@ -66,6 +73,10 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     }
     if !writes.attempts.is_empty() {
         expect(session.execute(attempts(&writes.attempts)).await?, writes.attempts.len())?;
+    }
+    let claim_timeouts = writes.claim_timeouts();
+    if !claim_timeouts.is_empty() {
+        expect(session.execute(claim_timeout_rows(&claim_timeouts)).await?, claim_timeouts.len())?;
     }
     let identities = writes.identities();
     if !identities.is_empty() {
@@ -154,6 +165,12 @@ fn batches(rows: &[BatchRow]) -> Statement<'_> {
 
 fn identity_rows(rows: &[IdentityRow]) -> Statement<'_> {
     sqlx::query(IDENTITIES).bind(column(rows, |row| row.identity.0.to_vec())).bind(column(rows, |row| row.task.uuid()))
+}
+
+fn claim_timeout_rows(rows: &[(TaskId, Duration)]) -> Statement<'_> {
+    sqlx::query(CLAIM_TIMEOUTS)
+        .bind(column(rows, |(task, _)| task.uuid()))
+        .bind(column(rows, |&(_, timeout)| length(timeout)))
 }
 
 fn actions(rows: &[ActionRow]) -> Statement<'_> {

@@ -30,6 +30,7 @@ pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> R
         "DELETE FROM checkpoints WHERE task = ?",
         "DELETE FROM reruns WHERE task = ?",
         "DELETE FROM identities WHERE task = ?",
+        "DELETE FROM claim_timeouts WHERE task = ?",
         "DELETE FROM task_inputs WHERE task = ?",
         "DELETE FROM tasks WHERE id = ?",
     ] {

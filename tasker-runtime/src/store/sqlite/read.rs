@@ -44,7 +44,7 @@ pub(super) fn find_task(
         |to| bind_task(&task, to),
         |columns| Ok((BareTask::read(columns)?, rows::input(columns)?)),
     )?;
-    let Some((bare, input)) = found else { return Ok(None) };
+    let Some((bare, mut input)) = found else { return Ok(None) };
     let row = bare.pinned(connection, templates)?;
     let (live, results, attempts) = steps_of(connection, task)?;
     let actions = actions_of(connection, &[task])?;
@@ -53,6 +53,8 @@ pub(super) fn find_task(
     let mut reruns = reruns_of(connection, &[task])?;
     let of = format!("SELECT {} FROM reruns AS r WHERE r.source = ? ORDER BY r.task", rows::RERUN);
     reruns.extend(select(connection, &of, &[task], bind_task, rows::rerun)?);
+    let timeout = "SELECT timeout FROM claim_timeouts WHERE task = ?";
+    input.claim_timeout = first(connection, timeout, |to| bind_task(&task, to), rows::duration)?;
     let links = Links { actions, checkpoints, reruns };
     task_view(row, input, &batches, live, results, attempts, links).map(Some)
 }

@@ -1,6 +1,7 @@
 //! Rows of the tables, read and bound.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
@@ -138,6 +139,8 @@ pub(super) fn input(columns: &mut Columns<'_>) -> Result<TaskInput, StoreError> 
         initiator: columns.get()?,
         source_system: columns.get()?,
         reason: columns.get()?,
+        // In a table of its own: nearly no task has one.
+        claim_timeout: None,
     })
 }
 
@@ -197,6 +200,14 @@ pub(super) fn id(task: TaskId) -> [u8; 16] {
 
 pub(super) fn worker(worker: Option<WorkerId>) -> Option<[u8; 16]> {
     worker.map(|worker| worker.0.into_bytes())
+}
+
+pub(super) fn length(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn duration(columns: &mut Columns<'_>) -> Result<Duration, StoreError> {
+    Ok(Duration::from_micros(columns.get::<i64>()?.unsigned_abs()))
 }
 
 fn micros(time: Option<Timestamp>) -> Option<i64> {

@@ -1,10 +1,10 @@
 //! Workers and their leases, and the claims of those who have none.
 
 use rusqlite::Connection;
-use tasker_types::{Timestamp, WorkerId};
+use tasker_types::{TaskId, Timestamp, WorkerId};
 
 use super::rows::{self, Columns, value};
-use super::sql::{Binder, execute_one, first, select_all};
+use super::sql::{Binder, execute_one, first, select, select_all};
 use super::writer::{begin, commit};
 use crate::core::{QueueId, StepRef};
 use crate::store::contract::{WORKERS_KEPT, told};
@@ -24,6 +24,12 @@ const HELD: &str = "SELECT task, number, attempt, claimed_by FROM live_steps WHE
 const EXPIRED: &str = "SELECT task, number, attempt, claimed_by FROM live_steps WHERE state = 2 AND NOT EXISTS \
                        (SELECT 1 FROM workers WHERE incarnation = claimed_by AND expires_at > ?) \
                        ORDER BY task, number LIMIT ?";
+/// The claims of one task, or of all, that are held for longer than its request allows.
+const OVERDUE_OF: &str = "SELECT l.task, l.number, l.attempt, l.claimed_by FROM claim_timeouts AS c CROSS JOIN live_steps AS l \
+                          ON l.task = c.task WHERE c.task = ? AND l.state = 2 AND l.claimed_at <= ? - c.timeout \
+                          ORDER BY l.task, l.number LIMIT ?";
+const OVERDUE: &str = "SELECT l.task, l.number, l.attempt, l.claimed_by FROM claim_timeouts AS c CROSS JOIN live_steps AS l \
+                       ON l.task = c.task WHERE l.state = 2 AND l.claimed_at <= ? - c.timeout ORDER BY c.task, l.number LIMIT ?";
 
 /// Whether the worker's lease lasts.
 pub(super) fn has_lease(connection: &Connection, worker: WorkerId, now: Timestamp) -> Result<bool, StoreError> {
@@ -74,18 +80,40 @@ pub(super) fn claims(
     whose: Whose,
     limit: u32,
 ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-    let read = |columns: &mut Columns<'_>| {
-        let step = StepRef { task: columns.task()?, number: columns.number()? };
-        Ok((step, columns.get()?, columns.worker()?))
-    };
     let found = match whose {
-        Whose::Worker(id) => select_all(connection, HELD, |to| _ = to.add(rows::worker(Some(id))).add(limit), read)?,
+        Whose::Worker(id) => select_all(connection, HELD, |to| _ = to.add(rows::worker(Some(id))).add(limit), held)?,
         Whose::Expired(now) => {
             let now = told(now)?.as_micros();
-            select_all(connection, EXPIRED, |to| _ = to.add(now).add(limit), read)?
+            select_all(connection, EXPIRED, |to| _ = to.add(now).add(limit), held)?
         }
     };
-    Ok(found.into_iter().filter_map(|(step, attempt, by)| Some((step, attempt, by?))).collect())
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// A claim, as it is told.
+fn held(columns: &mut Columns<'_>) -> Result<Option<(StepRef, u32, WorkerId)>, StoreError> {
+    let step = StepRef { task: columns.task()?, number: columns.number()? };
+    let (attempt, by) = (columns.get()?, columns.worker()?);
+    Ok(by.map(|by| (step, attempt, by)))
+}
+
+pub(super) fn overdue(
+    connection: &Connection,
+    of: Option<&[TaskId]>,
+    now: Option<Timestamp>,
+    limit: u32,
+) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+    let now = told(now)?.as_micros();
+    let Some(tasks) = of else {
+        let found = select_all(connection, OVERDUE, |to| _ = to.add(now).add(limit), held)?;
+        return Ok(found.into_iter().flatten().collect());
+    };
+    let bind = |task: &TaskId, to: &mut Binder<'_, '_>| _ = to.add(rows::id(*task)).add(now).add(limit);
+    let found = select(connection, OVERDUE_OF, tasks, bind, held)?;
+    let mut claims: Vec<_> = found.into_iter().flatten().collect();
+    claims.sort_unstable_by_key(|(step, ..)| *step);
+    claims.truncate(limit as usize);
+    Ok(claims)
 }
 
 fn queues_text(queues: &[QueueId]) -> String {

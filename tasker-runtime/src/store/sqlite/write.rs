@@ -1,7 +1,9 @@
 //! What a batch writes: each kind of row with a statement of its own.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
-use tasker_types::{StepNumber, Timestamp};
+use tasker_types::{StepNumber, TaskId, Timestamp};
 
 use super::event;
 use super::rows::{self, id};
@@ -33,6 +35,7 @@ pub(super) fn write(c: &Connection, writes: &Writes) -> Result<(), StoreError> {
     execute_all(c, NO_RESULT, &writes.reopened, bind_reopened)?;
     execute_all(c, NEW_TASKS, &writes.new_tasks, |(row, _), to| rows::bind_task(row, to))?;
     execute_all(c, INPUTS, &writes.new_tasks, bind_input)?;
+    execute_all(c, CLAIM_TIMEOUTS, &writes.claim_timeouts(), bind_claim_timeout)?;
     execute_all(c, TASKS, &writes.tasks, bind_change)?;
     execute_all(c, GONE, &writes.live_deletes, bind_gone)?;
     execute_all(c, LIVE, &writes.live_inserts, rows::bind_live)?;
@@ -59,6 +62,14 @@ pub(super) const RERUNS: &str = "INSERT INTO reruns VALUES (?, ?, ?, ?)";
 /// A program that does not know of identities leaves those behind whose tasks it deletes: they mean nothing any more.
 const IDENTITIES: &str = "INSERT INTO identities VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET task = excluded.task \
                           WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE tasks.id = identities.task)";
+
+/// A program that does not know of claim timeouts leaves those behind whose tasks it deletes.
+const CLAIM_TIMEOUTS: &str =
+    "INSERT INTO claim_timeouts VALUES (?, ?) ON CONFLICT (task) DO UPDATE SET timeout = excluded.timeout";
+
+fn bind_claim_timeout(&(task, timeout): &(TaskId, Duration), to: &mut Binder<'_, '_>) {
+    to.add(id(task)).add(rows::length(timeout));
+}
 
 fn bind_identity(row: &IdentityRow, to: &mut Binder<'_, '_>) {
     to.add(row.identity.0).add(id(row.task));

@@ -147,6 +147,15 @@ impl Store for Mortal {
         self.store.claims(whose, limit).await
     }
 
+    async fn overdue(
+        &self,
+        of: Option<Vec<TaskId>>,
+        now: Option<Timestamp>,
+        limit: u32,
+    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
+        self.store.overdue(of, now, limit).await
+    }
+
     async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
         self.store.workers(now).await
     }

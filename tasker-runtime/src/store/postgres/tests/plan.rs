@@ -13,7 +13,7 @@ use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE, TAKE};
 use crate::store::postgres::common::{Kinds, Rows};
 use crate::store::postgres::load::{LOCK, MOMENT, STEPS};
 use crate::store::postgres::read::WAITING;
-use crate::store::postgres::workers::EXPIRED;
+use crate::store::postgres::workers::{EXPIRED, OVERDUE};
 use crate::store::postgres::write::CHANGED;
 use crate::store::{ClaimRequest, Store as _};
 
@@ -85,13 +85,14 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
     ] {
         run(&mut connection, &format!("SET {setting}")).await;
     }
-    let statements: [(&str, String, &[&str]); 14] = [
+    let statements: [(&str, String, &[&str]); 15] = [
         (FRESH, "('{1,2,3}', 20000, 100, gen_random_uuid())".into(), &["live_steps_claim"]),
         (LOSSY, "('{1,2,3}', 20000, 1, gen_random_uuid())".into(), &["live_steps_lossy"]),
         (TAKE, take, &["live_steps_pkey", "tasks_pkey"]),
         (NEXT_DUE, "(20000)".into(), &["live_steps_due"]),
         (DUE, "(20000, 1000)".into(), &["live_steps_due"]),
         (EXPIRED, "(20000, 256)".into(), &["live_steps_running"]),
+        (OVERDUE, "(20000, 256, NULL)".into(), &["live_steps_running"]),
         (WAITING, String::new(), &["live_steps_claim", "live_steps_lossy", "live_steps_due", "queues_pkey"]),
         (LOCK.text, format!("({uuids})"), &["tasks_pkey"]),
         (STEPS.text, steps, &["live_steps_pkey", "step_results_pkey", "live_steps_claim"]),

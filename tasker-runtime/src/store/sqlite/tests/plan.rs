@@ -50,6 +50,9 @@ async fn everything(store: &SqliteStore) {
     for whose in [Whose::Worker(worker(1)), Whose::Expired(Some(w.now))] {
         store.claims(whose, 10).await.unwrap();
     }
+    for of in [None, Some(vec![task(1), task(2)])] {
+        store.overdue(of, Some(w.now), 10).await.unwrap();
+    }
     store.workers(Some(w.now)).await.unwrap();
     let results = (0..3).map(tasker_types::StepNumber).collect();
     store
@@ -133,6 +136,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     (
         "SELECT task, number, attempt, claimed_by FROM live_steps",
         "looks for claims of dead workers when a worker starts",
+    ),
+    (
+        "SELECT l.task, l.number, l.attempt, l.claimed_by FROM claim_timeouts",
+        "asked of a file for its tasks one by one",
     ),
     ("SELECT incarnation, label, queues", "lists all workers of the last day"),
     ("SELECT DISTINCT name FROM domain_events", "looks for what a new subscriber takes of what was stored before"),
