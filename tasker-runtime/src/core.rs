@@ -19,6 +19,7 @@ mod continuation;
 mod decide;
 mod event;
 mod invariant;
+mod lifetime;
 mod pinned;
 mod row;
 mod snapshot;
@@ -37,6 +38,7 @@ pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};
 pub use event::{EventRow, Made, Published, SubscriberId, ToldEvent, again_after, recipients};
 pub use invariant::{Dump, Violation, check};
+pub use lifetime::{Say, out_of_time_at};
 pub use pinned::{Named, Pinned, PinnedStep, QueueId, ResolvedStep, ResolvedTemplate, TemplateId};
 pub use row::{
     ActionRow, AttemptOutcome, AttemptRow, BatchRow, Cause, CheckpointRow, Claimed, Detail, IdentityRow, LiveStep,

@@ -17,6 +17,8 @@ pub mod http;
 #[doc(hidden)]
 pub mod mark;
 #[doc(hidden)]
+pub mod pace;
+#[doc(hidden)]
 pub mod plant;
 pub mod store;
 pub mod testing;

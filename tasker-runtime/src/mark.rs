@@ -89,6 +89,18 @@ marks! {
     RerunOfBegunWorker,
     /// What a decision that was taken over had not chosen, and that had no result, was skipped in a rerun.
     RerunSkips,
+    /// A task that took too long became a dead letter at once.
+    OutOfTimeFailed,
+    /// A task took too long while steps of it ran: it was paused until they are over.
+    OutOfTimeWhileRunning,
+    /// What steps made ready that still ran when the time of their task was over failed.
+    OutOfTimeAgain,
+    /// A task that took too long was cancelled.
+    OutOfTimeCancelled,
+    /// A task that took too long was paused.
+    OutOfTimePaused,
+    /// A task that was found out of time was not, or not any more, when it was to be ended.
+    NotOutOfTime,
     /// A step that was never chosen was not rerun.
     RerunOfUnchosen,
     /// A batchable step that completed too late for its workers to be made was rerun though another step was named.

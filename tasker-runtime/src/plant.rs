@@ -75,6 +75,10 @@ bugs! {
     RerunKeepsLater,
     /// A rerun lets a step run that a decision did not choose.
     RerunForgetsChoice,
+    /// A task that an operator let go on is not given its time once more.
+    LetGoForgotten,
+    /// What comes after a step that runs goes on though the time of its task is over.
+    OutOfTimeGoesOn,
     /// A request is not held against those that were made before.
     IdentityNotLookedUp,
     /// An outcome that the store did not take is forgotten.

@@ -13,8 +13,9 @@ use super::event::{EventRow, ToldEvent, published};
 use super::row::AttemptOutcome;
 use super::snapshot::Over;
 use super::{
-    ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Checkpoint, CheckpointRow, Claimed, Command, Finish, Identity,
-    IdentityRow, LiveStep, NewTask, Outcome, Pinned, Refusal, RerunRow, ResultRow, Snapshot, StepRef, TaskRow,
+    Act, ActionRow, AttemptRow, Backlog, BatchRow, Capacity, Checkpoint, CheckpointRow, Claimed, Command, Finish,
+    Identity, IdentityRow, LiveStep, NewTask, Outcome, Pinned, Refusal, RerunRow, ResultRow, Snapshot, StepRef,
+    TaskRow,
 };
 use crate::plant::{Bug, planted};
 
@@ -230,6 +231,16 @@ impl Batch {
         ids.sort_unstable();
         ids.dedup();
         ids
+    }
+
+    /// The tasks that it ends if their time is over, in order and each once: what was said of them is loaded.
+    #[must_use]
+    pub fn expiring(&self) -> Vec<TaskId> {
+        let expires = |command: &&Command| matches!(command, Command::Act { act: Act::Expire { .. }, .. });
+        let mut tasks: Vec<TaskId> = self.commands.iter().filter(expires).map(Command::task).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
+        tasks
     }
 
     /// The identities of its requests, in order and each once: the tasks that they mean are loaded, and nobody else may make

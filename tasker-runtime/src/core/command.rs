@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_types::{IfExists, Start, StepNumber, StepState, TaskId, TaskState, WorkerId};
+use tasker_types::{IfExists, Start, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 use uuid::Uuid;
 
 use super::{Pinned, Published, TaskInput};
@@ -84,8 +84,11 @@ pub enum Act {
     Resolve,
     /// End one of its steps that failed, is ready or waits for its retry.
     End(StepNumber, ByHand),
-    /// Fail one of its steps that is ready or waits for its retry: the task takes longer than its template allows.
-    Expire(StepNumber),
+    /// Do what its template says of a task that takes longer than it allows; refused where it does not.
+    Expire {
+        /// When its first steps could start: before that its time does not run.
+        could_start: Timestamp,
+    },
 }
 
 /// How an operator ends a step. What depends on it goes on.
@@ -121,7 +124,7 @@ impl Act {
             Self::End(_, ByHand::Skip) => "skip",
             Self::End(_, ByHand::Resolve) => "resolve",
             Self::End(_, ByHand::Complete { .. }) => "complete",
-            Self::Expire(_) => "expire",
+            Self::Expire { .. } => "expire",
         }
     }
 
@@ -130,8 +133,8 @@ impl Act {
     pub const fn step(&self) -> Option<StepNumber> {
         match self {
             Self::Retry(step) => *step,
-            Self::End(step, _) | Self::Expire(step) => Some(*step),
-            Self::Cancel | Self::Pause | Self::Resume | Self::Resolve => None,
+            Self::End(step, _) => Some(*step),
+            Self::Cancel | Self::Pause | Self::Resume | Self::Resolve | Self::Expire { .. } => None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod act;
 mod batch;
 mod checkpoint;
+mod expire;
 mod finish;
 mod rerun;
 mod submit;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tasker_types::{DeliveryMode, StepNumber, StepState, TaskId, TaskState, Wanted};
+use tasker_types::{DeliveryMode, StepNumber, StepState, TaskId, TaskState, Timestamp, Wanted};
 use uuid::Uuid;
 
 use super::batch::{Copied, Fence, Reopened, Reply};
 use super::{
     ActionRow, AttemptRow, BatchRow, Change, CheckpointRow, Command, EventRow, Identity, LiveStep, NewTask, RerunRow,
-    ResultRow, StepRef, TaskRow, ToldEvent,
+    ResultRow, Say, StepRef, TaskRow, ToldEvent,
 };
 use crate::by_id::ById;
 
@@ -33,6 +33,8 @@ pub struct Snapshot {
     publishes: bool,
     /// Actions of the batch that were taken in an earlier one.
     pub(super) taken: BTreeSet<Uuid>,
+    /// What was said last of the time of each task that may be out of it.
+    said: BTreeMap<TaskId, (Timestamp, Say)>,
     /// Which task each identity of the batch means, and in what state it was loaded.
     identities: BTreeMap<Identity, (TaskId, TaskState)>,
     /// Steps that were made ready: some of them more than once, and some that are not ready any more.
@@ -188,6 +190,19 @@ impl Snapshot {
     /// Tells that this action was taken before.
     pub fn load_action(&mut self, id: Uuid) {
         self.taken.insert(id);
+    }
+
+    /// Tells that an action of this kind was taken then; of several the last one counts.
+    pub fn load_said(&mut self, task: TaskId, at: Timestamp, kind: &str) {
+        if let Some(say) = Say::of(kind) {
+            let last = self.said.entry(task).or_insert((at, say));
+            *last = (*last).max((at, say));
+        }
+    }
+
+    /// What was said last of the time of a task.
+    pub(super) fn said_of(&self, task: TaskId) -> Option<(Timestamp, Say)> {
+        self.said.get(&task).copied()
     }
 
     /// Tells which task the requests of this identity mean.
@@ -365,7 +380,10 @@ impl Snapshot {
             }
             Change::Rerun(row) => self.reruns.push(row),
             Change::Attempt(row) => self.attempts.push(row),
-            Change::Action(row) => self.actions.push(row),
+            Change::Action(row) => {
+                self.load_said(row.task, row.at, row.kind);
+                self.actions.push(row);
+            }
         }
     }
 }

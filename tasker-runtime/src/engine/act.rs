@@ -131,7 +131,7 @@ impl Engine {
         check_label("actor", actor)?;
         check_label("reason", reason)?;
         let what = match act {
-            Act::Cancel | Act::Retry(_) | Act::Pause | Act::Resume | Act::Expire(_) => return Ok(()),
+            Act::Cancel | Act::Retry(_) | Act::Pause | Act::Resume | Act::Expire { .. } => return Ok(()),
             Act::Resolve => "to resolve a task",
             Act::End(_, ByHand::Skip) => "to skip a step",
             Act::End(_, ByHand::Resolve) => "to resolve a step",

@@ -38,6 +38,9 @@ impl Bulk {
         if act.step().is_some() {
             return Err(Error::BadRequest("what is done to a step is done to one task at a time".to_owned()));
         }
+        if matches!(act, Act::Expire { .. }) {
+            return Err(Error::BadRequest("when each task could start is known of one at a time".to_owned()));
+        }
         Engine::check_action(&act, actor, reason)?;
         if filter.states.is_empty() {
             filter.states = states(&act).to_vec();
@@ -54,7 +57,7 @@ fn states(act: &Act) -> &'static [TaskState] {
         Act::Pause => &[Pending, Running],
         Act::Resume => &[Paused],
         Act::Retry(_) | Act::Resolve | Act::End(..) => &[Failed],
-        Act::Expire(_) => &[Running],
+        Act::Expire { .. } => &[Running],
     }
 }
 

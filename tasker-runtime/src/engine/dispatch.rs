@@ -22,6 +22,7 @@ use super::overdue::GivenUp;
 use super::publish::publications;
 use super::schemas::Schemas;
 use super::spawn::{self, Spawned};
+use super::stale::Stale;
 use super::stats::Counters;
 use super::wait::Waiting;
 use super::{Error, Parts, Recovered, WakeUp};
@@ -133,8 +134,7 @@ pub(super) struct Dispatcher {
     pub(super) seen_version: Option<i64>,
     pub(super) hints: Heard,
     pub(super) pruned_at: Instant,
-    /// When tasks that take too long were last looked for.
-    pub(super) stale_at: Instant,
+    pub(super) stale: Stale,
 }
 
 impl Dispatcher {
@@ -172,7 +172,7 @@ impl Dispatcher {
             seen_version: None,
             hints: Heard::default(),
             pruned_at: Instant::now(),
-            stale_at: Instant::now(),
+            stale: Stale::new(),
         }
     }
 

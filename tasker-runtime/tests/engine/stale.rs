@@ -106,11 +106,47 @@ async fn a_step_that_runs_comes_to_its_end_and_what_it_makes_ready_does_not_begi
         .mock("waits", |_| -> anyhow::Result<Value> { bail!("not yet") });
     let task = app.start("t", json!({})).await;
     app.skip(Duration::from_secs(150)).await;
-    assert_eq!(app.look(task).await.state(), TaskState::Running);
+    app.look(task).await.assert_step("slow", StepState::Running);
     app.skip(Duration::from_secs(150)).await;
     app.look(task)
         .await
         .assert_failed()
         .assert_step("slow", StepState::Completed)
         .assert_step("waits", StepState::Failed);
+}
+
+#[tokio::test]
+async fn what_would_go_on_at_once_after_a_step_that_runs_does_not_begin() {
+    let mut registry = RustStepHandlerRegistry::empty();
+    registry.register("slow", || Box::new(Slow));
+    let app = TestApp::with_handlers(registry)
+        .template(
+            "name: t\nlifecycle: { max_duration_minutes: 1 }\nsteps:\n  - { name: slow, timeout_seconds: 600 }\n  \
+             - { name: after, dependencies: [slow] }\n",
+        )
+        .mock("after", |_| Ok(json!(1)));
+    let task = app.start("t", json!({})).await;
+    app.skip(Duration::from_secs(150)).await;
+    assert_eq!(app.look(task).await.state(), TaskState::Paused, "it ends when `slow` does");
+    app.skip(Duration::from_secs(150)).await;
+    app.look(task)
+        .await
+        .assert_failed()
+        .assert_step("slow", StepState::Completed)
+        .assert_step("after", StepState::Failed);
+}
+
+#[tokio::test]
+async fn a_task_that_an_operator_paused_is_left_alone() {
+    let (app, task) = endless("dlq").await;
+    let engine = app.engine().clone();
+    app.drive(async move { engine.act(task, Act::Pause, "ada", "").await }).await.unwrap();
+    app.skip(TOO_LONG * 3).await;
+    assert_eq!(app.look(task).await.state(), TaskState::Paused);
+    let engine = app.engine().clone();
+    app.drive(async move { engine.act(task, Act::Resume, "ada", "").await }).await.unwrap();
+    app.skip(Duration::from_secs(110)).await;
+    assert_eq!(app.look(task).await.state(), TaskState::Running, "it has its time once more");
+    app.skip(TOO_LONG).await;
+    app.look(task).await.assert_failed();
 }

@@ -1,7 +1,5 @@
 //! How long a task may take as a whole.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use super::codes;
@@ -28,21 +26,14 @@ pub struct Lifecycle {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StalenessAction {
-    /// It becomes a dead letter: what is ready or waits fails, what runs comes to its end, and nothing begins any more.
+    /// It becomes a dead letter: what is ready or waits fails, what runs comes to its end, and nothing begins any more. It is
+    /// paused while something runs.
     #[default]
     Dlq,
     /// It is cancelled.
     Cancel,
     /// It is paused, for an operator to decide.
     Pause,
-}
-
-impl Lifecycle {
-    /// How long the task may take.
-    #[must_use]
-    pub fn max_duration(&self) -> Duration {
-        Duration::from_secs(u64::from(self.max_duration_minutes) * 60)
-    }
 }
 
 impl StalenessAction {

@@ -57,7 +57,7 @@ impl Names {
             Act::Resume => ("resume", "resumed", "", true),
             Act::Retry(_) => ("retry", "retried", "", true),
             Act::Resolve | Act::End(..) => ("resolve", "resolved", "", false),
-            Act::Expire(_) => ("end", "ended", "", false),
+            Act::Expire { .. } => ("end", "ended", "", false),
         };
         Self { verb, done, rest, needs_worker }
     }

@@ -1,11 +1,10 @@
 //! What operators do to a task.
 
-use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, error_types};
+use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 
 use super::super::row::Cause;
-use super::super::{
-    Act, ActionRow, ActionStamp, ByHand, Change, Detail, LiveStep, Refusal, ResultRow, Snapshot, TaskRow,
-};
+use super::super::{Act, ActionRow, ActionStamp, ByHand, Change, LiveStep, Refusal, ResultRow, Snapshot, TaskRow};
+use super::expire::expire;
 use super::finish::result_row;
 use super::successors::{choose, satisfy};
 use super::{batch, settle};
@@ -24,6 +23,7 @@ pub(super) fn act(
     if let Some(number) = act.step().filter(|&number| !task.pinned.has(number)) {
         return Err(Refusal::NoStep { task: id, number });
     }
+    let mut kind = act.kind();
     let mut changes = match act {
         Act::Cancel => cancel(snapshot, task, now)?,
         Act::Retry(step) => retry(snapshot, task, *step, now)?,
@@ -31,13 +31,17 @@ pub(super) fn act(
         Act::Resume => resume(snapshot, task, now)?,
         Act::Resolve => resolve(snapshot, task, now)?,
         Act::End(step, by_hand) => end(snapshot, task, *step, by_hand, now)?,
-        Act::Expire(step) => expire(snapshot, task, *step, now)?,
+        Act::Expire { could_start } => {
+            let (changes, done) = expire(snapshot, task, *could_start, now)?;
+            kind = done;
+            changes
+        }
     };
     changes.push(Change::Action(ActionRow {
         id: stamp.id,
         task: id,
         number: act.step(),
-        kind: act.kind(),
+        kind,
         actor: stamp.actor.clone(),
         reason: stamp.reason.clone(),
         at: now,
@@ -45,11 +49,11 @@ pub(super) fn act(
     Ok(changes)
 }
 
-fn refused(task: &TaskRow, wanted: &'static str) -> Refusal {
+pub(super) fn refused(task: &TaskRow, wanted: &'static str) -> Refusal {
     Refusal::TaskState { task: task.id, state: task.state, wanted }
 }
 
-fn cancel(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+pub(super) fn cancel(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     let id = task.id;
     if task.state == TaskState::Cancelling || !task.state.may_become(TaskState::Cancelled) {
         return Err(refused(task, "cancelled"));
@@ -136,7 +140,7 @@ fn reopened(task: &TaskRow, number: StepNumber, attempt: u32, now: Timestamp) ->
     LiveStep { attempt, held: task.state == TaskState::Paused, ..ready }
 }
 
-fn pause(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
+pub(super) fn pause(snapshot: &Snapshot, task: &TaskRow, now: Timestamp) -> Result<Vec<Change>, Refusal> {
     if !matches!(task.state, TaskState::Pending | TaskState::Running) {
         return Err(refused(task, "paused"));
     }
@@ -219,32 +223,5 @@ fn end(
     };
     spread += batch::go_on(snapshot, task, number, over.is_some(), now, &mut changes);
     settle(&mut changes, task, -1 - spread.closed, runnable + spread.ready, now);
-    Ok(changes)
-}
-
-/// The step fails whatever its template says of its failure, and nothing begins after it.
-fn expire(snapshot: &Snapshot, task: &TaskRow, number: StepNumber, now: Timestamp) -> Result<Vec<Change>, Refusal> {
-    if !matches!(task.state, TaskState::Pending | TaskState::Running) {
-        return Err(refused(task, "out of time"));
-    }
-    let waits = |row: &&LiveStep| matches!(row.state, StepState::Ready | StepState::WaitingForRetry);
-    let Some(row) = snapshot.live(task.id, number).filter(waits) else {
-        let state = state_of(snapshot, task.id, number);
-        let wanted = "ready or waits for its retry can be out of time";
-        return Err(Refusal::StepState { task: task.id, number, state, wanted });
-    };
-    let detail = Detail {
-        message: Some("the task took longer than its template allows".to_owned()),
-        error_type: Some(error_types::TIMEOUT.to_owned()),
-        error_code: Some("TASK_OUT_OF_TIME".to_owned()),
-        retryable: Some(false),
-        ..Detail::default()
-    };
-    // A step that waits for its retry will not have been ready.
-    let ready_at = Some(row.ready_at.min(now));
-    let over = result_row(row, StepState::Failed, Cause::Operator, detail.to_json(), now);
-    let mut changes = vec![Change::Gone { task: task.id, number }, Change::Result(ResultRow { ready_at, ..over })];
-    let runnable = batch::fail(snapshot, task, number, now, &mut changes);
-    settle(&mut changes, task, 0, runnable - 1, now);
     Ok(changes)
 }

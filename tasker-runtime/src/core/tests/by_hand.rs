@@ -1,4 +1,4 @@
-use tasker_types::{StepNumber, StepState, StepType, TaskState};
+use tasker_types::{StepNumber, StepState, StepType, TaskState, Timestamp};
 
 use StepState::{Completed, Failed, Pending, Ready, ResolvedManually, Running, Skipped, WaitingForRetry};
 
@@ -22,7 +22,7 @@ fn every_kind_of_action_is_read_back_under_its_name() {
     let complete = ByHand::Complete { result: "1".into(), chosen: None };
     let hands = [ByHand::Skip, ByHand::Resolve, complete].map(|by_hand| end(0, by_hand));
     let acts = [Act::Cancel, Act::Retry(None), Act::Pause, Act::Resume, Act::Resolve];
-    let others = [Act::Expire(StepNumber(0))];
+    let others = [Act::Expire { could_start: Timestamp::from_micros(0) }];
     let kinds: Vec<&str> = acts.iter().chain(&hands).chain(&others).map(Act::kind).chain([Rerun::KIND]).collect();
     assert_eq!(kinds, Act::KINDS);
 }

@@ -1,10 +1,11 @@
 //! A batch is decided and written as a whole.
 
-use tasker_types::{RetryPolicy, StepNumber, StepState, TaskState};
+use tasker_types::template::Lifecycle;
+use tasker_types::{RetryPolicy, StalenessAction, StepNumber, StepState, TaskState};
 
 use super::World;
 use super::sample::{
-    act, cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, roots, step_of, submit,
+    act, at, cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, roots, step_of, submit,
     submit_with_priority, task, template, worker,
 };
 use crate::core::{Act, AttemptOutcome, Batch, ByHand, Command, Pinned, QueueId, Refusal, TemplateId};
@@ -32,6 +33,33 @@ pub async fn a_refused_command_changes_nothing(store: &dyn Store) {
         assert!(refused.is_err(), "{command:?}");
         assert_eq!(w.rows, before, "{command:?}");
     }
+}
+
+pub async fn a_task_is_out_of_time_only_by_what_was_done_to_it_before(store: &dyn Store) {
+    let mut w = World::new(store);
+    let mut limited = roots(2);
+    let lifecycle = Lifecycle { max_duration_minutes: 1, staleness_action: StalenessAction::Dlq };
+    limited.template.lifecycle = Some(lifecycle);
+    let (id, other) = (w.start(1, limited).await, w.start(2, roots(1)).await);
+    let expire = |action| act(id, Act::Expire { could_start: at(0) }, action);
+    w.claim(worker(1), 1).await;
+    w.pass(59_999);
+    assert!(w.one(expire(1)).await.is_err(), "it has its time");
+    w.pass(1);
+    // What is done to another task bears on that one alone.
+    w.transact(vec![act(other, Act::Pause, 2)]).await;
+    w.one(act(other, Act::Resume, 3)).await.unwrap();
+    w.one(expire(4)).await.unwrap();
+    assert_eq!(w.task_state(id), TaskState::Paused, "a step of it runs");
+    w.one(act(id, Act::Resume, 5)).await.unwrap();
+    assert!(w.one(expire(6)).await.is_err(), "it was let go on");
+    w.one(act(id, Act::Pause, 7)).await.unwrap();
+    w.pass(60_000);
+    assert!(w.one(expire(8)).await.is_err(), "an operator has it");
+    let committed = w.transact(vec![act(id, Act::Resume, 9), expire(10)]).await;
+    assert!(matches!(committed.replies[..], [Ok(_), Err(Refusal::TaskState { .. })]), "{:?}", committed.replies);
+    w.pass(60_000);
+    w.one(expire(11)).await.unwrap();
 }
 
 pub async fn a_batch_with_one_refusal_commits_the_rest(store: &dyn Store) {

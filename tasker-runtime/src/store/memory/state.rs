@@ -52,6 +52,10 @@ impl State {
         for id in batch.actions().into_iter().filter(|&id| self.actions.iter().any(|row| row.id == id)) {
             snapshot.load_action(id);
         }
+        for id in batch.expiring() {
+            let of_task = self.actions.iter().filter(|row| row.task == id);
+            of_task.for_each(|row| snapshot.load_said(id, row.at, row.kind));
+        }
         let identities = if planted(Bug::IdentityNotLookedUp) { Vec::new() } else { batch.identities() };
         for identity in identities {
             if let Some((row, _)) = self.identities.get(&identity).and_then(|task| self.tasks.get(task)) {

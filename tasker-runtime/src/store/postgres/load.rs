@@ -12,7 +12,7 @@ use super::rows::{
 use super::session::Session;
 use super::templates::Templates;
 use crate::by_id::ById;
-use crate::core::{Backlog, Batch, Command, Identity, Needs, Snapshot, StepRef};
+use crate::core::{Backlog, Batch, Command, Identity, Needs, Say, Snapshot, StepRef};
 use crate::store::StoreError;
 
 /// The columns of a live row but for its key.
@@ -76,6 +76,8 @@ const LOCK_IDENTITIES: &str = "SELECT pg_advisory_xact_lock(v.number) FROM unnes
 pub(super) const MEANT: &str = "SELECT i.id, t.id, t.state FROM tasker.identities AS i JOIN tasker.tasks AS t ON t.id = i.task \
                                 WHERE i.id = ANY($1)";
 const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
+/// What was said of the time of tasks: few actions, by the index over their tasks.
+const SAID: &str = "SELECT a.task, a.at, a.kind FROM tasker.actions AS a WHERE a.task = ANY($1) AND a.kind = ANY($2)";
 pub(super) static MOMENT: Kept = Kept { name: "tasker_moment", types: "bigint, uuid, bigint[]", text: MOMENT_TEXT };
 const MOMENT_TEXT: &str = concat!(
     "WITH locked AS MATERIALIZED (SELECT 1), ",
@@ -162,6 +164,14 @@ async fn load_rest(session: &mut Session, batch: &Batch, snapshot: &mut Snapshot
     if !actions.is_empty() {
         for row in session.fetch(sqlx::query(TAKEN).bind(&actions)).await? {
             snapshot.load_action(Columns::of(&row).get::<Uuid>()?);
+        }
+    }
+    let expiring = batch.expiring();
+    if !expiring.is_empty() {
+        for row in session.fetch(sqlx::query(SAID).bind(uuids(&expiring)).bind(Say::KINDS)).await? {
+            let columns = &mut Columns::of(&row);
+            let (task, at) = (columns.task()?, columns.time()?);
+            snapshot.load_said(task, at, &columns.get::<String>()?);
         }
     }
     if !needs_moment(batch, &steps) {

@@ -23,6 +23,10 @@ const TOP: &str = "SELECT priority FROM live_steps WHERE queue = ? AND state = 1
 /// The task that an identity means.
 const MEANT: &str = "SELECT i.id, t.id, t.state FROM identities AS i JOIN tasks AS t ON t.id = i.task WHERE i.id = ?";
 
+/// What was said of the time of a task: few actions, by the index over their tasks.
+const SAID: &str =
+    "SELECT task, at, kind FROM actions WHERE task = ? AND kind IN ('retry', 'resume', 'pause', 'expire')";
+
 /// Whether tasks that are submitted are looked for. Their ids were just drawn, so one that is there already is seldom enough to
 /// be told by the primary key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +76,11 @@ pub(super) fn load(
     {
         snapshot.load_action(taken);
     }
+    select(connection, SAID, &batch.expiring(), bind_task, |columns| {
+        let (task, at) = (columns.task()?, columns.time()?);
+        snapshot.load_said(task, at, columns.str()?);
+        Ok(())
+    })?;
     for (identity, task, state) in select(connection, MEANT, &batch.identities(), bind_identity, read_meant)? {
         snapshot.load_identity(identity, task, state);
     }
