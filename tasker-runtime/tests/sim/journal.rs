@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tasker_runtime::core::{AttemptOutcome, AttemptRow, Cause, Dump, ResultRow, StepRef, TaskRow};
-use tasker_types::{StepNumber, StepState, TaskId, TaskSequenceStep, WorkerId};
+use tasker_types::{Start, StepNumber, StepState, TaskId, TaskSequenceStep, WorkerId};
 
 use crate::life::{Being, Life};
 use crate::sim::Failure;
@@ -22,6 +22,8 @@ pub(crate) struct Journal {
     accepted: BTreeMap<u64, TaskId>,
     /// Tasks by their template and what their requests are known by.
     named: BTreeMap<(i64, u64), TaskId>,
+    /// How long the first steps of a task wait, where its request says so.
+    delays: BTreeMap<TaskId, Duration>,
     /// How long claims of a task may be held, where its request says so.
     claim_timeouts: BTreeMap<TaskId, Duration>,
 }
@@ -43,6 +45,17 @@ impl Journal {
     /// Claims of a task may be held for so long.
     pub(crate) fn bound(&mut self, task: TaskId, claim_timeout: Option<Duration>) {
         self.claim_timeouts.extend(claim_timeout.map(|timeout| (task, timeout)));
+    }
+
+    /// The first steps of a task wait for so long.
+    pub(crate) fn delay(&mut self, task: TaskId, start: Start) {
+        if let Start::In(delay) = start {
+            self.delays.insert(task, delay);
+        }
+    }
+
+    pub(crate) fn delay_of(&self, task: TaskId) -> Duration {
+        self.delays.get(&task).copied().unwrap_or_default()
     }
 
     pub(crate) fn claim_timeout(&self, task: TaskId) -> Option<Duration> {

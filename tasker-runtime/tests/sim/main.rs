@@ -8,6 +8,7 @@ mod event;
 mod handler;
 mod journal;
 mod life;
+mod lifetime;
 mod process;
 mod rng;
 mod run;
@@ -122,6 +123,8 @@ planted! {
     a_continuation_that_jumps_the_queue_is_found: ContinuationJumpsQueue,
     a_time_limit_that_is_ignored_is_found: TimeLimitIgnored,
     an_identity_that_is_not_looked_up_is_found: IdentityNotLookedUp,
+    a_let_go_that_is_forgotten_is_found: LetGoForgotten,
+    what_goes_on_out_of_time_is_found: OutOfTimeGoesOn,
     an_event_that_is_forgotten_at_a_failure_is_found: FailureEventForgotten,
     an_event_taken_for_delivered_before_it_was_given_is_found: DeliveredBeforeGiven,
     an_event_that_overtakes_a_failed_one_is_found: FailedEventOvertaken,

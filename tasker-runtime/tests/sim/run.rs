@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_runtime::core::LiveStep;
+use tasker_runtime::core::{LiveStep, TaskRow};
+use tasker_runtime::pace::set_minute;
 use tasker_runtime::store::Store as _;
 use tasker_types::{StepState, TaskId, TaskState, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::client;
 use crate::event;
+use crate::lifetime::over_at;
 use crate::process::Process;
 use crate::sim::{Failure, Sim};
 use crate::store::short;
@@ -32,6 +34,8 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) fn run(world: World, readable: bool) -> Outcome {
+    // Marks, planted bugs and this belong to a thread.
+    set_minute(Duration::from_millis(world.minute_ms));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let sim = runtime.block_on(async {
         let sim = Sim::new(world, readable);
@@ -130,14 +134,14 @@ fn resume_paused(
         if resumed.get(&id).is_some_and(|asked| *asked + AGAIN > now) {
             continue;
         }
-        let n = 10_000 + u64::try_from(now.as_millis()).unwrap() * 100 + task;
+        let n = 10_000 + u64::try_from(now.as_millis()).unwrap() * 10_000_000 + task;
         resumed.insert(id, now);
         let act = Act { n, at_ms: 0, task, by: 0, what: What::Resume };
         clients.spawn(client::act(sim.clone(), processes[0].clone(), act));
     }
 }
 
-/// A step that nobody does anything about, though somebody could.
+/// A step that nobody does anything about, though somebody could; a task that goes on though its time is over.
 fn overdue(sim: &Sim, calm: Duration) -> Option<String> {
     let (state, now) = (sim.state(), sim.clock.now());
     let quiet = sim.elapsed().saturating_sub(calm);
@@ -155,13 +159,21 @@ fn overdue(sim: &Sim, calm: Duration) -> Option<String> {
             _ => false,
         }
     };
+    let is_limitless = |row: &&TaskRow| {
+        let at = over_at(&state.rows, &state.journal, row);
+        let goes_on = matches!(row.state, TaskState::Pending | TaskState::Running);
+        goes_on && at.is_some_and(|at| now.since(at).min(quiet) > WAIT_MAX)
+    };
+    if let Some(row) = state.rows.tasks.iter().find(is_limitless) {
+        return Some(format!("t{} is {} though its time is over", short(row.id), row.state));
+    }
     let row = state.rows.live.iter().find(late)?;
     Some(format!("t{}/{}#{} is {}", short(row.task), row.number, row.attempt, row.state))
 }
 
 fn open_tasks(sim: &Sim) -> Vec<String> {
     let state = sim.state();
-    let cancelled = |row: &tasker_runtime::core::TaskRow| {
+    let cancelled = |row: &TaskRow| {
         state.rows.actions.iter().any(|action| action.task == row.id && action.kind == "cancel")
             && row.state != TaskState::Cancelled
     };

@@ -8,8 +8,12 @@ use tasker_runtime::core::{
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::journal::{Journal, result_of};
+use crate::lifetime::{check_ended, is_expired};
 use crate::sim::Failure;
 use crate::store::short;
+
+/// Tasks that run others again are counted from here on.
+const RERUNS: u64 = 1_000_000;
 
 /// What one call did to the rows.
 pub(crate) struct Change<'c> {
@@ -60,11 +64,13 @@ impl Change<'_> {
                     return expect(input["key"].is_u64(), "taken and not there", name);
                 }
                 self.journal.bound(new.id, new.input.claim_timeout);
+                self.journal.delay(new.id, new.start);
                 self.journal.accept(input["n"].as_u64().unwrap(), new.id)
             }
             Command::Rerun(rerun) => {
                 self.journal.bound(rerun.new.id, rerun.new.input.claim_timeout);
-                Ok(())
+                // So that it can be acted on, as what was submitted.
+                self.journal.accept(RERUNS + u64::try_from(short(rerun.new.id)).unwrap(), rerun.new.id)
             }
             Command::Finish(finish) => {
                 let held = live_of(self.before, finish.step);
@@ -120,6 +126,9 @@ impl Change<'_> {
             expect(stays || (by_operator && new.iter().any(reopened)), "result gone", || {
                 format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
             })?;
+        }
+        for action in actions.iter().filter(|action| action.actor == "tasker") {
+            check_ended(before, self.journal, action, self.now)?;
         }
         for row in new {
             self.journal.confirm_attempt(row)?;
@@ -235,6 +244,7 @@ impl Change<'_> {
         self.journal.claimed.extend(row.claimed_by.map(|worker| ((at, row.attempt), worker)));
         let task = task_of(self.after, row.task);
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
+        expect(!is_expired(self.after, row.task), "started out of time", name)?;
         let Some(task) = task else { return Ok(()) };
         for &parent in task.pinned.parents(row.number) {
             // Each worker of it, by the invariants.

@@ -7,8 +7,8 @@ use serde_json::json;
 use tasker_runtime::core::{ResolvedStep, ResolvedTemplate};
 use tasker_runtime::engine::WakeUp;
 use tasker_types::{
-    Backoff, BatchSpec, DeliveryMode, EventCondition, EventSpec, FailureStrategy, HandlerRef, RetryPolicy, StepNumber,
-    StepTemplate, StepType, Template,
+    Backoff, BatchSpec, DeliveryMode, EventCondition, EventSpec, FailureStrategy, HandlerRef, RetryPolicy,
+    StalenessAction, StepNumber, StepTemplate, StepType, Template, template::Lifecycle,
 };
 
 use crate::rng::Rng;
@@ -20,6 +20,9 @@ pub(crate) const HANDLER: &str = "work";
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) templates: Vec<Vec<Step>>,
+    /// How long the tasks of each template may take, and how long a minute of that lasts.
+    pub(crate) lifecycles: Vec<Option<Lifecycle>>,
+    pub(crate) minute_ms: u64,
     pub(crate) tasks: Vec<Task>,
     pub(crate) acts: Vec<Act>,
     pub(crate) blows: Vec<Blow>,
@@ -151,6 +154,8 @@ impl World {
         blows.sort_by_key(|blow| blow.at_ms);
         Self {
             seed,
+            lifecycles: lifecycles(seed, templates.len()),
+            minute_ms: 1_000,
             templates,
             tasks,
             acts,
@@ -179,7 +184,11 @@ impl World {
     }
 
     pub(crate) fn resolved(&self) -> Vec<ResolvedTemplate> {
-        let resolved = |(number, steps): (usize, &Vec<Step>)| resolved(number, steps, self.events.is_some());
+        let resolved = |(number, steps): (usize, &Vec<Step>)| {
+            let mut resolved = resolved(number, steps, self.events.is_some());
+            resolved.template.lifecycle = self.lifecycles[number];
+            resolved
+        };
         self.templates.iter().enumerate().map(resolved).collect()
     }
 }
@@ -187,6 +196,17 @@ impl World {
 fn events(seed: u64) -> Option<u64> {
     let rng = &mut Rng::at(seed, &[5]);
     rng.chance(300).then(|| rng.pick(&[0, 100, 500]))
+}
+
+/// Tasks of some templates may not take longer than a few minutes, which are short. Drawn apart, too.
+fn lifecycles(seed: u64, templates: usize) -> Vec<Option<Lifecycle>> {
+    let rng = &mut Rng::at(seed, &[9]);
+    let limited = rng.pick(&[0, 0, 0, 700]);
+    let mut lifecycle = || {
+        let (max_duration_minutes, staleness_action) = (rng.pick(&[1, 2, 5]), rng.pick(StalenessAction::ALL));
+        rng.chance(limited).then_some(Lifecycle { max_duration_minutes, staleness_action })
+    };
+    (0..templates).map(|_| lifecycle()).collect()
 }
 
 fn template(rng: &mut Rng) -> Vec<Step> {
