@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tasker_types::{StepError, StepNumber, TaskId, WorkerId, error_types};
+use tokio::sync::Mutex;
 
 /// Why a checkpoint was not saved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,23 +63,91 @@ pub trait SaveCheckpoint: Send + Sync {
 pub struct Progress {
     place: Arc<dyn SaveCheckpoint>,
     claim: Claim,
+    /// One checkpoint at a time.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Progress {
     /// Where the attempt with this claim saves.
     #[must_use]
     pub fn new(place: Arc<dyn SaveCheckpoint>, claim: Claim) -> Self {
-        Self { place, claim }
+        Self { place, claim, turn: Arc::default() }
     }
 
-    /// Saves this in the place of what was saved before.
+    /// Saves this in the place of what was saved before. It goes on though nobody waits for it any more, and the next one
+    /// comes after it: of two commits at once, or one that is sent again, the older value could be written last.
     pub(super) fn save(&self, value: Value) -> Saving {
-        self.place.save(self.claim, value)
+        let Self { place, claim, turn } = self.clone();
+        Box::pin(async move {
+            let turn = turn.lock_owned().await;
+            let saving = tokio::spawn(async move {
+                let saved = place.save(claim, value).await;
+                drop(turn);
+                saved
+            });
+            saving.await.unwrap_or_else(|error| Err(CheckpointError::NotSaved(error.to_string())))
+        })
     }
 }
 
 impl fmt::Debug for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Progress").field("claim", &self.claim).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as Sync;
+    use std::time::Duration;
+
+    use serde_json::json;
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// What reached it, and how each is answered.
+    #[derive(Default)]
+    struct Place(Sync<Vec<(Value, Option<oneshot::Sender<()>>)>>);
+
+    impl Place {
+        fn reached(&self) -> Vec<Value> {
+            self.0.lock().unwrap().iter().map(|(value, _)| value.clone()).collect()
+        }
+
+        fn answer(&self, at: usize) {
+            self.0.lock().unwrap()[at].1.take().unwrap().send(()).unwrap();
+        }
+    }
+
+    impl SaveCheckpoint for Place {
+        fn save(&self, _: Claim, value: Value) -> Saving {
+            let (answer, told) = oneshot::channel();
+            self.0.lock().unwrap().push((value, Some(answer)));
+            Box::pin(async move { told.await.map_err(|error| CheckpointError::NotSaved(error.to_string())) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkpoint_that_nobody_waits_for_any_more_is_not_overtaken() {
+        let place = Arc::new(Place::default());
+        let claim = Claim {
+            task: TaskId::from_uuid(Uuid::from_u128(1 << 24)),
+            number: StepNumber(0),
+            attempt: 1,
+            worker: WorkerId(Uuid::from_u128(1)),
+        };
+        let progress = Progress::new(place.clone(), claim);
+        let second = Duration::from_secs(1);
+        assert!(tokio::time::timeout(second, progress.save(json!(1))).await.is_err(), "the store is slow");
+        let mut next = progress.save(json!(2));
+        assert!(tokio::time::timeout(second, &mut next).await.is_err());
+        assert_eq!(place.reached(), [json!(1)], "the second waits for the first");
+        place.answer(0);
+        assert!(tokio::time::timeout(second, &mut next).await.is_err());
+        assert_eq!(place.reached(), [json!(1), json!(2)]);
+        place.answer(1);
+        next.await.unwrap();
     }
 }

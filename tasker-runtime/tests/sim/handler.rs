@@ -1,6 +1,6 @@
 //! The handler of all steps: what an attempt does is drawn from its own identity.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -71,6 +71,12 @@ impl RustStepHandler for Work {
         let begun = Begun::new(sim, life, at, attempt, step);
         let saves = &mut Rng::at(sim.world.seed, &[7, n, number.0.into(), attempt.into()]);
         if saves.chance(300) {
+            // Some don't wait for the answer, and save again.
+            if saves.chance(200) {
+                let patience = Duration::from_millis(saves.pick(&[0, 1, 20]));
+                let _ = tokio::time::timeout(patience, begun.save(step, saves.below(1_000))).await;
+                begun.save(step, saves.below(1_000)).await;
+            }
             begun.save(step, saves.below(1_000)).await;
         }
         match course {
@@ -197,6 +203,8 @@ struct Begun<'s> {
     life: &'s Life,
     at: StepRef,
     attempt: u32,
+    /// What was saved and acknowledged last.
+    saved: Mutex<Option<String>>,
 }
 
 impl<'s> Begun<'s> {
@@ -225,7 +233,7 @@ impl<'s> Begun<'s> {
         if let Err(failure) = begun {
             sim.fail(failure);
         }
-        Self { since: sim.elapsed(), sim, life, at, attempt }
+        Self { since: sim.elapsed(), sim, life, at, attempt, saved: Mutex::default() }
     }
 
     /// Saves how far it has come. What is acknowledged is there, and only who lost the claim is told so.
@@ -242,6 +250,9 @@ impl<'s> Begun<'s> {
         let held =
             live_of(&state.rows, self.at).is_some_and(|row| row.attempt == self.attempt && row.claimed_by.is_some());
         drop(state);
+        if saved.is_ok() {
+            *self.saved.lock().unwrap() = Some(value.to_string());
+        }
         match saved {
             Ok(()) => self.sim.expect(is_there, "acknowledged and missing", what),
             Err(CheckpointError::Stale(_)) => self.sim.expect(!held, "refused though it holds the claim", what),
@@ -250,6 +261,14 @@ impl<'s> Begun<'s> {
     }
 
     fn end(&self, end: End) {
+        // What was acknowledged was not overtaken by what was saved before.
+        let saved = self.saved.lock().unwrap().take();
+        let now = checkpoint_of(&self.sim.state().rows, self.at).map(|row| (row.attempt, row.value.clone()));
+        let what = || format!("t{}/{}#{}: {saved:?}, it is {now:?}", short(self.at.task), self.at.number, self.attempt);
+        let is_kept = saved.as_deref().is_none_or(|saved| {
+            now.as_ref().is_some_and(|(attempt, value)| *attempt > self.attempt || **value == *saved)
+        });
+        self.sim.expect(is_kept, "saved and overtaken", what);
         self.sim.state().journal.end(self.at, self.attempt, end);
     }
 }
