@@ -99,6 +99,8 @@ struct Plan {
     copied: BTreeSet<StepNumber>,
     /// The batches that the new task has from the start, none of whose workers is begun.
     batches: BTreeMap<StepNumber, BatchRow>,
+    /// How many workers of each are taken over: counted once, though each step after them waits for all.
+    workers_copied: BTreeMap<StepNumber, u32>,
     steps: BTreeMap<StepNumber, Stands>,
     /// Workers that were begun, and whose results are not taken over.
     begun: Vec<StepNumber>,
@@ -127,7 +129,11 @@ impl Plan {
             let next = if anew.contains(&row.number) { 0 } else { row.next };
             (row.number, BatchRow { task: rerun.new.id, next, in_flight: 0, failed: 0, ..row })
         });
-        let mut plan = Self { copied, batches: kept.collect(), steps: BTreeMap::new(), begun };
+        let mut workers_copied = BTreeMap::new();
+        for &worker in copied.iter().filter(|&&number| pinned.worker_index(number).is_some()) {
+            *workers_copied.entry(pinned.template_step(worker)).or_default() += 1;
+        }
+        let mut plan = Self { copied, batches: kept.collect(), workers_copied, steps: BTreeMap::new(), begun };
         // A template that has a cycle is refused before it is stored.
         for number in pinned.graph().topological().unwrap_or_default() {
             let stands = plan.stands(snapshot, pinned, rerun, number)?;
@@ -157,8 +163,7 @@ impl Plan {
         let (mut parents, mut unmet, mut satisfied, mut unsatisfied, mut after_workers) = (0, 0, 0, 0, false);
         for &parent in pinned.parents(number) {
             if let Some(batch) = self.batches.get(&parent) {
-                let is_over = |index| pinned.worker(parent, index).is_some_and(|worker| self.copied.contains(&worker));
-                let over = u32::try_from((0..batch.count).filter(|&index| is_over(index)).count()).unwrap_or(u32::MAX);
+                let over = self.workers_copied.get(&parent).copied().unwrap_or_default();
                 (parents, unmet, satisfied) = (parents + batch.count, unmet + batch.count - over, satisfied + over);
                 after_workers = true;
                 continue;
@@ -256,7 +261,7 @@ impl Open<'_> {
         }
         let spec = pinned.worker(batch.number, 0).and_then(|first| pinned.batch_of(first)).unwrap_or_default();
         let most = spec.parallelism.unwrap_or(batch.count);
-        if plan.copied.iter().any(|&number| pinned.worker_index(number).is_some()) {
+        if !plan.workers_copied.is_empty() {
             mark(Mark::RerunWithinBatch);
         }
         let (batch, ready) = batch::begin(&self.task, batch, most, self.now, self.changes);

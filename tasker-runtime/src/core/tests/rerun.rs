@@ -2,7 +2,7 @@
 
 use StepState::{Completed, Pending, Ready, Skipped};
 use StepType::{BatchWorker, Batchable, Decision, DeferredConvergence};
-use tasker_types::{StepNumber, StepState, StepType, TaskState};
+use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepState, StepType, TaskState};
 
 use crate::core::{Act, ByHand, Cause, Command, Refusal};
 use crate::store::MemoryStore;
@@ -132,6 +132,28 @@ async fn workers_that_were_not_made_are_not_rerun() {
     assert_eq!(refused.unwrap_err(), Refusal::NoStep { task: task(1), number: StepNumber(3) });
     w.one(rerun(&w.rows, task(1), 2, 2, 1)).await.unwrap();
     assert_eq!(w.states(task(2)), [Completed, Skipped, Ready]);
+}
+
+#[tokio::test]
+async fn a_rerun_takes_up_all_workers_that_failed_at_once() {
+    let store = MemoryStore::new();
+    let mut w = World::new(&store);
+    let mut batch = with_types(template("t", &[&[], &[0], &[1]]), &[(0, Batchable), (1, BatchWorker)]);
+    let failure_strategy = FailureStrategy::Isolate;
+    batch.template.steps[0].batch = Some(BatchSpec { parallelism: Some(1), failure_strategy });
+    w.start(1, batch).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(cut(&claim, 3)).await.unwrap();
+    for _ in 0..3 {
+        let claim = w.claim_one(worker(1)).await;
+        w.one(fail_for_good(&claim)).await.unwrap();
+    }
+    w.pass(10);
+    w.one(rerun(&w.rows, task(1), 2, 2, 1)).await.unwrap();
+    let batch = w.rows.batches.iter().find(|row| row.task == task(2)).unwrap();
+    assert_eq!((batch.next, batch.in_flight, batch.failed), (3, 3, 0));
+    finish_all(&mut w).await;
+    assert_eq!(w.task_state(task(2)), TaskState::Completed);
 }
 
 #[tokio::test]
