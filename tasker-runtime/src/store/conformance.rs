@@ -213,11 +213,11 @@ macro_rules! store_conformance {
             transact {
                 an_empty_batch_changes_nothing,
                 a_refused_command_changes_nothing,
+                a_task_is_out_of_time_only_by_what_was_done_to_it_before,
                 a_batch_with_one_refusal_commits_the_rest,
                 a_batch_that_cannot_be_written_changes_nothing,
                 only_the_holder_of_a_claim_can_end_it,
                 rows_are_read_back_as_they_were_decided,
-                a_task_is_out_of_time_only_by_what_was_done_to_it_before,
                 batches_larger_than_a_statement_are_written_whole,
                 a_wide_fan_runs_to_its_end,
                 a_retry_moves_results_to_the_attempts,
