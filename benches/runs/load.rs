@@ -8,7 +8,7 @@ use tasker_types::TaskState;
 use crate::database::{Bench, Database, Kind, Opened, Running};
 use crate::machine::{median, percentile};
 use crate::report::{Row, row};
-use crate::workload::{chain, fan_out, keep_in_flight, nothing, request};
+use crate::workload::{batch, chain, cutting, fan_out, keep_in_flight, nothing, request};
 
 /// Tasks that are kept going, where a row says no other number.
 pub(crate) const IN_FLIGHT: usize = 256;
@@ -85,17 +85,22 @@ pub(crate) async fn idle_latency(kind: Kind, tasks: usize, fdatasync_us: f64) ->
     Ok(rows)
 }
 
+/// One step, so many beside one another, and one that waits for all of them: as steps of the template, and as the workers
+/// of a batch.
 pub(crate) async fn fan_outs(kind: Kind, widths: &[usize]) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &width in widths {
-        let bench = Bench::start(kind, &[fan_out(width)], nothing(), Options::default()).await?;
-        let began = Instant::now();
-        let (_, state) = bench.engine.run(request(&format!("fan_{width}"))).await?;
-        anyhow::ensure!(state == TaskState::Completed, "the task is {state}");
-        let took = began.elapsed();
-        bench.stop().await?;
-        let target = if width == 1_000 { kind.of("100 ms", "150 ms") } else { kind.of("1,500 ms", "2,000 ms") };
-        rows.push(row(3, format!("fan-out 1 x {width} x 1"), took.as_secs_f64() * 1e3, "ms", target));
+        let shapes = [("fan-out", "fan", fan_out(width)), ("batch", "batch", batch(width))];
+        for (shape, name, template) in shapes {
+            let bench = Bench::start(kind, &[template], cutting(width), Options::default()).await?;
+            let began = Instant::now();
+            let (_, state) = bench.engine.run(request(&format!("{name}_{width}"))).await?;
+            anyhow::ensure!(state == TaskState::Completed, "the task is {state}");
+            let took = began.elapsed();
+            bench.stop().await?;
+            let target = if width == 1_000 { kind.of("100 ms", "150 ms") } else { kind.of("1,500 ms", "2,000 ms") };
+            rows.push(row(3, format!("{shape} 1 x {width} x 1"), took.as_secs_f64() * 1e3, "ms", target));
+        }
     }
     Ok(rows)
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use tasker_runtime::engine::Engine;
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::testing::MockHandler;
-use tasker_types::{TaskRequest, TaskState};
+use tasker_types::{BatchAggregationScenario, BatchProcessingOutcome, CursorConfig, TaskRequest, TaskState};
 
 /// A handler that does nothing and returns 64 bytes.
 pub(crate) fn nothing() -> RustStepHandlerRegistry {
@@ -40,6 +40,47 @@ pub(crate) fn fan_out(width: usize) -> String {
         "name: fan_{width}\nsteps:\n  - {{ name: root, handler: nothing }}\n{steps}  - {{ name: join, handler: nothing, dependencies: [{}] }}\n",
         leaves.join(", ")
     )
+}
+
+/// A step that cuts its work into so many pieces, a worker for each, and one that gathers what they made.
+pub(crate) fn batch(width: usize) -> String {
+    format!(
+        "name: batch_{width}\nsteps:\n  - {{ name: cut, type: batchable, handler: cut_{width}, batch_config: {{ parallelism: {width} }} }}\n  \
+         - {{ name: piece, type: batch_worker, handler: nothing, dependencies: [cut] }}\n  \
+         - {{ name: gather, handler: gather, dependencies: [piece] }}\n"
+    )
+}
+
+/// `nothing`, and the handlers of such a batch.
+pub(crate) fn cutting(width: usize) -> RustStepHandlerRegistry {
+    let mut registry = nothing();
+    let cursors: Vec<CursorConfig> = (0..width)
+        .map(|number| CursorConfig {
+            batch_id: format!("{number:05}"),
+            start_cursor: json!(number),
+            end_cursor: json!(number + 1),
+            batch_size: 1,
+        })
+        .collect();
+    let count = u32::try_from(width).unwrap_or(u32::MAX);
+    let outcome = BatchProcessingOutcome::create_batches("piece".to_owned(), count, cursors, width as u64).to_value();
+    registry.register(&format!("cut_{width}"), move || {
+        let value = json!({ "batch_processing_outcome": outcome });
+        Box::new(MockHandler::new("cut".into(), Arc::new(move |_| Ok(value.clone()))))
+    });
+    registry.register("gather", move || {
+        Box::new(MockHandler::new(
+            "gather".into(),
+            Arc::new(|step| {
+                let found = BatchAggregationScenario::detect(&step.dependency_results, "cut", "piece_")?;
+                match found {
+                    BatchAggregationScenario::WithBatches { batch_results, .. } => Ok(json!(batch_results.len())),
+                    BatchAggregationScenario::NoBatches { .. } => anyhow::bail!("there are no workers"),
+                }
+            }),
+        ))
+    });
+    registry
 }
 
 /// A context of 256 bytes.

@@ -81,7 +81,7 @@ fn missing_state_and_missing_handlers_are_in_the_same_report() {
     );
     assert!(!report.contains("takes `u16`"), "{report}");
     let line = report.lines().find(|line| line.contains("ship_by_drone")).expect("it is reported");
-    assert!(line.starts_with("template `shop` needs handler `ship_by_drone`; this binary has: `a"), "{line}");
+    assert!(line.starts_with("template `shop` needs handler `ship_by_drone`; this binary has: `add_up`, "), "{line}");
     assert!(
         line.ends_with("; if `ship_by_drone` is in a library crate, add `use that_crate as _;` to main.rs"),
         "{line}"

@@ -130,6 +130,13 @@ async fn what_only_a_step_takes_that_may_not_run_is_not_asked_for() {
     app.run("order", large).await.assert_failed();
 }
 
+/// The feature may be on for another crate's sake.
+#[tokio::test]
+async fn a_handler_none_of_whose_types_was_given_a_schema_fails_as_without_the_feature() {
+    let app = app("name: note\nsteps:\n  - { name: review }\n");
+    app.run("note", json!({ "reviewer": 7 })).await.assert_failed();
+}
+
 #[tokio::test]
 async fn a_schema_of_the_template_goes_before_those_of_handlers() {
     let app = app(&format!("{TEMPLATE}input_schema: {{ type: object }}\n"));

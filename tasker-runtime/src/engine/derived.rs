@@ -86,7 +86,11 @@ fn taken_by(pinned: &Pinned, registry: &RustStepHandlerRegistry) -> Result<Vec<T
         if decided || step.is_batch_worker() || pinned.is_skipped_over(number) {
             continue;
         }
-        for input in entry(pinned, number, registry).map(|entry| entry.inputs).unwrap_or_default() {
+        for input in entry(pinned, number, registry)
+            .filter(|entry| is_described(entry))
+            .map(|entry| entry.inputs)
+            .unwrap_or_default()
+        {
             let Some(made) = input.schema else { continue };
             let schema = Schema::compile(&made()).map_err(|reason| {
                 format!("the schema of `{}`, which step `{}` takes, cannot be used: {reason}", input.key, step.name)
@@ -95,4 +99,12 @@ fn taken_by(pinned: &Pinned, registry: &RustStepHandlerRegistry) -> Result<Vec<T
         }
     }
     Ok(taken)
+}
+
+/// Whether one of the handler's types was given a schema by who wrote it. Numbers and texts have theirs in any case: a feature
+/// that another crate of the program turns on must not change what a handler of such types accepts.
+fn is_described(entry: &HandlerEntry) -> bool {
+    const OF_OWN_TYPES: [&str; 6] = ["$defs", "properties", "enum", "oneOf", "anyOf", "allOf"];
+    let made = entry.inputs.iter().filter_map(|input| input.schema).chain(entry.result_schema);
+    made.map(|make| make()).any(|schema| OF_OWN_TYPES.iter().any(|key| schema.get(key).is_some()))
 }

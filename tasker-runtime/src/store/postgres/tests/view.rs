@@ -78,8 +78,7 @@ async fn the_view_has_the_columns_that_the_documents_show() {
         })
         .collect();
     let done = (false, true, true, 1, true, false);
-    // While it waits, its last attempt stands in `step_attempts` with its times.
-    let failed = (false, false, false, 1, false, true);
+    let failed = (false, false, false, 1, true, true);
     let runs = (true, false, false, 1, true, false);
     let untouched = (false, false, false, 0, false, false);
     assert_eq!(shown, [done, failed, runs, untouched]);

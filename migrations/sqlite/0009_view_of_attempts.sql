@@ -1,0 +1,1 @@
+-- Only a server has a view for people: a file is read with `task show`.
