@@ -1,6 +1,6 @@
 //! What this process knows of the tasks whose steps it runs: their contexts and the results so far.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -118,7 +118,70 @@ impl Active {
     }
 }
 
+/// The same requests, with nothing in two of them: thousands of workers of one batch ask for the result that cut their work.
+pub(super) fn each_once(requests: impl IntoIterator<Item = InputRequest>) -> Vec<InputRequest> {
+    let mut asked: HashMap<TaskId, InputRequest> = HashMap::new();
+    let mut known: HashSet<(TaskId, StepNumber)> = HashSet::new();
+    let mut left = Vec::new();
+    for mut request in requests {
+        request.results.retain(|&number| known.insert((request.task, number)));
+        if let Some(before) = asked.get_mut(&request.task) {
+            let (context, workers) = (before.context, before.workers_from.is_some());
+            before.context |= request.context;
+            before.workers_from = before.workers_from.or(request.workers_from);
+            request.context &= !context;
+            request.workers_from = request.workers_from.filter(|_| !workers);
+        } else {
+            asked.insert(request.task, InputRequest { results: Vec::new(), ..request.clone() });
+        }
+        let InputRequest { context, results, workers_from, checkpoint_of, .. } = &request;
+        if *context || !results.is_empty() || workers_from.is_some() || checkpoint_of.is_some() {
+            left.push(request);
+        }
+    }
+    left
+}
+
 /// Those of the steps that workers of batches are made after.
 fn workers_before(pinned: &Pinned, steps: &[StepNumber]) -> impl Iterator<Item = StepNumber> {
     steps.iter().copied().filter(|&step| pinned.step(step).is_batch_worker())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::sample::task;
+
+    #[test]
+    fn what_many_steps_of_a_task_need_is_read_once() {
+        let request = |number, results: &[u32], workers_from, checkpoint_of| InputRequest {
+            task: task(number),
+            context: true,
+            results: results.iter().map(|&number| StepNumber(number)).collect(),
+            workers_from,
+            checkpoint_of,
+        };
+        let (workers, checkpoint) = (Some(StepNumber(9)), Some(StepNumber(4)));
+        let requests = [
+            request(1, &[0, 1], None, None),
+            request(1, &[1, 0], None, None),
+            request(2, &[0], None, None),
+            request(1, &[1, 2], workers, None),
+            request(1, &[0], workers, checkpoint),
+        ];
+        let left = each_once(requests);
+        let told: Vec<_> = left
+            .iter()
+            .map(|r| {
+                (r.task, r.context, r.results.iter().map(|n| n.0).collect::<Vec<_>>(), r.workers_from, r.checkpoint_of)
+            })
+            .collect();
+        let expected = vec![
+            (task(1), true, vec![0, 1], None, None),
+            (task(2), true, vec![0], None, None),
+            (task(1), false, vec![2], workers, None),
+            (task(1), false, vec![], None, checkpoint),
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::active::Active;
+use super::active::{Active, each_once};
 use super::attempt::{Attempt, Finished, invalid, permanent};
 use super::checkpoint::Checkpoints;
 use super::commit::{Doubt, Held, Shipping};
@@ -392,7 +392,7 @@ impl Dispatcher {
         }
         let (store, myself) = (self.parts.store.clone(), self.myself.clone());
         tokio::spawn(async move {
-            let inputs = store.inputs(requests).await;
+            let inputs = store.inputs(each_once(requests)).await;
             if let Some(myself) = myself.upgrade() {
                 // A loop that is gone gave its claims back.
                 let _ = myself.send(Message::Loaded(unread, inputs)).await;
@@ -416,7 +416,7 @@ impl Dispatcher {
                 tracing::warn!(%error, "what steps run with cannot be read; tried again soon");
                 let myself = self.myself.clone();
                 let store = self.parts.store.clone();
-                let requests: Vec<_> = claimed.iter().filter_map(|step| self.active.missing(step)).collect();
+                let requests = each_once(claimed.iter().filter_map(|step| self.active.missing(step)));
                 tokio::spawn(async move {
                     tokio::time::sleep(HOUSEKEEPING).await;
                     let inputs = store.inputs(requests).await;
