@@ -38,6 +38,13 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// The item, which is emitted whatever is wrong with it, and the mistakes after it.
+    pub(crate) fn after(self, item: impl ToTokens) -> TokenStream {
+        let mut tokens = item.into_token_stream();
+        tokens.extend(self.into_tokens());
+        tokens
+    }
+
     /// One `compile_error!` for each.
     pub(crate) fn into_tokens(self) -> TokenStream {
         self.0.into_iter().map(|error| error.into_compile_error()).collect()

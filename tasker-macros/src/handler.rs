@@ -29,14 +29,12 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
         Ok(Item::Other) => {
             let sentence = "`#[step_handler]` goes on an `async fn`, or on the `impl` block of a handler's own type";
             errors.at_span(first_span(&item), sentence);
-            let errors = errors.into_tokens();
-            quote!(#item #errors)
+            errors.after(item)
         }
         // The compiler tells what is wrong with the item itself.
         Err(error) => {
             errors.push(error);
-            let errors = errors.into_tokens();
-            quote!(#item #errors)
+            errors.after(item)
         }
     }
 }

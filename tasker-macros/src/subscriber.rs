@@ -40,14 +40,12 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> TokenStream {
         Ok(Item::Function(function)) => expand_function(*function, &options, errors),
         Ok(_) => {
             errors.at_span(Span::call_site(), "`#[event_subscriber]` goes on an `async fn`");
-            let errors = errors.into_tokens();
-            quote!(#item #errors)
+            errors.after(item)
         }
         // The compiler tells what is wrong with the item itself.
         Err(error) => {
             errors.push(error);
-            let errors = errors.into_tokens();
-            quote!(#item #errors)
+            errors.after(item)
         }
     }
 }
@@ -93,8 +91,7 @@ fn expand_function(mut function: Function, options: &Options, mut errors: Errors
         );
     }
     if !errors.is_empty() {
-        let errors = errors.into_tokens();
-        return quote!(#function #errors);
+        return errors.after(function);
     }
     let entry = entry(&function, &arguments, options);
     quote!(#function #entry)
@@ -155,11 +152,7 @@ impl Options {
     }
 
     fn read(&mut self, input: ParseStream<'_>, seen: &mut Seen, errors: &mut Errors) -> syn::Result<()> {
-        if input.peek(LitStr) {
-            let text: LitStr = input.parse()?;
-            return Err(syn::Error::new_spanned(&text, format_args!("write `event = {}`", text.to_token_stream())));
-        }
-        let key = values::key(input)?;
+        let key = values::key_not_text("event", input)?;
         let word = key.to_string();
         if word != "event" && KEYS.contains(&word.as_str()) {
             seen.once(&key, errors);

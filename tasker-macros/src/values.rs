@@ -55,6 +55,15 @@ pub(crate) fn key(input: ParseStream<'_>) -> syn::Result<Ident> {
     input.call(Ident::parse_any)
 }
 
+/// The same, where a text without a key is most likely meant for this one.
+pub(crate) fn key_not_text(meant: &str, input: ParseStream<'_>) -> syn::Result<Ident> {
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        return Err(syn::Error::new_spanned(&text, format_args!("write `{meant} = {}`", text.to_token_stream())));
+    }
+    key(input)
+}
+
 /// Keys that were given already.
 #[derive(Default)]
 pub(crate) struct Seen(Vec<String>);

@@ -26,6 +26,7 @@ mod writes;
 use async_trait::async_trait;
 use tasker_types::{StepExecutionResult, TaskSequenceStep};
 
+pub(crate) use attempt::panic_text;
 pub use attempt::run_attempt;
 pub use config::StepHandlerConfig;
 pub use context::{AttemptScope, StepContext};

@@ -3,6 +3,8 @@
 //! A store carries out what [`core`](crate::core) decides; it never chooses a next state.
 
 #[cfg(any(test, feature = "testing"))]
+mod around;
+#[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod contract;
 #[cfg(test)]
@@ -22,6 +24,8 @@ mod read;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(any(test, feature = "testing"))]
+pub use around::Around;
 pub use contract::{
     ClaimRequest, Claims, Committed, DUE_MAX, Due, Durability, Hints, InputRequest, LeaseAct, LeaseRequest, Leased,
     Queue, StepInput, Store, Whose, WorkerView,

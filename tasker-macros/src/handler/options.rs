@@ -47,11 +47,7 @@ impl Options {
     }
 
     fn read(&mut self, input: ParseStream<'_>, seen: &mut Seen, errors: &mut Errors) -> syn::Result<()> {
-        if input.peek(LitStr) {
-            let text: LitStr = input.parse()?;
-            return Err(syn::Error::new_spanned(&text, format_args!("write `name = {}`", text.to_token_stream())));
-        }
-        let key = values::key(input)?;
+        let key = values::key_not_text("name", input)?;
         let word = key.to_string();
         if word != "alias" && KEYS.contains(&word.as_str()) {
             seen.once(&key, errors);

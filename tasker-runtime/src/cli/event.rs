@@ -94,10 +94,9 @@ fn step_of(event: &EventView, pinned: &Pinned) -> Option<String> {
 /// An event as a subscriber is given it, and to whom it is still due.
 fn document(event: &EventView, pinned: &Pinned) -> Result<Value, Problem> {
     let row = &event.row;
-    // As stored: what the publisher made, else the result, else the error.
-    let says = [&row.payload, &row.result, &row.detail].into_iter().flatten().next();
-    let payload: Option<Value> = says
-        .map(|text| serde_json::from_str(text))
+    let payload: Option<Value> = row
+        .says()
+        .map(serde_json::from_str)
         .transpose()
         .map_err(|error| StoreError::Corrupt(format!("what an event says cannot be read: {error}")))?;
     Ok(json!({

@@ -37,6 +37,13 @@ pub struct EventRow {
     pub at: Timestamp,
 }
 
+impl EventRow {
+    /// What it says, as JSON: what the publisher made, else the result, else the error.
+    pub(crate) fn says(&self) -> Option<&str> {
+        [&self.payload, &self.result, &self.detail].into_iter().flatten().next().map(|text| &**text)
+    }
+}
+
 /// An event that is told at once in this process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToldEvent {

@@ -89,8 +89,7 @@ impl Active {
         let context = active.is_none_or(|active| active.task.is_none());
         // The first attempt of a step finds none.
         let checkpoint_of = (claimed.live.attempt > 1).then_some(claimed.live.number);
-        let is_needed = context || !results.is_empty() || workers_from.is_some() || checkpoint_of.is_some();
-        is_needed.then_some(InputRequest { task: claimed.task, context, results, workers_from, checkpoint_of })
+        InputRequest { task: claimed.task, context, results, workers_from, checkpoint_of }.unless_empty()
     }
 
     /// What an earlier attempt of the step saved of how far it had come.
@@ -120,24 +119,20 @@ impl Active {
 
 /// The same requests, with nothing in two of them: thousands of workers of one batch ask for the result that cut their work.
 pub(super) fn each_once(requests: impl IntoIterator<Item = InputRequest>) -> Vec<InputRequest> {
-    let mut asked: HashMap<TaskId, InputRequest> = HashMap::new();
-    let mut known: HashSet<(TaskId, StepNumber)> = HashSet::new();
+    #[derive(PartialEq, Eq, Hash)]
+    enum What {
+        Context,
+        Result(StepNumber),
+        Workers,
+    }
+    let mut asked = HashSet::new();
     let mut left = Vec::new();
     for mut request in requests {
-        request.results.retain(|&number| known.insert((request.task, number)));
-        if let Some(before) = asked.get_mut(&request.task) {
-            let (context, workers) = (before.context, before.workers_from.is_some());
-            before.context |= request.context;
-            before.workers_from = before.workers_from.or(request.workers_from);
-            request.context &= !context;
-            request.workers_from = request.workers_from.filter(|_| !workers);
-        } else {
-            asked.insert(request.task, InputRequest { results: Vec::new(), ..request.clone() });
-        }
-        let InputRequest { context, results, workers_from, checkpoint_of, .. } = &request;
-        if *context || !results.is_empty() || workers_from.is_some() || checkpoint_of.is_some() {
-            left.push(request);
-        }
+        let mut is_new = |what| asked.insert((request.task, what));
+        request.context = request.context && is_new(What::Context);
+        request.results.retain(|&number| is_new(What::Result(number)));
+        request.workers_from = request.workers_from.filter(|_| is_new(What::Workers));
+        left.extend(request.unless_empty());
     }
     left
 }

@@ -15,6 +15,7 @@ use super::dispatch::SAFETY_LOOK;
 use super::{Parts, WakeUp};
 use crate::core::{SubscriberId, again_after};
 use crate::event::Subscriber;
+use crate::handler::panic_text;
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 use crate::store::{Deliveries, Delivery, DeliveryReport, DeliveryRequest, FailedDelivery, StoreError};
@@ -191,12 +192,7 @@ pub(super) async fn give(parts: &Arc<Parts>, subscriber: &Subscriber, event: Ste
     match tokio::time::timeout(PATIENCE, &mut running).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => Err(format!("{error:#}")),
-        Ok(Err(ended)) if ended.is_panic() => {
-            let panic = ended.into_panic();
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Err(format!("it panicked: {text}"))
-        }
+        Ok(Err(ended)) if ended.is_panic() => Err(format!("it panicked: {}", panic_text(&*ended.into_panic()))),
         Ok(Err(_)) => Err("its thread was stopped".to_owned()),
         Err(_) => {
             running.abort();
@@ -208,18 +204,18 @@ pub(super) async fn give(parts: &Arc<Parts>, subscriber: &Subscriber, event: Ste
 /// A stored event as a subscriber is given it.
 pub(super) fn event(delivery: &Delivery) -> Result<StepEvent, String> {
     let Delivery { position, failures, row, of, .. } = delivery;
-    let json = |text: &Option<Arc<str>>| {
-        let read = text.as_deref().map(serde_json::from_str::<Value>).transpose();
+    let json = |text: Option<&str>| {
+        let read = text.map(serde_json::from_str::<Value>).transpose();
         read.map_err(|error| format!("stored JSON cannot be read: {error}"))
     };
-    let (payload, result, detail) = (json(&row.payload)?, json(&row.result)?, json(&row.detail)?);
+    let (payload, result, detail) = (json(row.says())?, json(row.result.as_deref())?, json(row.detail.as_deref())?);
     Ok(StepEvent {
         name: row.name.to_string(),
         position: Some(*position),
         attempt: row.attempt,
         delivery: failures.saturating_add(1),
         published_at: row.at,
-        payload: payload.or_else(|| result.clone()).or_else(|| detail.clone()).unwrap_or_default(),
+        payload: payload.unwrap_or_default(),
         context: StepEventContext {
             task_uuid: row.task.to_string(),
             step_uuid: row.number.map(|number| row.task.step_uuid(number).to_string()).unwrap_or_default(),

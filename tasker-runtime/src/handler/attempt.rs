@@ -74,13 +74,15 @@ async fn catch_panic<'f, T>(make: impl FnOnce() -> Pin<Box<dyn Future<Output = T
     outcome.and_then(|value| dropped.map(|()| value))
 }
 
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&'static str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
 #[cold]
 fn panicked(step_uuid: Uuid, who: &str, panic: &(dyn Any + Send)) -> StepExecutionResult {
-    let text = panic
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let text = panic_text(panic);
     StepExecutionResult::failure(step_uuid, format!("{who} panicked: {text}"), error_types::HANDLER_ERROR, true)
         .with_error_code("HANDLER_PANIC")
 }

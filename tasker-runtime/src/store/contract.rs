@@ -349,6 +349,15 @@ pub struct InputRequest {
     pub checkpoint_of: Option<StepNumber>,
 }
 
+impl InputRequest {
+    /// The request, where it asks for something.
+    pub(crate) fn unless_empty(self) -> Option<Self> {
+        let Self { context, results, workers_from, checkpoint_of, .. } = &self;
+        let asks = *context || !results.is_empty() || workers_from.is_some() || checkpoint_of.is_some();
+        asks.then_some(self)
+    }
+}
+
 /// The data of one task.
 #[derive(Debug, Clone)]
 pub struct StepInput {

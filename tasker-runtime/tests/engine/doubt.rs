@@ -7,18 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::core::{Batch, Dump, Pinned, Refusal, ResolvedTemplate, StepRef, SubscriberId, check};
+use tasker_runtime::core::{Batch, Refusal, SubscriberId, check};
 use tasker_runtime::engine::{Engine, Error, Options};
 use tasker_runtime::event::{EventRegistry, Subscriber};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
-use tasker_runtime::store::{
-    ClaimRequest, Claims, Committed, Counts, Deliveries, DeliveryReport, DeliveryRequest, Due, EventView, FailureGroup,
-    InputRequest, LeaseRequest, Leased, ListedTask, MemoryStore, Page, Queue, StepInput, Store, StoreError,
-    StoredTemplate, SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
-};
+use tasker_runtime::store::{Around, Committed, Counts, MemoryStore, Queue, Store, StoreError, Subscription};
 use tasker_types::{
-    StepError, StepEvent, StepExecutionResult, TaskId, TaskRequest, TaskSequenceStep, TaskState, Timestamp, WorkerId,
-    template,
+    StepError, StepEvent, StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, Timestamp, template,
 };
 
 use crate::{engine_on, engine_with_events};
@@ -47,7 +42,11 @@ impl Lossy {
 }
 
 #[async_trait]
-impl Store for Lossy {
+impl Around for Lossy {
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         if !self.slow.is_zero() {
@@ -68,132 +67,14 @@ impl Store for Lossy {
         }
     }
 
-    async fn claim(&self, request: ClaimRequest) -> Result<Claims, StoreError> {
-        self.store.claim(request).await
-    }
-
-    async fn due(&self, now: Option<Timestamp>) -> Result<Due, StoreError> {
-        self.store.due(now).await
-    }
-
-    async fn lease(&self, request: LeaseRequest) -> Result<Leased, StoreError> {
-        self.store.lease(request).await
-    }
-
-    async fn claims(&self, whose: Whose, limit: u32) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.store.claims(whose, limit).await
-    }
-
-    async fn overdue(
-        &self,
-        of: Option<Vec<TaskId>>,
-        now: Option<Timestamp>,
-        limit: u32,
-    ) -> Result<Vec<(StepRef, u32, WorkerId)>, StoreError> {
-        self.store.overdue(of, now, limit).await
-    }
-
-    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerView>, StoreError> {
-        self.store.workers(now).await
-    }
-
-    async fn inputs(&self, wanted: Vec<InputRequest>) -> Result<Vec<StepInput>, StoreError> {
-        self.store.inputs(wanted).await
-    }
-
-    async fn cancelling(&self, tasks: Vec<TaskId>) -> Result<Vec<TaskId>, StoreError> {
-        self.store.cancelling(tasks).await
-    }
-
     async fn queues(&self) -> Result<Vec<Queue>, StoreError> {
         self.try_call("queues")?;
         self.store.queues().await
     }
 
-    async fn pin(&self, template: ResolvedTemplate, now: Timestamp) -> Result<Arc<Pinned>, StoreError> {
-        self.store.pin(template, now).await
-    }
-
-    async fn find_template(
-        &self,
-        namespace: &str,
-        name: &str,
-        version: Option<&str>,
-    ) -> Result<Option<Arc<Pinned>>, StoreError> {
-        self.store.find_template(namespace, name, version).await
-    }
-
-    async fn list_templates(&self) -> Result<Vec<StoredTemplate>, StoreError> {
-        self.store.list_templates().await
-    }
-
-    async fn with_lifecycle(&self) -> Result<Vec<Arc<Pinned>>, StoreError> {
-        self.store.with_lifecycle().await
-    }
-
-    async fn task_state(&self, task: TaskId) -> Result<Option<TaskState>, StoreError> {
-        self.store.task_state(task).await
-    }
-
-    async fn find_task(&self, task: TaskId) -> Result<Option<TaskView>, StoreError> {
-        self.store.find_task(task).await
-    }
-
-    async fn list_tasks(&self, filter: TaskFilter, page: Page) -> Result<Vec<ListedTask>, StoreError> {
-        self.store.list_tasks(filter, page).await
-    }
-
-    async fn failures(&self, filter: TaskFilter, limit: u32) -> Result<Vec<FailureGroup>, StoreError> {
-        self.store.failures(filter, limit).await
-    }
-
-    async fn tasks_by_prefix(&self, prefix: &str, limit: u32) -> Result<Vec<TaskId>, StoreError> {
-        self.store.tasks_by_prefix(prefix, limit).await
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.store.counts().await
-    }
-
-    async fn version(&self) -> Result<i64, StoreError> {
-        self.store.version().await
-    }
-
-    async fn settled(&self) -> Result<(), StoreError> {
-        self.store.settled().await
-    }
-
     async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
         self.try_call(&format!("subscribe {}", subscription.name))?;
         self.store.subscribe(subscription, now).await
-    }
-
-    async fn unsubscribe(&self, name: &str) -> Result<Option<u64>, StoreError> {
-        self.store.unsubscribe(name).await
-    }
-
-    async fn subscribers(&self) -> Result<Vec<SubscriberView>, StoreError> {
-        self.store.subscribers().await
-    }
-
-    async fn deliveries(&self, request: DeliveryRequest) -> Result<Deliveries, StoreError> {
-        self.store.deliveries(request).await
-    }
-
-    async fn delivered(&self, subscriber: SubscriberId, report: DeliveryReport) -> Result<(), StoreError> {
-        self.store.delivered(subscriber, report).await
-    }
-
-    async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError> {
-        self.store.events_of(task, after, limit).await
-    }
-
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.store.prune(ended_before, limit).await
-    }
-
-    async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {
-        self.store.dump(after, limit).await
     }
 }
 

@@ -115,8 +115,7 @@ pub(super) async fn load(
         let bare = BareTask::read(&mut Columns::of(&row))?;
         let pinned = templates.by_id(session, bare.template).await?;
         let task = bare.with(pinned);
-        is_as_known &= templates.of_task(task.id).is_none_or(|known| known.id == task.pinned.id);
-        templates.meet(task.id, &task.pinned);
+        is_as_known &= templates.meet(task.id, &task.pinned);
         snapshot.load_task(task);
     }
     match ahead {

@@ -36,13 +36,16 @@ impl Templates {
         self.tasks().get(task).cloned()
     }
 
-    /// Keeps the template of a task in mind.
-    pub(super) fn meet(&self, task: TaskId, pinned: &Arc<Pinned>) {
+    /// Keeps the template of a task in mind. Tells whether none or the same was known.
+    pub(super) fn meet(&self, task: TaskId, pinned: &Arc<Pinned>) -> bool {
         let mut tasks = self.tasks();
-        if tasks.len() >= TASKS_MAX {
-            tasks.clear();
+        match tasks.get(task) {
+            Some(known) if known.id == pinned.id => return true,
+            Some(_) => {}
+            None if tasks.len() >= TASKS_MAX => tasks.clear(),
+            None => {}
         }
-        tasks.insert(task, pinned.clone());
+        tasks.insert(task, pinned.clone()).is_none()
     }
 
     /// Forgets it: the task is over.
