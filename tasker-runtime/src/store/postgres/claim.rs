@@ -47,16 +47,14 @@ pub(super) const TAKE: &str = concat!(
      JOIN tasker.live_steps AS l ON l.task = v.task AND l.number = v.number WHERE l.state = 1 AND NOT l.held \
      AND EXISTS (SELECT 1 FROM tasker.workers AS w WHERE w.incarnation = $3 AND w.expires_at > (SELECT n.at FROM now AS n)) \
      FOR UPDATE OF l SKIP LOCKED), \
-     tasks AS MATERIALIZED (SELECT t.id, t.template, t.state FROM tasker.tasks AS t \
-     WHERE t.id = ANY(ARRAY(SELECT c.task FROM chosen AS c))), \
      pending AS MATERIALIZED (SELECT t.id FROM tasker.tasks AS t \
-     WHERE t.id = ANY(ARRAY(SELECT p.id FROM tasks AS p WHERE p.state = 0)) AND t.state = 0 \
+     WHERE t.id = ANY(ARRAY(SELECT c.task FROM chosen AS c)) AND t.state = 0 \
      ORDER BY t.id FOR NO KEY UPDATE SKIP LOCKED), \
      started AS (UPDATE tasker.tasks AS t SET state = 1, started_at = (SELECT n.at FROM now AS n) \
      WHERE t.id = ANY(ARRAY(SELECT p.id FROM pending AS p))) \
      UPDATE tasker.live_steps AS l SET state = 2, attempt = l.attempt + 1, claimed_by = $3, claimed_at = (SELECT n.at FROM now AS n) \
-     FROM chosen AS c JOIN tasks AS t ON t.id = c.task LEFT JOIN pending AS p ON p.id = c.task \
-     WHERE l.task = c.task AND l.number = c.number AND (t.state <> 0 OR p.id IS NOT NULL) RETURNING ",
+     FROM chosen AS c JOIN tasker.tasks AS t ON t.id = c.task WHERE l.task = c.task AND l.number = c.number \
+     AND (t.state <> 0 OR c.task IN (SELECT p.id FROM pending AS p)) RETURNING ",
     live_columns!(),
     ", t.template"
 );
