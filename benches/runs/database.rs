@@ -75,6 +75,15 @@ pub(crate) async fn one(connection: &mut PgConnection, sql: &str) -> anyhow::Res
     Ok(sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?)
 }
 
+/// How often the server has synced its log so far, and how many milliseconds that took.
+pub(crate) async fn synced() -> anyhow::Result<(f64, f64)> {
+    let server = server().ok_or_else(|| anyhow::anyhow!("{SERVER} names no server"))?;
+    let connection = &mut connect(&format!("{server}/postgres")).await?;
+    let sql = "SELECT wal_sync::double precision, wal_sync_time FROM pg_stat_wal";
+    let row = one(connection, sql).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
 /// A database that was empty when it was made.
 pub(crate) struct Database {
     pub(crate) kind: Kind,

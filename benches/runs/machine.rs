@@ -13,7 +13,7 @@ use crate::database::{self, Kind};
 pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) load_average: String,
-    /// The median time of a 4 KiB write with fdatasync, in microseconds.
+    /// The median time of a 4 KiB write with fdatasync, in microseconds, one directly after the other.
     pub(crate) fdatasync_us: f64,
     pub(crate) sqlite: String,
     /// What the server says of itself, where there is one.
@@ -30,7 +30,7 @@ pub(crate) async fn probe(kinds: &[Kind]) -> anyhow::Result<Machine> {
     Ok(Machine {
         cores: std::thread::available_parallelism()?.get(),
         load_average: load.split(' ').take(3).collect::<Vec<_>>().join(" "),
-        fdatasync_us: fdatasync_us()?,
+        fdatasync_us: fdatasync_us(Duration::ZERO)?,
         sqlite: "WAL, synchronous=FULL".to_owned(),
         postgres: if kinds.contains(&Kind::Postgres) { Some(settings().await?) } else { None },
         batch_max: 256,
@@ -38,13 +38,14 @@ pub(crate) async fn probe(kinds: &[Kind]) -> anyhow::Result<Machine> {
     })
 }
 
-/// Writes and syncs one page a few hundred times.
-fn fdatasync_us() -> anyhow::Result<f64> {
+/// Writes and syncs one page a few hundred times, each after such a pause.
+pub(crate) fn fdatasync_us(pause: Duration) -> anyhow::Result<f64> {
     let directory = tempfile::tempdir_in(place())?;
     let file = OpenOptions::new().create_new(true).write(true).open(directory.path().join("probe"))?;
     let page = [7u8; 4096];
     let mut times = Vec::new();
     for round in 0..300u64 {
+        std::thread::sleep(pause);
         let began = Instant::now();
         file.write_all_at(&page, (round % 64) * 4096)?;
         file.sync_data()?;
@@ -62,6 +63,7 @@ async fn settings() -> anyhow::Result<String> {
         "shared_buffers",
         "max_wal_size",
         "wal_compression",
+        "track_wal_io_timing",
         "shared_preload_libraries",
     ];
     let server = database::server().ok_or_else(|| anyhow::anyhow!("no server is named"))?;

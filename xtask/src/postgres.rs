@@ -68,7 +68,7 @@ impl Use {
                 };
                 format!(
                     "{SETTINGS} -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB \
-                     -c max_wal_size=4GB{counts}"
+                     -c max_wal_size=4GB -c track_wal_io_timing=on{counts}"
                 )
             }
         }

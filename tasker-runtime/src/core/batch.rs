@@ -112,6 +112,44 @@ impl Writes {
         self.new_tasks.iter().filter_map(|(row, new)| Some((row.id, new.input.claim_timeout?))).collect()
     }
 
+    /// Whether all that is written is what nearly every batch writes: tasks, live rows that come and go, results.
+    #[must_use]
+    pub fn is_common(&self) -> bool {
+        // Field by field, so that whoever adds one comes by here.
+        let Self {
+            new_tasks,
+            tasks: _,
+            live_inserts: _,
+            live_updates,
+            live_deletes: _,
+            reopened,
+            results: _,
+            batches,
+            attempts,
+            actions,
+            checkpoints,
+            copied,
+            reruns,
+            events,
+            told: _,
+            replies: _,
+            claimed: _,
+            ready: _,
+            considered: _,
+            finished: _,
+        } = self;
+        new_tasks.iter().all(|(_, new)| new.known_by.is_none() && new.input.claim_timeout.is_none())
+            && live_updates.is_empty()
+            && reopened.is_empty()
+            && batches.is_empty()
+            && attempts.is_empty()
+            && actions.is_empty()
+            && checkpoints.is_empty()
+            && copied.is_empty()
+            && reruns.is_empty()
+            && events.is_empty()
+    }
+
     /// When the first of the steps that wait for a retry will be ready, as far as this batch wrote them.
     #[must_use]
     pub fn next_retry(&self) -> Option<Timestamp> {

@@ -274,7 +274,9 @@ impl Frontend {
     /// A statement without parameters.
     fn query(&mut self, body: &[u8]) -> bool {
         match body {
+            // Alone, or after what it commits.
             b"COMMIT\0" => self.transaction.take() == Some(true),
+            last if last.ends_with(b"; COMMIT\0") => self.transaction.take() == Some(true),
             b"ROLLBACK\0" => {
                 self.transaction = None;
                 false
@@ -318,6 +320,8 @@ mod tests {
         let commit = message(b'Q', b"COMMIT\0");
         assert_eq!(commits(&[message(b'Q', write), commit.clone(), commit.clone()]), [false, true, false]);
         assert_eq!(commits(&[message(b'Q', read), commit.clone()]), [false, false]);
+        let both = message(b'Q', b"EXECUTE tasker_write_7('{1}'); COMMIT\0");
+        assert_eq!(commits(&[message(b'Q', write), both, commit.clone()]), [false, true, false]);
         assert_eq!(commits(&[message(b'Q', write), message(b'Q', b"ROLLBACK\0"), commit]), [false; 3]);
         assert_eq!(commits(&[message(b'Q', write), message(b'd', b"COMMIT\0")]), [false, false]);
     }

@@ -1,5 +1,7 @@
 //! The rows that a batch reads, locked: first the tasks alone, in the order of their ids; then what stands of their steps.
 
+use std::borrow::Cow;
+
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tasker_types::{StepState, TaskId, TaskState, Timestamp, Wanted};
@@ -43,18 +45,21 @@ macro_rules! now_and_backlog {
 
 /// Alone: what is loaded by the same statement as the lock is what was there before the lock was waited for.
 pub(super) static LOCK: Kept = Kept {
-    name: "tasker_lock",
+    name: Cow::Borrowed("tasker_lock"),
     types: "uuid[]",
-    text: concat!(
+    text: Cow::Borrowed(concat!(
         "SELECT ",
         task_columns!(),
         " FROM tasker.tasks AS t WHERE t.id = ANY($1) ORDER BY t.id FOR NO KEY UPDATE"
-    ),
+    )),
 };
 /// What stands of these steps, live or over; then the time, when every lock is held. A claim locks no task, so the live
 /// rows are locked too, in the order in which they are asked for: a ready one may be claimed at this moment.
-pub(super) static STEPS: Kept =
-    Kept { name: "tasker_steps", types: "bigint, uuid, bigint[], uuid[], integer[]", text: STEPS_TEXT };
+pub(super) static STEPS: Kept = Kept {
+    name: Cow::Borrowed("tasker_steps"),
+    types: "bigint, uuid, bigint[], uuid[], integer[]",
+    text: Cow::Borrowed(STEPS_TEXT),
+};
 const STEPS_TEXT: &str = concat!(
     "WITH stands AS MATERIALIZED (SELECT v.task, v.number, ",
     state_columns!(),
@@ -78,7 +83,8 @@ pub(super) const MEANT: &str = "SELECT i.id, t.id, t.state FROM tasker.identitie
 const TAKEN: &str = "SELECT a.id FROM tasker.actions AS a WHERE a.id = ANY($1)";
 /// What was said of the time of tasks: few actions, by the index over their tasks.
 const SAID: &str = "SELECT a.task, a.at, a.kind FROM tasker.actions AS a WHERE a.task = ANY($1) AND a.kind = ANY($2)";
-pub(super) static MOMENT: Kept = Kept { name: "tasker_moment", types: "bigint, uuid, bigint[]", text: MOMENT_TEXT };
+pub(super) static MOMENT: Kept =
+    Kept { name: Cow::Borrowed("tasker_moment"), types: "bigint, uuid, bigint[]", text: Cow::Borrowed(MOMENT_TEXT) };
 const MOMENT_TEXT: &str = concat!(
     "WITH locked AS MATERIALIZED (SELECT 1), ",
     now_and_backlog!("locked"),

@@ -1,6 +1,7 @@
-//! Several statements in one message to the server, which answers all of them at once. What they are given is numbers and
-//! UUIDs only: those are written into the text.
+//! Several statements in one message to the server, which answers all of them at once. What they are given is written into
+//! the text as numbers, UUIDs and hexadecimal digits only: no character of it could end a literal.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use uuid::Uuid;
@@ -8,10 +9,10 @@ use uuid::Uuid;
 /// A statement that goes with others in one message. A session keeps it prepared under its name.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) name: &'static str,
+    pub(super) name: Cow<'static, str>,
     /// The types of its parameters.
     pub(super) types: &'static str,
-    pub(super) text: &'static str,
+    pub(super) text: Cow<'static, str>,
 }
 
 impl Kept {
@@ -57,11 +58,75 @@ impl Literal {
     }
 }
 
+/// Values of any types as one array of texts: to read one literal takes the server less time than to read many.
+#[derive(Debug, Default)]
+pub(super) struct Cells(String);
+
+impl Cells {
+    /// How the statement reads the value at this place, from 1 on, of the array that is its only parameter.
+    pub(super) fn read(place: usize, of: &str) -> String {
+        match of {
+            "text" => format!("convert_from(decode(($1::text[])[{place}], 'hex'), 'UTF8')"),
+            _ => format!("($1::text[])[{place}]::{of}"),
+        }
+    }
+
+    pub(super) fn push(&mut self, value: impl Cell) {
+        if !self.0.is_empty() {
+            self.0.push(',');
+        }
+        value.write(&mut self.0);
+    }
+
+    pub(super) fn literal(self) -> Literal {
+        Literal(format!("'{{{}}}'", self.0))
+    }
+}
+
+/// What can be written as digits.
+pub(super) trait Cell {
+    fn write(&self, to: &mut String);
+}
+
+macro_rules! cells {
+    ($($of:ty),+) => {$(
+        impl Cell for $of {
+            fn write(&self, to: &mut String) {
+                // Writing to a string cannot fail.
+                let _ = write!(to, "{self}");
+            }
+        }
+    )+};
+}
+cells!(Uuid, i64, i32, i16, bool);
+
+impl<T: Cell> Cell for Option<T> {
+    fn write(&self, to: &mut String) {
+        match self {
+            Some(value) => value.write(to),
+            None => to.push_str("NULL"),
+        }
+    }
+}
+
+impl Cell for &str {
+    fn write(&self, to: &mut String) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // Quoted, for it may be empty.
+        to.push('"');
+        to.extend(
+            self.bytes().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])),
+        );
+        to.push('"');
+    }
+}
+
 /// Statements in the order in which they are carried out; one that fails ends it.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) begins: bool,
     pub(super) calls: Vec<(&'static Kept, Vec<Literal>)>,
+    pub(super) commits: bool,
 }
 
 impl Message {
@@ -78,15 +143,18 @@ impl Message {
             }
             if keeps {
                 text.push_str("EXECUTE ");
-                text.push_str(statement.name);
+                text.push_str(&statement.name);
                 for (place, literal) in given.iter().enumerate() {
                     text.push_str(if place == 0 { "(" } else { ", " });
                     text.push_str(&literal.0);
                 }
                 text.push(')');
             } else {
-                filled(&mut text, statement.text, given);
+                filled(&mut text, &statement.text, given);
             }
+        }
+        if self.commits {
+            text.push_str("; COMMIT");
         }
         text
     }
@@ -110,7 +178,11 @@ fn filled(text: &mut String, statement: &str, given: &[Literal]) {
 mod tests {
     use super::*;
 
-    static SUM: Kept = Kept { name: "sum_of", types: "bigint, bigint[]", text: "SELECT $1::bigint + $2 [1] + $1" };
+    static SUM: Kept = Kept {
+        name: Cow::Borrowed("sum_of"),
+        types: "bigint, bigint[]",
+        text: Cow::Borrowed("SELECT $1::bigint + $2 [1] + $1"),
+    };
 
     fn message() -> Message {
         let mut message = Message { begins: true, ..Message::default() };
@@ -129,6 +201,26 @@ mod tests {
     fn where_none_is_kept_the_parameters_stand_in_the_statements() {
         let wanted = "BEGIN; SELECT '-7'::bigint + '{1,2}' [1] + '-7'; SELECT NULL::bigint + '{}' [1] + NULL";
         assert_eq!(message().text("BEGIN", false), wanted);
+    }
+
+    #[test]
+    fn a_message_may_end_its_transaction() {
+        let mut message = Message { commits: true, ..Message::default() };
+        message.call(&SUM, vec![Literal::number(Some(1)), Literal::numbers([2])]);
+        assert_eq!(message.text("BEGIN", true), "EXECUTE sum_of('1', '{2}'); COMMIT");
+    }
+
+    #[test]
+    fn no_character_of_a_text_stands_in_a_message() {
+        let mut cells = Cells::default();
+        cells.push(7_i64);
+        cells.push("'\\\"},é");
+        cells.push("");
+        cells.push(None::<&str>);
+        cells.push(true);
+        assert_eq!(cells.literal().0, "'{7,\"275c227d2cc3a9\",\"\",NULL,true}'");
+        assert_eq!(Cells::read(2, "text"), "convert_from(decode(($1::text[])[2], 'hex'), 'UTF8')");
+        assert_eq!(Cells::read(1, "bigint"), "($1::text[])[1]::bigint");
     }
 
     #[test]

@@ -150,17 +150,28 @@ impl Session {
     /// The rows of all statements of a message, one after the other. A statement sees what was committed before it began,
     /// like one that is sent alone.
     pub(super) async fn send(&mut self, message: &Message) -> Result<Vec<PgRow>, StoreError> {
-        if !self.pooled {
-            for (statement, _) in &message.calls {
-                if !self.kept.contains(&statement.name) {
-                    let prepare = sqlx::raw_sql(AssertSqlSafe(statement.preparation()));
-                    answered(prepare.execute(&mut self.connection)).await?.map_err(translate)?;
-                    self.kept.push(statement.name);
-                }
+        let keeps = self.keeps();
+        for (statement, _) in &message.calls {
+            if keeps && !self.kept.contains(&&*statement.name) {
+                let prepare = sqlx::raw_sql(AssertSqlSafe(statement.preparation()));
+                answered(prepare.execute(&mut self.connection)).await?.map_err(translate)?;
+                self.kept.push(&statement.name);
             }
         }
-        let text = AssertSqlSafe(message.text(self.begin, !self.pooled));
-        answered(sqlx::raw_sql(text).fetch_all(&mut self.connection)).await?.map_err(translate)
+        let text = AssertSqlSafe(message.text(self.begin, keeps));
+        let rows = sqlx::raw_sql(text).fetch_all(&mut self.connection);
+        if !message.commits {
+            return answered(rows).await?.map_err(translate);
+        }
+        match tokio::time::timeout(ANSWER_TIMEOUT, rows).await {
+            Ok(rows) => rows.map_err(unless_committed),
+            Err(_) => Err(StoreError::Unknown(no_answer())),
+        }
+    }
+
+    /// Whether a statement that was prepared is there for the next transaction.
+    pub(super) fn keeps(&self) -> bool {
+        !self.pooled
     }
 
     /// Several reads that see one and the same moment.

@@ -1,5 +1,6 @@
-//! One batch: lock, load, fold, write, commit.
+//! One batch: lock, load, fold, write, commit; where little is written, the last two at once.
 
+use super::common;
 use super::load::load;
 use super::session::Session;
 use super::templates::Templates;
@@ -14,8 +15,10 @@ pub(super) async fn transact(
 ) -> Result<Committed, StoreError> {
     let (snapshot, (now, backlog)) = load(session, templates, batch).await?;
     let writes = fold(snapshot, &batch.commands, batch.capacity.as_ref().zip(backlog), now);
-    write(session, &writes).await?;
-    session.commit().await?;
+    if !common::commit_one(session, &writes).await? {
+        write(session, &writes).await?;
+        session.commit().await?;
+    }
     for (row, _) in &writes.new_tasks {
         templates.meet(row.id, &row.pinned);
     }

@@ -94,7 +94,7 @@ async fn is_decided(parameters: &str) {
     let commands = [submit(task(1), &pinned)].into();
     let batch = Batch { commands, capacity: None, now: Some(w.now) };
     let sleeps = async {
-        let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND wait_event = 'PgSleep'";
+        let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%COMMIT' AND wait_event = 'PgSleep'";
         while sqlx::query_scalar::<_, i64>(asked).fetch_one(&mut other).await.unwrap() == 0 {}
         cut.send(true).unwrap();
     };
