@@ -34,8 +34,7 @@ impl Dispatcher {
         if self.pruned_at.elapsed() < PRUNE_EVERY {
             return;
         }
-        let before = self.parts.clock.now().before(retention);
-        match self.parts.store.prune(before, PRUNE_MAX).await {
+        match self.parts.store.prune(retention, PRUNE_MAX, self.parts.clock.told()).await {
             // A full hand: the next second goes on.
             Ok(gone) if gone >= u64::from(PRUNE_MAX) => {}
             Ok(_) => self.pruned_at = Instant::now(),

@@ -2,6 +2,7 @@
 //! otherwise goes through as it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tasker_types::{TaskId, TaskState, Timestamp, WorkerId};
@@ -169,8 +170,8 @@ impl<A: Around> Store for A {
         self.store().events_of(task, after, limit).await
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.store().prune(ended_before, limit).await
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.store().prune(kept, limit, now).await
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {

@@ -159,9 +159,9 @@ pub trait Store: Send + Sync + 'static {
     /// The stored events of a task in their order: at most `limit` of those behind this position.
     async fn events_of(&self, task: TaskId, after: Option<i64>, limit: u32) -> Result<Vec<EventView>, StoreError>;
 
-    /// Deletes tasks that ended before this moment: at most `limit`. Tells how many. A task stays while a subscriber was not
-    /// given one of its events.
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError>;
+    /// Deletes tasks that ended longer ago than they are kept: at most `limit`. Tells how many. A task stays while a subscriber
+    /// was not given one of its events.
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError>;
 
     /// Waits until every call that was made before is done or will never be, also those whose callers went away.
     async fn settled(&self) -> Result<(), StoreError>;

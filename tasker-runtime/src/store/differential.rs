@@ -217,8 +217,9 @@ impl Both {
                 }
             }
             Call::Prune { limit } => {
-                let before = at(self.now);
-                let pruned = (self.memory.prune(before, limit).await, self.file().prune(before, limit).await);
+                let now = Some(at(self.now));
+                let memory = self.memory.prune(Duration::ZERO, limit, now).await;
+                let pruned = (memory, self.file().prune(Duration::ZERO, limit, now).await);
                 self.answered(pruned.0, pruned.1);
             }
             Call::Event(call) => self.event_call(call).await,

@@ -8,6 +8,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tasker_types::{DependencyResult, StepState, TaskId, TaskState, Timestamp, WorkerId};
@@ -420,9 +421,10 @@ impl Store for MemoryStore {
         Ok(self.state().events.of_task(task, after, limit))
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
         let mut state = self.state();
-        let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < ended_before);
+        let before = told(now)?.before(kept);
+        let ended = |row: &TaskRow| row.state.is_over() && row.finished_at.is_some_and(|at| at < before);
         let awaits = |id| state.events.awaits(id);
         let gone: BTreeSet<TaskId> = state
             .tasks

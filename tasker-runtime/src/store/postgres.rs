@@ -509,8 +509,8 @@ impl Store for PostgresStore {
         self.readers.run(move |session| Box::pin(event::of_task(session, task, after, limit))).await
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.upkeep.run(move |session| Box::pin(prune::prune(session, ended_before, limit))).await
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.upkeep.run(move |session| Box::pin(prune::prune(session, kept, limit, now))).await
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {

@@ -330,8 +330,8 @@ impl Store for SqliteStore {
         self.readers.read(move |connection, _| event::of_task(connection, task, after, limit)).await
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.writer.ask(|answer| Job::Prune(ended_before, limit, answer)).await
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.writer.ask(|answer| Job::Prune(kept, limit, now, answer)).await
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {

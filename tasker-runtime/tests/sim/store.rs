@@ -288,8 +288,8 @@ impl Store for Way {
         self.read("events_of", self.sim.store.events_of(task, after, limit)).await
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        self.read("prune", self.sim.store.prune(ended_before, limit)).await
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.read("prune", self.sim.store.prune(kept, limit, now)).await
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {

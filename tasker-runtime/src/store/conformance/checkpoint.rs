@@ -1,5 +1,7 @@
 //! How far a step has come is kept for its next attempt.
 
+use std::time::Duration;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -70,7 +72,7 @@ pub async fn a_checkpoint_stays_when_its_step_is_over_and_goes_with_its_task(sto
     let shown = view.steps[0].checkpoint.as_ref().unwrap();
     assert_eq!((shown.attempt, &shown.value), (1, &json!(7)));
     w.pass(10);
-    assert_eq!(store.prune(w.now, 10).await.unwrap(), 1);
+    assert_eq!(store.prune(Duration::ZERO, 10, Some(w.now)).await.unwrap(), 1);
     w.look(0).await;
     assert_eq!(given(store, id, 0).await, None);
     assert!(w.rows.checkpoints.is_empty());

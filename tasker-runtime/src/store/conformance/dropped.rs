@@ -1,5 +1,7 @@
 //! Whoever asks may go away at any moment: nothing is left half-done, and the store goes on.
 
+use std::time::Duration;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
@@ -103,7 +105,7 @@ pub async fn dropped_maintenance_leaves_the_store_whole(store: &dyn Store) {
         dropped(polls, store.pin(template, w.now)).await;
         dropped(polls, store.due(Some(w.now))).await;
         dropped(polls, store.lease(lease(worker(7), LeaseAct::Begin, w.now))).await;
-        dropped(polls, store.prune(w.now, 10)).await;
+        dropped(polls, store.prune(Duration::ZERO, 10, Some(w.now))).await;
         dropped(polls, store.version()).await;
         settled(store).await;
         w.look(0).await;

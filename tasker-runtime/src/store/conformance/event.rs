@@ -316,14 +316,14 @@ pub async fn an_undelivered_event_keeps_its_task_from_being_pruned(store: &dyn S
     w.transact(claims.iter().map(complete).collect()).await;
     let events = due(&mut w, subscriber).await;
     w.pass(1_000);
-    assert_eq!(store.prune(w.now, 100).await.unwrap(), 0);
+    assert_eq!(store.prune(Duration::ZERO, 100, Some(w.now)).await.unwrap(), 0);
     take(&w, subscriber, &events[..1]).await;
-    assert_eq!(store.prune(w.now, 100).await.unwrap(), 1);
+    assert_eq!(store.prune(Duration::ZERO, 100, Some(w.now)).await.unwrap(), 1);
     w.look(0).await;
     assert_eq!(w.rows.events.len(), 1, "the events go with their task");
     assert_eq!(due(&mut w, subscriber).await, events[1..]);
     assert_eq!(store.unsubscribe("one").await.unwrap(), Some(1));
-    assert_eq!(store.prune(w.now, 100).await.unwrap(), 1);
+    assert_eq!(store.prune(Duration::ZERO, 100, Some(w.now)).await.unwrap(), 1);
 }
 
 pub async fn subscribers_and_events_are_told(store: &dyn Store) {

@@ -1,5 +1,7 @@
 //! Requests that mean the same task find it: in one batch, in later ones, and from many sides at once.
 
+use std::time::Duration;
+
 use super::World;
 use super::sample::{cancel, chain, complete, known_as, submit, task, worker};
 use crate::core::{Command, Refusal, check};
@@ -78,7 +80,7 @@ pub async fn an_identity_is_forgotten_with_its_task(store: &dyn Store) {
         let claim = w.claim_one(worker(1)).await;
         w.one(complete(&claim)).await.unwrap();
         w.pass(10);
-        assert_eq!(store.prune(w.now, 1).await.unwrap(), 1);
+        assert_eq!(store.prune(Duration::ZERO, 1, Some(w.now)).await.unwrap(), 1);
         w.look(0).await;
         assert_eq!(w.rows.identities, []);
     }

@@ -60,7 +60,7 @@ pub async fn a_claim_timeout_goes_with_its_task(store: &dyn Store) {
         let claim = w.claim_one(worker(1)).await;
         w.one(complete(&claim)).await.unwrap();
         w.pass(10);
-        assert_eq!(store.prune(w.now, 1).await.unwrap(), 1);
+        assert_eq!(store.prune(Duration::ZERO, 1, Some(w.now)).await.unwrap(), 1);
         assert_eq!(store.find_task(task(1)).await.unwrap(), None);
         let mut w = World::new(store);
         let pinned = w.pin(chain(1)).await;
@@ -69,6 +69,6 @@ pub async fn a_claim_timeout_goes_with_its_task(store: &dyn Store) {
         let claim = w.claim_one(worker(1)).await;
         w.one(complete(&claim)).await.unwrap();
         w.pass(10);
-        assert_eq!(store.prune(w.now, 1).await.unwrap(), 1);
+        assert_eq!(store.prune(Duration::ZERO, 1, Some(w.now)).await.unwrap(), 1);
     }
 }

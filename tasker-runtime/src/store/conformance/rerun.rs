@@ -1,5 +1,7 @@
 //! A task that is over is run again in part, as a new task.
 
+use std::time::Duration;
+
 use StepState::{Completed, Failed, Pending, Ready};
 use tasker_types::{BatchSpec, StepNumber, StepState, StepType, TaskId, TaskState};
 
@@ -151,14 +153,14 @@ pub async fn a_rerun_outlives_the_task_that_it_runs_again(store: &dyn Store) {
     finish_all(&mut w).await;
     w.pass(10);
     let new = w.one(rerun(&w.rows, old, 1, 2, 1)).await.unwrap().task;
-    assert_eq!(store.prune(w.now, 10).await.unwrap(), 1);
+    assert_eq!(store.prune(Duration::ZERO, 10, Some(w.now)).await.unwrap(), 1);
     w.look(0).await;
     let view = store.find_task(new).await.unwrap().unwrap();
     assert_eq!((view.rerun_of.unwrap().source, view.actions.len()), (old, 1));
     finish_all(&mut w).await;
     assert_eq!(w.task_state(new), TaskState::Completed);
     w.pass(10);
-    assert_eq!(store.prune(w.now, 10).await.unwrap(), 1);
+    assert_eq!(store.prune(Duration::ZERO, 10, Some(w.now)).await.unwrap(), 1);
     w.look(0).await;
     assert!(w.rows.reruns.is_empty() && w.rows.results.is_empty() && w.rows.actions.is_empty());
 }

@@ -160,12 +160,30 @@ async fn fill(session: &mut Session, id: SubscriberId, patterns: &[String]) -> R
     session.execute(sqlx::query(EARLIER).bind(id.0).bind(names)).await.map(drop)
 }
 
+pub(super) const SOME_DUES: &str = "DELETE FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.position = ANY(ARRAY( \
+    SELECT o.position FROM tasker.event_deliveries AS o WHERE o.subscriber = $1 ORDER BY o.position LIMIT $2))";
+
+/// What is due to it goes in portions: only the last one, and the subscriber, while nobody else may write events.
 pub(super) async fn unsubscribe(session: &mut Session, name: &str) -> Result<Option<u64>, StoreError> {
-    const DUES: &str = "DELETE FROM tasker.event_deliveries AS d USING tasker.event_subscribers AS s \
-                        WHERE s.name = $1 AND d.subscriber = s.id";
+    const PORTION: i64 = 10_000;
+    const ALL: &str = "DELETE FROM tasker.event_deliveries AS d USING tasker.event_subscribers AS s \
+                       WHERE s.name = $1 AND d.subscriber = s.id";
+    let find = sqlx::query("SELECT s.id FROM tasker.event_subscribers AS s WHERE s.name = $1").bind(name);
+    let found = session.read(find).await?;
+    let Some(id) = found.first().map(|row| Columns::of(row).get::<i64>()).transpose()? else { return Ok(None) };
+    let mut dropped = 0;
+    loop {
+        session.begin().await?;
+        let some = session.execute(sqlx::query(SOME_DUES).bind(id).bind(PORTION)).await?;
+        session.commit().await?;
+        dropped += some;
+        if some < PORTION.unsigned_abs() {
+            break;
+        }
+    }
     session.begin().await?;
     session.execute(sqlx::query(ALONE)).await?;
-    let dropped = session.execute(sqlx::query(DUES).bind(name)).await?;
+    dropped += session.execute(sqlx::query(ALL).bind(name)).await?;
     let gone = session.execute(sqlx::query("DELETE FROM tasker.event_subscribers WHERE name = $1").bind(name)).await?;
     session.commit().await?;
     Ok((gone > 0).then_some(dropped))

@@ -1,9 +1,11 @@
 //! Tasks that ended long ago are deleted, a bounded number at a time.
 
+use std::time::Duration;
+
 use tasker_types::Timestamp;
 use uuid::Uuid;
 
-use super::rows::Columns;
+use super::rows::{Columns, micros, moment};
 use super::session::Session;
 use crate::store::StoreError;
 
@@ -27,8 +29,19 @@ const DELETES: &[&str] = &[
     "DELETE FROM tasker.tasks WHERE id = ANY($1)",
 ];
 
-pub(super) async fn prune(session: &mut Session, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+/// By the server's clock, where nobody tells the time: a machine whose own is ahead deletes nothing early.
+const NOW: &str = concat!("SELECT ", moment!("$1"));
+
+pub(super) async fn prune(
+    session: &mut Session,
+    kept: Duration,
+    limit: u32,
+    now: Option<Timestamp>,
+) -> Result<u64, StoreError> {
     session.begin().await?;
+    let rows = session.fetch(sqlx::query(NOW).bind(micros(now))).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell the time".into()))?;
+    let before = Columns::of(row).time()?.before(kept);
     // A new subscriber may be due what was stored before it came: it waits for this, or this for it.
     session.simple("LOCK TABLE tasker.event_subscribers IN ACCESS SHARE MODE").await?;
     let find = sqlx::query(FIND).bind(first_id_of(before)).bind(before.as_micros()).bind(i64::from(limit));

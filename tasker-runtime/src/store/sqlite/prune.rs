@@ -1,5 +1,7 @@
 //! Tasks that ended long ago are deleted, a bounded number at a time.
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use tasker_types::{TaskId, Timestamp};
 
@@ -7,8 +9,15 @@ use super::load::bind_task;
 use super::sql::{execute, select_all};
 use super::writer::{begin, commit};
 use crate::store::StoreError;
+use crate::store::contract::told;
 
-pub(super) fn prune(connection: &Connection, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+pub(super) fn prune(
+    connection: &Connection,
+    kept: Duration,
+    limit: u32,
+    now: Option<Timestamp>,
+) -> Result<u64, StoreError> {
+    let before = told(now)?.before(kept);
     // The lock comes first: what ended may be reopened by another process until it is held.
     begin(connection)?;
     // Only among those that were submitted before: a UUIDv7 tells when, so the many that ended since are not looked at.

@@ -2,6 +2,7 @@
 //! between two statements SQLite never waits for a thread that does something else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tasker_types::Timestamp;
@@ -37,7 +38,7 @@ pub(super) enum Job {
     Unsubscribe(String, Answer<Option<u64>>),
     Deliveries(DeliveryRequest, Answer<Deliveries>),
     Delivered(SubscriberId, DeliveryReport, Answer<()>),
-    Prune(Timestamp, u32, Answer<u64>),
+    Prune(Duration, u32, Option<Timestamp>, Answer<u64>),
     Version(Answer<i64>),
     /// The last column of what the writer's own connection answers, as text.
     #[cfg(test)]
@@ -98,8 +99,8 @@ fn run(connection: Connection, templates: &Templates, mut jobs: mpsc::Receiver<J
             Job::Pin(template, now, answer) => {
                 _ = answer.send(whole(templates.pin(c, *template, now), c));
             }
-            Job::Prune(before, limit, answer) => {
-                let outcome = prune::prune(c, before, limit);
+            Job::Prune(kept, limit, now, answer) => {
+                let outcome = prune::prune(c, kept, limit, now);
                 // A task that was asked for in vain is kept though it is over.
                 if !outcome.as_ref().is_ok_and(|&pruned| pruned == 0) {
                     cache.clear();

@@ -47,6 +47,9 @@ async fn the_servers_clock_decides_where_no_time_is_told() {
     let capacity = Capacity { worker: me, free: 1, queues: queues([&pinned]), continued: 0 };
     let committed = store.transact(batch([complete(&again)].into(), Some(capacity))).await.unwrap();
     assert_eq!(committed.claimed[0].live.state, StepState::Running);
+    store.transact(batch([complete(&committed.claimed[0])].into(), None)).await.unwrap();
+    assert_eq!(store.prune(APART, 9, None).await.unwrap(), 0, "it ended a moment ago");
+    assert_eq!(store.prune(Duration::ZERO, 9, None).await.unwrap(), 1);
     assert_eq!(store.claims(Whose::Expired(None), 9).await.unwrap(), []);
     assert_eq!(store.workers(None).await.unwrap().iter().map(|told| told.is_live).collect::<Vec<_>>(), [true, false]);
 }

@@ -11,6 +11,7 @@ use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, worker};
 use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE, TAKE};
 use crate::store::postgres::common::{Kinds, Rows};
+use crate::store::postgres::event::SOME_DUES;
 use crate::store::postgres::load::{LOCK, MOMENT, STEPS};
 use crate::store::postgres::read::WAITING;
 use crate::store::postgres::workers::{EXPIRED, OVERDUE};
@@ -85,7 +86,7 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
     ] {
         run(&mut connection, &format!("SET {setting}")).await;
     }
-    let statements: [(&str, String, &[&str]); 15] = [
+    let statements: [(&str, String, &[&str]); 16] = [
         (FRESH, "('{1,2,3}', 20000, 100, gen_random_uuid())".into(), &["live_steps_claim"]),
         (LOSSY, "('{1,2,3}', 20000, 1, gen_random_uuid())".into(), &["live_steps_lossy"]),
         (TAKE, take, &["live_steps_pkey", "tasks_pkey"]),
@@ -100,6 +101,7 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
         (&Kinds::ALL.one().text, nulls(1), &["tasks_pkey", "live_steps_pkey"]),
         (Kinds::ALL.text(Rows::Few), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
         (Kinds::ALL.text(Rows::Many), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
+        (SOME_DUES, "(1, 10000)".into(), &["event_deliveries_pkey"]),
         (CHANGED, nulls(14), &["live_steps_pkey"]),
     ];
     for (statement, values, indexes) in statements {

@@ -1,5 +1,7 @@
 //! What can be wrong with a file: each has its error, and nothing is stored or lost.
 
+use std::time::Duration;
+
 use std::path::Path;
 
 use tasker_types::TaskState;
@@ -112,7 +114,7 @@ async fn every_write(store: &SqliteStore, w: &World<'_, SqliteStore>, command: C
         store.transact(Batch { commands: [command].into(), capacity: None, now: Some(w.now) }).await.unwrap_err(),
         store.claim(w.request(worker(1))).await.unwrap_err(),
         store.pin(template, w.now).await.unwrap_err(),
-        store.prune(w.now, 10).await.unwrap_err(),
+        store.prune(Duration::ZERO, 10, Some(w.now)).await.unwrap_err(),
         store.lease(lease(worker(1), LeaseAct::Renew, w.now)).await.unwrap_err(),
     ]
 }
@@ -212,7 +214,7 @@ async fn space_that_was_freed_is_used_again() {
         }
     }
     w.pass(10);
-    assert_eq!(store.prune(w.now, 1_000).await.unwrap(), u64::from(number - 1));
+    assert_eq!(store.prune(Duration::ZERO, 1_000, Some(w.now)).await.unwrap(), u64::from(number - 1));
     w = World::new(&store);
     let id = w.start(1, chain(1)).await;
     let claim = w.claim_one(worker(1)).await;
@@ -223,7 +225,7 @@ async fn space_that_was_freed_is_used_again() {
 #[tokio::test]
 async fn a_task_that_another_process_reopens_is_not_pruned() {
     let folder = Folder::new();
-    let patient = SqliteOptions { busy_timeout: std::time::Duration::from_secs(60), ..OPTIONS };
+    let patient = SqliteOptions { busy_timeout: Duration::from_secs(60), ..OPTIONS };
     let store = std::sync::Arc::new(SqliteStore::open_with(folder.database(), patient).await.unwrap());
     let mut w = World::new(&*store);
     let id = w.start(1, chain(1)).await;
@@ -239,7 +241,7 @@ async fn a_task_that_another_process_reopens_is_not_pruned() {
                   UPDATE tasks SET state = 1, finished_at = NULL, runnable = 1";
     run(&mut other, reopen);
     let (now, pruning) = (w.now, store.clone());
-    let pruned = tokio::spawn(async move { pruning.prune(now, 10).await });
+    let pruned = tokio::spawn(async move { pruning.prune(Duration::ZERO, 10, Some(now)).await });
     for _ in 0..20 {
         assert_eq!(store.counts().await.unwrap().failed_tasks, 1, "others still see it failed");
     }

@@ -1,5 +1,7 @@
 //! Each statement that the store sends finds its rows by the index that was made for it.
 
+use std::time::Duration;
+
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
@@ -82,7 +84,7 @@ async fn everything(store: &SqliteStore) {
     }
     store.tasks_by_prefix("0", 10).await.unwrap();
     store.counts().await.unwrap();
-    store.prune(w.now, 10).await.unwrap();
+    store.prune(Duration::ZERO, 10, Some(w.now)).await.unwrap();
     // What another process stored is read on the way.
     let other = SqliteStore::open(store.path(), Durability::Relaxed).await.unwrap();
     other.find_template("default", "fan", None).await.unwrap();
