@@ -101,7 +101,7 @@ pub(super) fn nothing(_: &mut Binder<'_, '_>) {}
 
 fn prepare<'c>(connection: &'c Connection, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
     #[cfg(test)]
-    super::tests::plan::note(sql);
+    super::tests::plan::note(connection, sql);
     connection.prepare_cached(sql).map_err(translate)
 }
 
