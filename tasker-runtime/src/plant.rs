@@ -35,6 +35,8 @@ bugs! {
     ReleaseIgnoresHeld,
     /// What other processes wrote is never looked for.
     PollSkipped,
+    /// A database that takes nothing for a while is taken for one that refuses what it is given.
+    ShutTakenForRefusal,
     /// A commit of unknown outcome is taken for one that failed.
     UnknownTakenForFailed,
     /// A commit of unknown outcome is sent again blindly.

@@ -232,7 +232,7 @@ impl Dispatcher {
             }
             // Where it is not known whether the batch was written, outcomes are offered again: what was recorded is then
             // refused as stale, by its fence. The rest is settled by reading.
-            Err(error) if error.is_passing() || matches!(error, StoreError::Unknown(_)) => {
+            Err(error) if !(error.is_final() || shut(&error) && planted(Bug::ShutTakenForRefusal)) => {
                 self.postpone(shipment, &error);
             }
             Err(error) => {
@@ -428,4 +428,9 @@ impl Dispatcher {
             _ => {}
         }
     }
+}
+
+/// The database is there, and takes nothing.
+fn shut(error: &StoreError) -> bool {
+    matches!(error, StoreError::ReadOnly(_) | StoreError::Open(_))
 }

@@ -411,7 +411,7 @@ impl Dispatcher {
                 }
                 spawn::start(&self.parts.threads.handle(), attempts, &self.myself);
             }
-            Err(error) if error.is_passing() => {
+            Err(error) if !error.is_final() => {
                 mark(Mark::InputReadAgain);
                 tracing::warn!(%error, "what steps run with cannot be read; tried again soon");
                 let myself = self.myself.clone();

@@ -68,7 +68,9 @@ pub(crate) async fn submit(sim: Arc<Sim>, process: Arc<Process>, task: Task) {
                 return;
             }
             // Nothing was stored, so it is asked for again.
-            Answer::Given(Err(Error::Store(StoreError::Unavailable(_)))) => {
+            Answer::Given(Err(Error::Store(
+                StoreError::Unavailable(_) | StoreError::ReadOnly(_) | StoreError::Open(_),
+            ))) => {
                 let stored = sim.state().journal.accepted(task.n);
                 sim.expect(stored.is_none(), "refused and done", || format!("request {}", task.n));
                 tokio::time::sleep(AGAIN).await;

@@ -101,6 +101,7 @@ planted! {
     a_release_that_ignores_a_pause_is_found: ReleaseIgnoresHeld,
     an_aggregator_that_comes_before_its_workers_is_found: AggregatorBeforeWorkers,
     a_poll_that_is_skipped_is_found: PollSkipped,
+    a_shut_database_taken_for_a_refusal_is_found: ShutTakenForRefusal,
     an_unknown_commit_taken_for_failed_is_found: UnknownTakenForFailed,
     an_unknown_commit_sent_again_blindly_is_found: UnknownSentBlindly,
     strangers_that_are_kept_are_found: StrangersKept,

@@ -88,6 +88,8 @@ pub(crate) enum Kind {
     None,
     /// It fails before it does anything.
     Failed,
+    /// The database lets nobody in, or cannot be written, until somebody has put it right.
+    Shut,
     /// The connection is lost at its commit, which comes to nothing.
     UnknownBefore,
     /// The connection is lost at its commit, which is written.
@@ -181,7 +183,7 @@ impl Sim {
             }
         }
         if rng.chance(weather.failed) {
-            fault.kind = Kind::Failed;
+            fault.kind = rng.pick(&[Kind::Failed, Kind::Failed, Kind::Shut]);
         } else if writes && rng.chance(weather.unknown) {
             fault.kind = rng.pick(&[Kind::UnknownBefore, Kind::UnknownAfter]);
         } else if rng.chance(weather.stale) {

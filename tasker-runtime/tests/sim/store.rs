@@ -53,6 +53,12 @@ impl Way {
                 self.pass(fault.after_ms).await;
                 Err(StoreError::Unavailable("bad weather".to_owned()))
             }
+            Kind::Shut => {
+                self.sim.say(&self.life, format_args!("{name} -> nothing is taken"));
+                self.pass(fault.after_ms).await;
+                let text = "until somebody has put it right".to_owned();
+                Err(if writes { StoreError::ReadOnly(text) } else { StoreError::Open(text) })
+            }
             Kind::UnknownBefore => {
                 self.sim.say(&self.life, format_args!("{name} -> unknown, not written"));
                 self.pass(fault.after_ms).await;

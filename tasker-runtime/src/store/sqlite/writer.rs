@@ -158,7 +158,7 @@ impl Together {
         match write(&self.batches) {
             Ok(all) => self.answers.into_iter().zip(all).for_each(|(answer, committed)| _ = answer.send(Ok(committed))),
             // One of them is to blame: the others are written without it.
-            Err(error) if self.batches.len() > 1 && !error.is_passing() && !matches!(error, StoreError::Unknown(_)) => {
+            Err(error) if self.batches.len() > 1 && error.is_final() => {
                 for (batch, answer) in self.batches.iter().zip(self.answers) {
                     let alone = write(std::slice::from_ref(batch));
                     _ = answer.send(alone.map(|mut one| one.pop().unwrap_or_default()));
