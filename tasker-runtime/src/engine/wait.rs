@@ -89,7 +89,7 @@ async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
     loop {
         match engine.store().task_state(task).await {
             Ok(state) => return state.ok_or_else(|| Error::NoTask(task.to_string())),
-            Err(error) if error.is_passing() => tokio::time::sleep(LOOK_AGAIN).await,
+            Err(error) if !error.is_final() => tokio::time::sleep(LOOK_AGAIN).await,
             Err(error) => return Err(error.into()),
         }
     }

@@ -60,12 +60,6 @@ impl StoreError {
         }
     }
 
-    /// Whether the same call may succeed a moment later.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Full(_))
-    }
-
     /// Whether what the call carries is to blame: it will never succeed. Whatever else is wrong passes when somebody has put the
     /// database right: that it cannot be written, or lets nobody in.
     #[must_use]

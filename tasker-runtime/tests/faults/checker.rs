@@ -116,7 +116,7 @@ impl Evidence {
                     "{name} was refused with {code} and is there: who asks again has two"
                 )));
             }
-            if !matches!(*code, "D001" | "D003") {
+            if !matches!(*code, "D001" | "D003" | "D004" | "D009") {
                 findings.push(Finding::Wrong(format!("{name} was refused with {code}")));
             }
         }

@@ -25,5 +25,6 @@ mod pooler;
 mod postmaster;
 mod proxy;
 mod server;
+mod shut;
 mod workflow;
 mod zombie;

@@ -204,7 +204,12 @@ impl Link {
                 self.decide(&commit).await;
                 return Err(error);
             }
-            self.recover().await;
+            if matches!(error, StoreError::ReadOnly(_) | StoreError::Open(_)) {
+                // A session keeps what it began with: another server may have taken over since, or the settings be others.
+                self.session = None;
+            } else {
+                self.recover().await;
+            }
             if tries == TRIES || !matches!(error, StoreError::Unavailable(_)) {
                 return Err(error);
             }

@@ -252,6 +252,10 @@ fn connecting(error: sqlx::Error, pooled: bool) -> StoreError {
             "{}: raise max_connections of the server, stop other programs, or put a pooler in front of it",
             inner.message()
         )),
-        _ => translate(error),
+        _ => match translate(error) {
+            // Nothing was asked yet that could be to blame.
+            StoreError::Corrupt(text) => StoreError::Open(text),
+            other => other,
+        },
     }
 }
