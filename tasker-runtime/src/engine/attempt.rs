@@ -108,6 +108,7 @@ fn outcome_of(step: StepRef, attempt: u32, result: StepExecutionResult) -> (Outc
         ..Detail::default()
     };
     if let Some(reason) = detail.metadata.as_ref().and_then(|custom: &Value| limits::to_json(custom).err()) {
+        detail.metadata.into_iter().chain([value]).for_each(limits::take_apart);
         return (unstorable(step, attempt, &format!("the metadata {reason}")), None);
     }
     if success {
@@ -116,9 +117,13 @@ fn outcome_of(step: StepRef, attempt: u32, result: StepExecutionResult) -> (Outc
                 let outcome = Outcome::Completed { result: text.into(), detail: detail.to_json() };
                 (outcome, Some(Arc::new(DependencyResult { result: value })))
             }
-            Err(reason) => (unstorable(step, attempt, &format!("the result {reason}")), None),
+            Err(reason) => {
+                limits::take_apart(value);
+                (unstorable(step, attempt, &format!("the result {reason}")), None)
+            }
         };
     }
+    limits::take_apart(value);
     let backoff =
         detail.metadata.as_ref().and_then(|custom| custom.get("backoff_request_seconds")).and_then(Value::as_f64);
     let asked = backoff.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
