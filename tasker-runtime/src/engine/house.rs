@@ -52,8 +52,8 @@ impl Dispatcher {
         let mut stuck = Vec::new();
         for (&step, running) in &mut self.running {
             let runs = running.spawned.as_ref().is_some_and(|spawned| !spawned.is_over());
-            if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| runs && *at <= now) {
-                stuck.push((step, running.attempt, limit));
+            if let Some(overrun) = running.overrun.take_if(|overrun| runs && overrun.is_due(now)) {
+                stuck.push((step, running.attempt, overrun.limit));
                 if let Some(spawned) = running.spawned.take() {
                     spawned.abort();
                 }
