@@ -19,6 +19,7 @@ use super::hints::Heard;
 use super::inputs;
 use super::lease::Lease;
 use super::overdue::GivenUp;
+use super::prune::Pruning;
 use super::publish::{Overrun, publications};
 use super::schemas::Schemas;
 use super::spawn::{self, Spawned};
@@ -133,7 +134,7 @@ pub(super) struct Dispatcher {
     pub(super) stopping: Option<Instant>,
     pub(super) seen_version: Option<i64>,
     pub(super) hints: Heard,
-    pub(super) pruned_at: Instant,
+    pub(super) pruning: Pruning,
     pub(super) stale: Stale,
 }
 
@@ -171,7 +172,7 @@ impl Dispatcher {
             stopping: None,
             seen_version: None,
             hints: Heard::default(),
-            pruned_at: Instant::now(),
+            pruning: Pruning::default(),
             stale: Stale::new(),
         }
     }
