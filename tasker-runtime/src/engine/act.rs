@@ -5,6 +5,7 @@ use tasker_types::{StepNumber, TaskId};
 
 use super::dispatch::Message;
 use super::limits::{self, check_label};
+use super::wait;
 use super::{Engine, Error};
 use crate::core::{Act, ActionStamp, ByHand, Command, Refusal, Reply, chosen};
 
@@ -121,10 +122,7 @@ impl Engine {
         let command = Command::Act { task, act, action };
         match self.ask(|answer| Message::Act { command: Box::new(command), answer }).await {
             // Its identity is new, so that it was taken by the commit that nobody answered.
-            Err(Error::Refused(Refusal::Repeated(_))) => {
-                let state = self.parts.store.task_state(task).await?.ok_or(Refusal::NoTask(task))?;
-                Ok(Reply { task, state })
-            }
+            Err(Error::Refused(Refusal::Repeated(_))) => Ok(Reply { task, state: wait::look(self, task).await? }),
             told => told,
         }
     }

@@ -103,8 +103,8 @@ pub(super) async fn wait_for(engine: &Engine, task: TaskId, mut told: Told) -> R
     }
 }
 
-/// A store that is away for a moment does not end the wait: the task goes on.
-async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
+/// The state of a task. A store that is away for a moment is asked again.
+pub(super) async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
     loop {
         match engine.store().task_state(task).await {
             Ok(state) => return state.ok_or_else(|| Error::NoTask(task.to_string())),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tasker_runtime::core::{Batch, SubscriberId, check};
+use tasker_runtime::core::{Batch, Command, SubscriberId, check};
 use tasker_runtime::engine::{Engine, Error, Options};
 use tasker_runtime::event::{EventRegistry, Subscriber};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
@@ -101,11 +101,11 @@ impl RustStepHandler for Quick {
     }
 }
 
-async fn engine(store: &Arc<Lossy>) -> Engine {
+async fn engine(store: &Arc<impl Store + 'static>) -> Engine {
     engine_with(store, Options::default()).await
 }
 
-async fn engine_with(store: &Arc<Lossy>, options: Options) -> Engine {
+async fn engine_with(store: &Arc<impl Store + 'static>, options: Options) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
     registry.register("quick", || Box::new(Quick));
     let engine = engine_on(store.clone(), registry, options);
@@ -192,6 +192,40 @@ async fn a_retry_of_which_no_answer_told_comes_all_the_same() {
     let request = TaskRequest { context: json!({ "failures": 1 }), ..request() };
     let ended = tokio::time::timeout(Duration::from_secs(30), engine.run(request)).await;
     assert_eq!(ended.unwrap().unwrap().1, TaskState::Completed);
+}
+
+/// A store that needs too long for more than two outcomes at once.
+#[derive(Default)]
+struct Small(MemoryStore);
+
+#[async_trait]
+impl Around for Small {
+    fn store(&self) -> &MemoryStore {
+        &self.0
+    }
+
+    async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let outcomes = batch.commands.iter().filter(|command| matches!(command, Command::Finish(_))).count();
+        if outcomes > 2 {
+            return Err(StoreError::Unavailable("canceling statement due to statement timeout".into()));
+        }
+        self.0.transact(batch).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_that_are_too_many_for_the_store_are_offered_in_smaller_batches() {
+    let store = Arc::new(Small::default());
+    let engine = engine(&store).await;
+    let mut tasks = Vec::new();
+    for _ in 0..64 {
+        let request = TaskRequest { context: json!({ "millis": 1_000 }), ..request() };
+        tasks.push(engine.submit(request).await.unwrap());
+    }
+    for task in tasks {
+        let ended = tokio::time::timeout(Duration::from_secs(300), engine.wait(task)).await;
+        assert_eq!(ended.expect("its outcome is never recorded").unwrap(), TaskState::Completed);
+    }
 }
 
 #[tokio::test(start_paused = true)]
