@@ -7,7 +7,7 @@ use super::dispatch::Message;
 use super::limits::{self, check_label};
 use super::wait;
 use super::{Engine, Error};
-use crate::core::{Act, ActionStamp, ByHand, Command, Refusal, Reply, chosen};
+use crate::core::{Act, ActionStamp, ByHand, Command, Refusal, Reply, Says, chosen, cut};
 
 impl Engine {
     /// Stops a task: what waits is cancelled at once, what runs is told to stop.
@@ -107,9 +107,14 @@ impl Engine {
             return Err(Refusal::NoStep { task, number: step }.into());
         }
         self.check_given(pinned, step, result)?;
-        let decides = pinned.step(step).decides();
-        let chosen = decides.then(|| chosen(pinned, step, result)).transpose().map_err(Error::BadResult)?;
-        Ok(Act::End(step, ByHand::Complete { result: text.into(), chosen }))
+        let says = if pinned.step(step).decides() {
+            chosen(pinned, step, result).map(Says::Chosen)
+        } else if pinned.step(step).makes_batches() {
+            cut(pinned, step, result).map(Says::Cut)
+        } else {
+            Ok(Says::Nothing)
+        };
+        Ok(Act::End(step, ByHand::Complete { result: text.into(), says: says.map_err(Error::BadResult)? }))
     }
 
     /// Does what an operator asks for, once: in one transaction with the record of who did it, and why.
