@@ -81,8 +81,18 @@ bugs! {
     LetGoForgotten,
     /// What comes after a step that runs goes on though the time of its task is over.
     OutOfTimeGoesOn,
-    /// A request is not held against those that were made before.
-    IdentityNotLookedUp,
+    /// What a request is known by is looked up before the transaction that takes it.
+    IdentityCheckedOutside,
+    /// The slot of a claim that was given back is not freed.
+    ReleasedClaimKeepsSlot,
+    /// After a failure that is to stop them, other workers of a batch begin.
+    FailFastGoesOn,
+    /// A failure that is to stop nobody stops the other workers of its batch.
+    IsolateStops,
+    /// More workers of a batch run at once than it says.
+    ParallelismIgnored,
+    /// A step that may be skipped over fails.
+    SkippableFails,
     /// An outcome that the store did not take is forgotten.
     HeldOutcomeForgotten,
     /// An attempt that failed and is tried again publishes no events.

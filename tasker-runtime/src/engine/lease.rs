@@ -230,6 +230,9 @@ impl Dispatcher {
             self.given_up.watch(running.stop());
             self.active.leave(step.task);
             self.give_back.push(Command::Release { step, attempt: running.attempt, worker: running.worker });
+            if planted(Bug::ReleasedClaimKeepsSlot) {
+                self.running.insert(step, running);
+            }
         }
         self.lapsed = true;
         self.restore().await;

@@ -63,9 +63,13 @@ impl MemoryStore {
 #[async_trait]
 impl Store for MemoryStore {
     async fn transact(&self, batch: Batch) -> Result<Committed, StoreError> {
+        let early = planted(Bug::IdentityCheckedOutside).then(|| self.state().meant(&batch));
+        if early.is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let mut state = self.state();
         let now = told(batch.now)?;
-        let mut snapshot = state.load(&batch);
+        let mut snapshot = state.load(&batch, early.unwrap_or_else(|| state.meant(&batch)));
         snapshot.load_wanted(state.events.wanted());
         let capacity =
             batch.capacity.as_ref().filter(|capacity| state.has_lease(capacity.worker, now)).map(|capacity| {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tasker_runtime::core::{
     AttemptOutcome, AttemptRow, Cause, Command, Dump, LiveStep, ResultRow, StepRef, TaskRow, check,
 };
-use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
+use tasker_types::{FailureStrategy, StepNumber, StepState, TaskId, TaskState, Timestamp, WorkerId};
 
 use crate::journal::{Journal, result_of};
 use crate::lifetime::{check_ended, is_expired};
@@ -145,6 +145,9 @@ impl Change<'_> {
             if self.is_taken_over(row) {
                 continue;
             }
+            if result_of(before, row.task, row.number) != Some(row) {
+                self.check_failure(row)?;
+            }
             if row.attempt > 0 && result_of(before, row.task, row.number) != Some(row) {
                 self.journal.confirm_result(row)?;
                 let is_right = row.cause != Cause::Losses
@@ -182,6 +185,38 @@ impl Change<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether another worker of the same batch has failed, and that is to stop this one: all but those that an operator
+    /// reopened.
+    fn is_stopped(&self, task: &TaskRow, row: &LiveStep) -> bool {
+        let of =
+            |number: StepNumber| task.pinned.worker_index(number).is_some().then(|| task.pinned.template_step(number));
+        let (batch, spec) = (of(row.number), task.pinned.batch_of(row.number));
+        let is_reopened = |attempt: &&AttemptRow| {
+            (attempt.task, attempt.number, attempt.outcome) == (row.task, row.number, AttemptOutcome::Reopened)
+        };
+        batch.is_some()
+            && spec.is_some_and(|spec| spec.failure_strategy == FailureStrategy::FailFast)
+            && !self.after.attempts.iter().any(|attempt| is_reopened(&attempt))
+            && self
+                .after
+                .results
+                .iter()
+                .any(|over| over.task == row.task && over.outcome == StepState::Failed && of(over.number) == batch)
+    }
+
+    /// What may be skipped over never fails for good, but in a task that is being cancelled.
+    fn check_failure(&self, row: &ResultRow) -> Result<(), Failure> {
+        let task = task_of(self.before, row.task);
+        let fails = row.outcome == StepState::Failed && matches!(row.cause, Cause::Handler | Cause::Losses);
+        let spared =
+            task.is_some_and(|task| task.state != TaskState::Cancelling && task.pinned.is_skipped_over(row.number));
+        let cancelled = task_of(self.after, row.task)
+            .is_some_and(|task| matches!(task.state, TaskState::Cancelling | TaskState::Cancelled));
+        expect(!fails || !spared || cancelled, "failed, but may be skipped over", || {
+            format!("t{}/{}#{}", short(row.task), row.number, row.attempt)
+        })
     }
 
     fn may_be_lost(&self, worker: Option<WorkerId>) -> bool {
@@ -253,6 +288,7 @@ impl Change<'_> {
         expect(task.is_some_and(|task| task.state == TaskState::Running), "started in a stopped task", name)?;
         expect(!is_expired(self.after, row.task), "started out of time", name)?;
         let Some(task) = task else { return Ok(()) };
+        expect(!self.is_stopped(task, row), "started in a batch that had failed", name)?;
         for &parent in task.pinned.parents(row.number) {
             // Each worker of it, by the invariants.
             if self.after.batches.iter().any(|batch| batch.task == row.task && batch.number == parent) {

@@ -76,6 +76,7 @@ pub(super) fn begin(
     changes: &mut Vec<Change>,
 ) -> (BatchRow, i32) {
     let mut ready = 0;
+    let parallelism = if planted(Bug::ParallelismIgnored) { parallelism.saturating_mul(2) } else { parallelism };
     while batch.in_flight < parallelism && batch.next < batch.count {
         let Some(number) = task.pinned.worker(batch.number, batch.next) else { break };
         let row = LiveStep::ready(task.id, &task.pinned, number, task.priority, now);
@@ -185,7 +186,12 @@ fn wake(snapshot: &Snapshot, task: &TaskRow, batch: BatchRow, changes: &mut Vec<
 }
 
 fn is_stopped(batch: BatchRow, spec: BatchSpec) -> bool {
-    spec.failure_strategy == FailureStrategy::FailFast && batch.failed > 0
+    let stops = match spec.failure_strategy {
+        FailureStrategy::FailFast => !planted(Bug::FailFastGoesOn),
+        FailureStrategy::Isolate => planted(Bug::IsolateStops),
+        FailureStrategy::ContinueOnFailure => false,
+    };
+    stops && batch.failed > 0
 }
 
 fn workers_of<'s>(snapshot: &'s Snapshot, task: &TaskRow, of: StepNumber) -> impl Iterator<Item = &'s LiveStep> {

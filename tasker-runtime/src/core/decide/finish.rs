@@ -196,7 +196,7 @@ fn fail_for_good(
     if task.state == TaskState::Cancelling {
         return end(task, row, StepState::Failed, cause, detail, now);
     }
-    if !task.pinned.is_skipped_over(row.number) {
+    if !task.pinned.is_skipped_over(row.number) || planted(Bug::SkippableFails) {
         let mut changes = vec![
             Change::Gone { task: row.task, number: row.number },
             Change::Result(result_row(row, StepState::Failed, cause, detail, now)),

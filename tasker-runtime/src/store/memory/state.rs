@@ -11,7 +11,6 @@ use crate::core::{
     ResultRow, Snapshot, StepRef, TaskInput, TaskRow, Writes, next_attempt,
 };
 use crate::mark::{Mark, mark};
-use crate::plant::{Bug, planted};
 use crate::store::{StoreError, WorkerView};
 
 #[derive(Debug, Clone, Default)]
@@ -41,7 +40,16 @@ pub(super) struct Stored {
 }
 
 impl State {
-    pub(super) fn load(&self, batch: &Batch) -> Snapshot {
+    /// The tasks that the identities of these requests mean.
+    pub(super) fn meant(&self, batch: &Batch) -> Vec<(Identity, TaskId, TaskState)> {
+        let find = |identity: Identity| {
+            let (row, _) = self.identities.get(&identity).and_then(|task| self.tasks.get(task))?;
+            Some((identity, row.id, row.state))
+        };
+        batch.identities().into_iter().filter_map(find).collect()
+    }
+
+    pub(super) fn load(&self, batch: &Batch, meant: Vec<(Identity, TaskId, TaskState)>) -> Snapshot {
         let mut snapshot = Snapshot::for_tasks(batch.commands.len());
         for id in batch.tasks() {
             if let Some((row, _)) = self.tasks.get(&id) {
@@ -56,11 +64,8 @@ impl State {
             let of_task = self.actions.iter().filter(|row| row.task == id);
             of_task.for_each(|row| snapshot.load_said(id, row.at, row.kind));
         }
-        let identities = if planted(Bug::IdentityNotLookedUp) { Vec::new() } else { batch.identities() };
-        for identity in identities {
-            if let Some((row, _)) = self.identities.get(&identity).and_then(|task| self.tasks.get(task)) {
-                snapshot.load_identity(identity, row.id, row.state);
-            }
+        for (identity, task, state) in meant {
+            snapshot.load_identity(identity, task, state);
         }
         let (steps, whole) = batch.steps(|task| self.tasks.get(&task).map(|(row, _)| &*row.pinned));
         for step in steps {
