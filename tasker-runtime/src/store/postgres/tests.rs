@@ -5,6 +5,7 @@ mod clock;
 mod commit;
 mod conformance;
 mod differential;
+mod dropped;
 mod event;
 mod filter;
 mod lease;
