@@ -11,5 +11,6 @@ mod filter;
 mod lease;
 mod notify;
 mod plan;
+mod rights;
 mod server;
 mod view;
