@@ -12,5 +12,6 @@ mod lease;
 mod notify;
 mod plan;
 mod rights;
+mod schema;
 mod server;
 mod view;
