@@ -18,6 +18,8 @@ pub mod http;
 pub mod mark;
 #[doc(hidden)]
 pub mod pace;
+#[cfg(any(feature = "cli", feature = "postgres"))]
+mod pause;
 #[doc(hidden)]
 pub mod plant;
 pub mod store;

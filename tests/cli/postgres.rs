@@ -1,5 +1,9 @@
 //! The same program on a PostgreSQL server: many workers, and what goes wrong between here and there.
 
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -116,6 +120,53 @@ fn what_is_wrong_with_a_server_is_told_with_what_to_do() {
     told("postgres://a:secret-word@127.0.0.1:1/x", 5, "D001", "start the server, or check host and port");
     server.sql(&format!("ALTER ROLE {} CONNECTION LIMIT 0", user.name));
     told(&user.url(), 5, "D001", "too many connections");
+}
+
+/// Has a port lead to the server of the tests.
+fn lead(from: u16, to: String) {
+    let listener = TcpListener::bind(("127.0.0.1", from)).expect("the port is free still");
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(&to).expect("the server is there");
+            for (mut one, mut other) in
+                [(client.try_clone().expect("a handle"), server.try_clone().expect("a handle")), (server, client)]
+            {
+                thread::spawn(move || {
+                    // One side that goes away ends both.
+                    _ = io::copy(&mut one, &mut other);
+                    _ = other.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn a_worker_waits_for_a_server_that_is_not_there_yet() {
+    let Some(world) = World::on_server() else { return };
+    let url = world.server().url();
+    let (host, rest) = url.split_once('@').and_then(|(_, rest)| rest.split_once('/')).expect("it names a database");
+    let free = || TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("a port").port();
+    let port = free();
+    let start = || {
+        let mut command = world.command(&["dev"]);
+        let user = url.split_once('@').expect("it names a user").0;
+        command.env("DATABASE_URL", format!("{user}@127.0.0.1:{port}/{rest}"));
+        world.start(command)
+    };
+    let (stopped, worker) = (start(), start());
+    for one in [&stopped, &worker] {
+        eventually("it waits", || one.log().contains("waiting for the database"));
+    }
+    stopped.signal(Signal::INT);
+    assert_eq!(stopped.wait(), 0);
+    lead(port, host.to_owned());
+    eventually("the worker is ready", || worker.log().contains("ready"));
+    assert_eq!(worker.log().matches("waiting for the database").count(), 1, "{}", worker.log());
+    let ran = world.run(&["run", "order_fulfillment", "-i", ORDER, "--wait", "-o", "json"]).ended(0);
+    assert_eq!(ran.json()["status"], "completed");
+    worker.signal(Signal::TERM);
+    assert_eq!(worker.wait(), 0);
 }
 
 #[test]

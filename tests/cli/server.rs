@@ -6,6 +6,14 @@ use std::process::Command;
 
 const VARIABLE: &str = "TASKER_TEST_POSTGRES";
 
+/// Has a test counted that did not run.
+pub(crate) fn count_as_not_run() {
+    if let Some(list) = std::env::var_os("TASKER_TEST_SKIPPED") {
+        let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).expect("a list");
+        writeln!(list, "{}", std::thread::current().name().unwrap_or("a test")).expect("it can be written");
+    }
+}
+
 /// A database that goes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -24,10 +32,7 @@ impl Server {
             let told = format!("not run: no server; `cargo xtask postgres -- COMMAND` starts one and sets {VARIABLE}");
             assert!(std::env::var_os("CI").is_none(), "{told}");
             writeln!(std::io::stderr(), "{told}").expect("it can be said");
-            if let Some(list) = std::env::var_os("TASKER_TEST_SKIPPED") {
-                let mut list = std::fs::OpenOptions::new().create(true).append(true).open(list).expect("a list");
-                writeln!(list, "{}", std::thread::current().name().unwrap_or("a test")).expect("it can be written");
-            }
+            count_as_not_run();
             return None;
         };
         let name = format!("tasker_cli_{}", uuid::Uuid::new_v4().simple());

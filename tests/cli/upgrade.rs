@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
+use crate::server::count_as_not_run;
 use crate::world::{ORDER, Ran, World, finish};
 
 const VARIABLE: &str = "TASKER_TEST_PREVIOUS";
@@ -19,6 +20,7 @@ fn previous() -> Option<PathBuf> {
     if found.is_none() {
         let told = format!("not run: `cargo xtask test` builds the commit before and sets {VARIABLE}");
         writeln!(std::io::stderr(), "{told}").expect("it can be said");
+        count_as_not_run();
     }
     found
 }

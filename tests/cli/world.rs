@@ -166,13 +166,18 @@ impl World {
     }
 
     /// Starts the worker of this program and waits until it is ready.
-    pub(crate) fn dev_of(&self, mut command: Command) -> Running {
+    pub(crate) fn dev_of(&self, command: Command) -> Running {
+        let running = self.start(command);
+        eventually("the worker is ready", || running.log().contains("ready"));
+        running
+    }
+
+    /// Starts a program that runs beside the test.
+    pub(crate) fn start(&self, mut command: Command) -> Running {
         let log = self.path(&format!("dev-{}.log", uuid::Uuid::now_v7()));
         let file = std::fs::File::create(&log).expect("a log can be made");
         command.stdout(Stdio::null()).stderr(file);
-        let running = Running { child: command.spawn().expect("the program starts"), log };
-        eventually("the worker is ready", || running.log().contains("ready"));
-        running
+        Running { child: command.spawn().expect("the program starts"), log }
     }
 }
 

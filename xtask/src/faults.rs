@@ -1,6 +1,6 @@
 //! The tests of faults, as often as asked for.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::run::cargo;
 use crate::{postgres, tools};
@@ -39,6 +39,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     tools::provide()?;
     let server = if std::env::var_os(postgres::VARIABLE).is_some() { None } else { postgres::find_or_start()? };
+    ensure!(
+        server.is_some() || std::env::var_os(postgres::VARIABLE).is_some(),
+        "there is no PostgreSQL to try it on; to have it: {}",
+        postgres::install_command()
+    );
     environment.extend(server.as_ref().map(|server| (postgres::VARIABLE, server.url().to_owned())));
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let test = "test --package tasker-runtime --all-features --test faults --locked -- --include-ignored --nocapture --test-threads 1";

@@ -8,6 +8,12 @@ use crate::run::say;
 
 /// Installs a package where this needs nobody's password. Tells whether it is there now.
 pub(crate) fn install(package: &str) -> Result<bool> {
+    say(&format!("there is no {package}; trying: {}", words(package).join(" ")))?;
+    // A machine that was just made has no lists of packages yet.
+    Ok(run(&words(package))? || (run(&["apt-get", "update"])? && run(&words(package))?))
+}
+
+fn run(words: &[&str]) -> Result<bool> {
     let mut command = if is_root()? {
         Command::new("env")
     } else {
@@ -15,8 +21,7 @@ pub(crate) fn install(package: &str) -> Result<bool> {
         sudo.args(["-n", "env"]);
         sudo
     };
-    command.arg("DEBIAN_FRONTEND=noninteractive").args(words(package)).stdin(Stdio::null());
-    say(&format!("there is no {package}; trying: {}", words(package).join(" ")))?;
+    command.arg("DEBIAN_FRONTEND=noninteractive").args(words).stdin(Stdio::null());
     Ok(command.status().is_ok_and(|status| status.success()))
 }
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use tasker_types::{TaskId, TaskState};
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 use super::args::Dev;
+use super::database::Database;
 use super::exit::Exit;
 use super::human;
 use super::problem::Problem;
@@ -14,6 +16,7 @@ use super::screen::{BOLD, DIM};
 use super::session::{Missing, Role, Session, open_store};
 use super::{Context, Outcome, ids, recovery, signals, startup};
 use crate::app::templates::Templates;
+use crate::pause::jittered;
 use crate::store::StoreError;
 
 /// Ends of tasks that are told one by one, in each [`BREATH`]; more are only counted.
@@ -21,6 +24,11 @@ const TOLD_AT_ONCE: u64 = 20;
 const BREATH: Duration = Duration::from_millis(500);
 /// A drain that takes longer is told.
 const NOTICEABLE: Duration = Duration::from_millis(300);
+/// The first and the longest pause between two looks for a server.
+const REACH_FIRST: Duration = Duration::from_millis(100);
+const REACH_MAX: Duration = Duration::from_secs(5);
+/// The code of a database that does not answer.
+const AWAY: &str = "D001";
 /// Names that are listed.
 const LISTED: usize = 8;
 
@@ -30,12 +38,12 @@ pub(crate) async fn run(mut context: Context, args: Dev) -> Outcome {
         context.settings.options.slots = usize::try_from(slots).unwrap_or(usize::MAX);
     }
     let templates = startup::check(&context)?;
-    let store = open_store(&context, Missing::Make).await?;
+    let signals = signals::listen();
+    let Some(store) = reach(&context, &signals).await? else { return Ok(Exit::Ok) };
     let mut session = Session::on(&context, store, Role::Worker)?;
     if !session.join().await? {
         return Err(StoreError::Locked(context.settings.database.to_string()).into());
     }
-    let signals = signals::listen();
     startup::store(&session.engine, &templates).await?;
     introduce(&context, &session, &templates).await?;
     let mut ends = session.engine.ends();
@@ -67,6 +75,30 @@ pub(crate) async fn run(mut context: Context, args: Dev) -> Outcome {
     more.tell(&context);
     stop(&context, session).await;
     Ok(Exit::Ok)
+}
+
+/// Opens the database. A server that does not answer yet, as when machines start in any order, is waited for; none where a
+/// signal came first.
+async fn reach(context: &Context, signals: &CancellationToken) -> Result<Option<Database>, Problem> {
+    let mut pause = REACH_FIRST;
+    loop {
+        let problem = match open_store(context, Missing::Make).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(problem) => problem,
+        };
+        let may_come = problem.code == AWAY && context.settings.database.is_on_server();
+        if !may_come {
+            return Err(problem);
+        }
+        if pause == REACH_FIRST {
+            context.screen.status(format!("waiting for the database: {}; Ctrl-C stops", problem.message));
+        }
+        // Those who failed together do not come back together.
+        tokio::select! {
+            () = signals.cancelled() => return Ok(None),
+            () = tokio::time::sleep(jittered(pause)) => pause = (pause * 2).min(REACH_MAX),
+        }
+    }
 }
 
 /// Ends of tasks that are not told one by one.

@@ -35,7 +35,7 @@ use tokio::task::AbortHandle;
 
 use self::address::Address;
 pub use self::facts::Facts;
-use self::lane::{Lanes, jittered};
+use self::lane::Lanes;
 use self::notify::{EVENTS, Notifier, OTHER, READY};
 use self::session::Session;
 use self::templates::Templates;
@@ -47,6 +47,7 @@ use super::{
     SubscriberView, Subscription, TaskFilter, TaskView, Whose, WorkerView,
 };
 use crate::core::{Act, Batch, Command, Dump, Pinned, ResolvedTemplate, StepRef, SubscriberId};
+use crate::pause::jittered;
 
 /// Connections that batches are written on: two gave 1.4 to 1.6 times as many steps as one, three a little more than two.
 const COMMITTERS: usize = 3;

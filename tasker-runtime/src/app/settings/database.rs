@@ -28,6 +28,11 @@ impl Place {
         }
     }
 
+    /// Whether a server has it.
+    pub(crate) fn is_on_server(&self) -> bool {
+        !matches!(self, Self::File(_))
+    }
+
     /// How it is named on the command line, where that gives no secret away.
     pub(crate) fn argument(&self) -> Option<String> {
         match self {

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::sync::{Barrier, Mutex, mpsc, oneshot};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::address::Address;
 use super::session::{CommitsBy, Session};
+use crate::pause::jittered;
 use crate::store::StoreError;
 
 /// Calls that may wait for a lane; further callers wait for a place.
@@ -291,10 +291,4 @@ impl Link {
             session.close().await;
         }
     }
-}
-
-/// From half to the whole of it: those who failed together do not come back together.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    let random = u32::try_from(Uuid::new_v4().as_u128() & 0xffff).unwrap_or(0);
-    pause / 2 + pause * random / 0x2_0000
 }

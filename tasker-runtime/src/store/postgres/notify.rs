@@ -10,7 +10,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
 use super::address::Address;
-use super::lane::{AGAIN_FIRST, AGAIN_MAX, Link, jittered};
+use super::lane::{AGAIN_FIRST, AGAIN_MAX, Link};
+use crate::pause::jittered;
 use crate::store::Hints;
 
 const CHANNEL: &str = "tasker";
