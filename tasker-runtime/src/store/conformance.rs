@@ -92,6 +92,10 @@ macro_rules! store_conformance {
                 a_dropped_submit_happened_or_did_not,
                 a_dropped_outcome_happened_or_did_not,
                 a_dropped_claim_happened_or_did_not,
+                a_dropped_look_at_what_is_due_happened_or_did_not,
+                a_dropped_lease_was_written_or_not,
+                a_dropped_subscription_happened_or_did_not,
+                a_dropped_prune_happened_or_did_not,
                 dropped_maintenance_leaves_the_store_whole,
                 dropped_reads_do_not_make_later_reads_stale,
             }

@@ -24,14 +24,6 @@ pub enum StoreError {
         /// The newest that this binary knows.
         known: i64,
     },
-    /// The database was not migrated.
-    #[error("the database's schema is at version {found}; this binary needs {known}")]
-    Older {
-        /// What was found.
-        found: i64,
-        /// What is needed.
-        known: i64,
-    },
     /// The rows contradict each other or the call: a defect of this program, or of the file. Nothing was changed.
     #[error("{0}")]
     Corrupt(String),
@@ -53,7 +45,6 @@ impl StoreError {
             Self::Full(_) => "D003",
             Self::ReadOnly(_) => "D004",
             Self::Newer { .. } => "D005",
-            Self::Older { .. } => "D006",
             Self::Corrupt(_) => "D007",
             Self::Locked(_) => "D008",
             Self::Open(_) => "D009",

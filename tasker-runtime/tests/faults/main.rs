@@ -20,6 +20,7 @@ mod events;
 mod journal;
 mod kill;
 mod log;
+mod mute;
 mod planted;
 mod pooler;
 mod postmaster;

@@ -23,8 +23,6 @@ pages! {
         "A server is a standby, or set to refuse writes. Or the file, or its folder, cannot be written: SQLite also makes files beside it (`-wal`, `-shm`), and the worker a `.lock`."
     "D005" "the database is newer than this program"
         "A newer version of the program has brought the schema forward. Use that version: an older one would not know what the rows mean."
-    "D006" "the database is older than this program needs"
-        "The schema was not brought up to date. `db migrate` does it."
     "D007" "rows contradict each other"
         "The file does not hold what this program wrote: a defect of tasker, or of the disk, or something else changed it. Nothing was \
          changed. Keep a copy of the file, run `doctor`, and report what it says."

@@ -39,6 +39,8 @@ type Job = Box<dyn for<'l> FnOnce(&'l mut Link) -> Pin<Box<dyn Future<Output = (
 pub(super) struct Lanes {
     sender: mpsc::Sender<Job>,
     width: usize,
+    /// Whoever asks all of the tasks does so while it has this.
+    asks_all: Arc<std::sync::Mutex<()>>,
 }
 
 impl fmt::Debug for Lanes {
@@ -55,7 +57,7 @@ impl Lanes {
         for _ in 0..width {
             tokio::spawn(serve(jobs.clone(), Link::new(address.clone())));
         }
-        Self { sender, width }
+        Self { sender, width, asks_all: Arc::default() }
     }
 
     /// Starts one on a thread of its own: nothing else that this process does keeps it waiting, and it outlives whoever
@@ -65,7 +67,7 @@ impl Lanes {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let serving = serve(Arc::new(Mutex::new(jobs)), Link::new(address.clone()));
         std::thread::Builder::new().name("tasker-leases".to_owned()).spawn(move || runtime.block_on(serving))?;
-        Ok(Self { sender, width: 1 })
+        Ok(Self { sender, width: 1, asks_all: Arc::default() })
     }
 
     /// Has something done on one of the connections. The caller may go away: what was begun is done to its end.
@@ -108,18 +110,23 @@ impl Lanes {
     ) -> Result<(), StoreError> {
         let barrier = Arc::new(Barrier::new(self.width));
         let mut done = Vec::with_capacity(self.width);
-        for _ in 0..self.width {
-            let (ended, told) = oneshot::channel::<()>();
-            let barrier = barrier.clone();
-            self.send(Box::new(move |link| {
-                Box::pin(async move {
-                    work(link).await;
-                    barrier.wait().await;
-                    drop(ended);
-                })
-            }))
-            .await?;
-            done.push(told);
+        // A task that was asked waits for the others: so all of them are asked or none, whoever goes away here, and nobody
+        // else's questions come in between, where each would keep a task that the other one waits for.
+        let places = self.sender.reserve_many(self.width).await.map_err(|_| closed())?;
+        {
+            let _alone = self.asks_all.lock().unwrap_or_else(PoisonError::into_inner);
+            for place in places {
+                let (ended, told) = oneshot::channel::<()>();
+                let barrier = barrier.clone();
+                place.send(Box::new(move |link| {
+                    Box::pin(async move {
+                        work(link).await;
+                        barrier.wait().await;
+                        drop(ended);
+                    })
+                }));
+                done.push(told);
+            }
         }
         for told in done {
             // It tells by going away.
@@ -129,8 +136,12 @@ impl Lanes {
     }
 
     async fn send(&self, job: Job) -> Result<(), StoreError> {
-        self.sender.send(job).await.map_err(|_| StoreError::Open("the database was closed".into()))
+        self.sender.send(job).await.map_err(|_| closed())
     }
+}
+
+fn closed() -> StoreError {
+    StoreError::Open("the database was closed".into())
 }
 
 /// Does what it is asked for, until every handle is gone.

@@ -4,11 +4,13 @@ use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
 use super::error::translate;
+use super::rows::Columns;
 use super::session::Session;
-use crate::store::{StoreError, migration};
+use crate::store::StoreError;
+use crate::store::migration::{self, Applied, Migration};
 
 /// The migrations, oldest first: version, name, text.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
+pub(super) const MIGRATIONS: &[Migration] = &[
     (1, "tasks", include_str!("../../../../migrations/postgres/0001_tasks.sql")),
     (2, "expand: batches", include_str!("../../../../migrations/postgres/0002_batches.sql")),
     (3, "expand: view of batches", include_str!("../../../../migrations/postgres/0003_view_of_batches.sql")),
@@ -25,6 +27,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 ];
 /// The oldest server that is known to do.
 const SERVER_MIN: i32 = 150_000;
+/// Where tables are found of which nothing says how they came to be.
+const UNKNOWN: &str = "the schema `tasker` has tables, but `tasker.migrations` does not say which: bring the whole schema \
+                       back from a backup, or use another database; `DROP SCHEMA tasker CASCADE` deletes all that is in it";
+const OTHER_DATABASE: &str =
+    "something else is in the schema `tasker`: bring it back from a backup, or use another database";
 /// Of several processes that open a database at once, one migrates it: `tasker` in ASCII.
 const LOCK: i64 = 0x74_61_73_6b_65_72;
 
@@ -57,10 +64,21 @@ pub(super) async fn migrate(session: &mut Session) -> Result<(), StoreError> {
         if !there.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
             session.simple("CREATE SCHEMA tasker").await?;
         }
-        session.simple(TABLE).await?;
         let found = schema_version(session).await?;
+        if found == 0 {
+            let ours = session.fetch(sqlx::query("SELECT to_regclass('tasker.tasks') IS NOT NULL")).await?;
+            if ours.first().is_some_and(|row| row.try_get(0).unwrap_or(false)) {
+                return Err(StoreError::Open(UNKNOWN.to_owned()));
+            }
+        }
+        session.simple(TABLE).await?;
         for &(version, name, text) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
-            session.simple(text).await?;
+            session.simple(text).await.map_err(|error| match error {
+                StoreError::Corrupt(reason) => {
+                    StoreError::Open(format!("the schema cannot be brought up to date: {reason}; {OTHER_DATABASE}"))
+                }
+                other => other,
+            })?;
             let insert = "INSERT INTO tasker.migrations (version, name, checksum) VALUES ($1, $2, $3)";
             session.execute(sqlx::query(insert).bind(version).bind(name).bind(checksum(text))).await?;
             tracing::info!(version, name, "the database was migrated");
@@ -83,23 +101,14 @@ fn checksum(text: &str) -> Vec<u8> {
 
 /// Whether the database has every migration that this binary knows, and none that it cannot work with.
 async fn is_current(session: &mut Session) -> Result<bool, StoreError> {
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
-    let mut found: Vec<(i64, String)> = Vec::new();
+    let mut found = Vec::new();
     if schema_version(session).await? > 0 {
         for row in session.fetch(sqlx::query("SELECT version, name, checksum FROM tasker.migrations")).await? {
-            let (version, sum): (i64, Vec<u8>) =
-                (row.try_get(0).map_err(translate)?, row.try_get(2).map_err(translate)?);
-            found.push((version, row.try_get(1).map_err(translate)?));
-            let is_same = MIGRATIONS.iter().any(|&(known, _, text)| known == version && checksum(text) == sum);
-            if version <= known && !is_same {
-                return Err(StoreError::Open(format!(
-                    "migration {version} of the schema `tasker` is not the one of this program: use the program that \
-                     made it, or another database"
-                )));
-            }
+            let mut columns = Columns::of(&row);
+            found.push(Applied { version: columns.get()?, name: columns.get()?, checksum: columns.get()? });
         }
     }
-    migration::is_current(&found, known)
+    migration::is_current(&found, MIGRATIONS, checksum)
 }
 
 /// The newest migration that the database has; 0 where it has none.

@@ -6,10 +6,11 @@ use sha2::{Digest as _, Sha384};
 use super::rows::value;
 use super::sql::{execute_one, first, nothing, select_all};
 use super::writer::{begin, commit};
-use crate::store::{StoreError, migration};
+use crate::store::StoreError;
+use crate::store::migration::{self, Applied, Migration};
 
 /// The migrations, oldest first: version, name, text.
-pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
+pub(super) const MIGRATIONS: &[Migration] = &[
     (1, "tasks", include_str!("../../../../migrations/sqlite/0001_tasks.sql")),
     (2, "expand: batches", include_str!("../../../../migrations/sqlite/0002_batches.sql")),
     (3, "expand: view of batches", include_str!("../../../../migrations/sqlite/0003_view_of_batches.sql")),
@@ -30,6 +31,8 @@ const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS tasker_migrations (ve
                                 checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)";
 const MIGRATED: &str =
     "INSERT INTO tasker_migrations (version, description, success, checksum, execution_time) VALUES (?, ?, TRUE, ?, 0)";
+const OTHER_DATABASE: &str =
+    "the file is another program's, or only a part of a database: bring it back from a backup, or use another file";
 /// SQLite before this version can damage a WAL file that two connections write.
 const VERSION_MIN: i32 = 3_051_003;
 
@@ -56,27 +59,31 @@ pub(super) fn migrate(connection: &Connection) -> Result<(), StoreError> {
                 let error = super::error::translate(error);
                 match error {
                     StoreError::Corrupt(reason) => {
-                        StoreError::Open(format!("the schema cannot be brought up to date: {reason}"))
+                        StoreError::Open(format!("the schema cannot be brought up to date: {reason}; {OTHER_DATABASE}"))
                     }
                     other => other,
                 }
             })?;
-            let checksum: [u8; 48] = Sha384::digest(text).into();
-            execute_one(connection, MIGRATED, |to| _ = to.add(version).add(name).add(checksum))?;
+            execute_one(connection, MIGRATED, |to| _ = to.add(version).add(name).add(checksum(text)))?;
         }
     }
     commit(connection)
 }
 
+fn checksum(text: &str) -> Vec<u8> {
+    Sha384::digest(text).to_vec()
+}
+
 /// Whether the file has every migration that this binary knows, and none that it cannot work with.
 fn is_current(connection: &Connection) -> Result<bool, StoreError> {
-    let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
     if !has_migrations(connection)? {
         return Ok(false);
     }
-    let found = "SELECT version, description FROM tasker_migrations";
-    let found = select_all(connection, found, nothing, |columns| Ok((columns.get()?, columns.get()?)))?;
-    migration::is_current(&found, known)
+    let found = "SELECT version, description, checksum FROM tasker_migrations";
+    let found = select_all(connection, found, nothing, |columns| {
+        Ok(Applied { version: columns.get()?, name: columns.get()?, checksum: columns.get()? })
+    })?;
+    migration::is_current(&found, MIGRATIONS, checksum)
 }
 
 fn has_migrations(connection: &Connection) -> Result<bool, StoreError> {

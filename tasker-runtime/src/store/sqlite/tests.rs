@@ -7,4 +7,5 @@ mod fault;
 mod file;
 mod lock;
 pub(super) mod plan;
+mod schema;
 mod settings;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::server::{is_there, open, run};
+use super::server::{Database, is_there, open, run};
 use crate::core::Batch;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, task};
@@ -57,28 +57,28 @@ async fn pass(mut client: TcpStream, server: String, mut cut: watch::Receiver<bo
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_commit_whose_connection_is_lost_is_decided_when_it_is_told_as_unknown() {
     if is_there() {
-        is_decided("").await;
+        let (direct, database) = open().await;
+        is_decided(&direct, &database, &database.url()).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_commit_through_a_pooler_is_decided_too() {
     if is_there() {
-        is_decided("?pooler=true").await;
+        let (direct, database) = open().await;
+        is_decided(&direct, &database, &format!("{}?pooler=true", database.url())).await;
     }
 }
 
-/// A commit of which the server hears no more, on a store whose URL ends so.
-async fn is_decided(parameters: &str) {
-    let (direct, database) = open().await;
-    let mut w = World::new(&direct);
+/// A commit of which the server hears no more, on a store of this URL.
+pub(super) async fn is_decided(direct: &PostgresStore, database: &Database, url: &str) {
+    let mut w = World::new(direct);
     let pinned = w.pin(roots(1)).await;
     let mut other = database.connect().await;
     run(&mut other, SLOW).await;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let through = listener.local_addr().unwrap().to_string();
-    let url = database.url();
     let (before, rest) = url.split_once('@').unwrap();
     let (server, name) = rest.split_once('/').unwrap();
     let (cut, hears) = watch::channel(false);
@@ -90,7 +90,7 @@ async fn is_decided(parameters: &str) {
             tokio::spawn(pass(client, server.clone(), hears.clone()));
         }
     });
-    let store = PostgresStore::open(&format!("{before}@{through}/{name}{parameters}"), Durability::Full).await.unwrap();
+    let store = PostgresStore::open(&format!("{before}@{through}/{name}"), Durability::Full).await.unwrap();
     let commands = [submit(task(1), &pinned)].into();
     let batch = Batch { commands, capacity: None, now: Some(w.now) };
     let sleeps = async {

@@ -39,9 +39,18 @@ pub(super) struct Database(String);
 
 impl Database {
     pub(super) async fn create() -> Self {
+        Self::create_with("").await
+    }
+
+    /// A database of this role.
+    pub(super) async fn owned_by(role: &Role) -> Self {
+        Self::create_with(&format!("OWNER {}", role.name)).await
+    }
+
+    async fn create_with(options: &str) -> Self {
         let name = format!("tasker_test_{}", Uuid::new_v4().simple());
         let mut connection = server().connect().await.unwrap();
-        run(&mut connection, &format!("CREATE DATABASE {name}")).await;
+        run(&mut connection, &format!("CREATE DATABASE {name} {options}")).await;
         Self(name)
     }
 
@@ -49,6 +58,13 @@ impl Database {
         let url = std::env::var(VARIABLE).unwrap();
         let (base, _) = url.rsplit_once('/').unwrap();
         format!("{base}/{}", self.0)
+    }
+
+    /// The same for this role.
+    pub(super) fn url_for(&self, role: &Role) -> String {
+        let url = self.url();
+        let (_, place) = url.rsplit_once('@').unwrap();
+        format!("postgres://{}:{}@{place}", role.name, role.password)
     }
 
     /// A connection beside those of a store.
@@ -59,17 +75,44 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let name = self.0.clone();
-        // The test's own runtime is busy with this very drop.
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let mut connection = server().connect().await.unwrap();
-                run(&mut connection, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
-            });
-        });
-        _ = dropped.join();
+        run_apart(format!("DROP DATABASE {} WITH (FORCE)", self.0));
     }
+}
+
+/// Somebody who may do nothing on the server but come in. What he owns has to go before he does.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub(super) name: String,
+    password: String,
+}
+
+impl Role {
+    pub(super) async fn create() -> Self {
+        let name = format!("tasker_test_{}", Uuid::new_v4().simple());
+        let password = Uuid::new_v4().simple().to_string();
+        let mut connection = server().connect().await.unwrap();
+        let rights = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS";
+        run(&mut connection, &format!("CREATE ROLE {name} {rights} PASSWORD '{password}'")).await;
+        Self { name, password }
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        run_apart(format!("DROP ROLE {}", self.name));
+    }
+}
+
+/// Runs a statement on the server at the end of a test, whose own runtime is busy with that.
+fn run_apart(sql: String) {
+    let done = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = server().connect().await.unwrap();
+            run(&mut connection, &sql).await;
+        });
+    });
+    _ = done.join();
 }
 
 /// An empty store.
