@@ -54,7 +54,7 @@ struct Given {
 impl Courier {
     pub(super) async fn run(mut self) {
         loop {
-            // What was stored until now is given before the end.
+            // What was stored until now is given before the end, portion by portion: who stops it bounds the time.
             let is_last = self.stopping.is_cancelled();
             self.stored.mark_unchanged();
             let wait = match self.deliver(is_last).await {
@@ -64,7 +64,7 @@ impl Courier {
                     LOOK_EVERY
                 }
             };
-            if is_last {
+            if is_last && !wait.is_zero() {
                 return;
             }
             tokio::select! {
@@ -84,7 +84,7 @@ impl Courier {
         if self.held && by_hints { SAFETY_LOOK } else { LOOK_EVERY }
     }
 
-    /// Gives what is due now: the last time, to its end. Tells how long there will be nothing more, as far as is known.
+    /// Gives some of what is due now. Tells how long there will be nothing more, as far as is known.
     async fn deliver(&mut self, is_last: bool) -> Result<Duration, StoreError> {
         let Some(worker) = *self.worker.borrow_and_update() else {
             self.held = false;
@@ -130,17 +130,20 @@ impl Courier {
                 report.failed.push(failed);
             }
         }
-        self.report(report).await;
-        Ok(Duration::ZERO)
+        let is_written = self.report(report).await;
+        // Who stops does not give again and again what cannot be written down.
+        Ok(if is_written || !is_last { Duration::ZERO } else { LOOK_EVERY })
     }
 
     /// Writes down what became of events. What cannot be written is given again.
-    async fn report(&self, report: DeliveryReport) {
-        if let Err(error) = self.parts.store.delivered(self.id, report).await {
+    async fn report(&self, report: DeliveryReport) -> bool {
+        let written = self.parts.store.delivered(self.id, report).await;
+        if let Err(error) = &written {
             mark(Mark::DeliveryNotRecorded);
             tracing::warn!(%error, subscriber = &*self.subscriber.name, "what a subscriber was given cannot be written down: it is given it again");
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        written.is_ok()
     }
 }
 
