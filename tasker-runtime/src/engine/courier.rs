@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tasker_types::{StepEvent, StepEventContext, TaskId, WorkerId};
+use tasker_types::{StepEvent, StepEventContext, TaskId, Timestamp, WorkerId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::event::Subscriber;
 use crate::handler::panic_text;
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
-use crate::store::{Deliveries, Delivery, DeliveryReport, DeliveryRequest, FailedDelivery, StoreError};
+use crate::store::{Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, FailedDelivery, StoreError};
 
 /// Tasks whose events are given at once, and events of each before what became of them is written down.
 const TASKS: u32 = 32;
@@ -42,6 +42,32 @@ pub(super) struct Courier {
     pub(super) stopping: CancellationToken,
     /// Whether this process is the one that gives the subscriber its events.
     pub(super) held: bool,
+    pub(super) looks: Looks,
+}
+
+/// Where the courier looks for what is due.
+#[derive(Default)]
+pub(super) struct Looks {
+    /// How far those looks have come that go on behind one another, where there is more.
+    behind: Option<DuePlace>,
+    /// Whether the next look is one of them. Every other look begins with what waits longest, so that this comes however much is
+    /// stored meanwhile; the ones between find tasks behind those with many events.
+    goes_on: bool,
+    /// When the first of the last looks was.
+    last_since: Option<Timestamp>,
+}
+
+impl Looks {
+    fn next(&self) -> Option<DuePlace> {
+        self.behind.filter(|_| self.goes_on)
+    }
+
+    fn looked(&mut self, behind: Option<DuePlace>, more: Option<DuePlace>) {
+        if behind.is_some() || self.behind.is_none() || more.is_none() {
+            self.behind = more;
+        }
+        self.goes_on = behind.is_none();
+    }
 }
 
 /// What became of the events of one task.
@@ -92,11 +118,16 @@ impl Courier {
         };
         let asked = Instant::now();
         let now = self.parts.clock.told();
-        let request = DeliveryRequest { subscriber: self.id, worker, tasks: TASKS, events: EVENTS, now };
-        let Deliveries { held, now, events, next } = self.parts.store.deliveries(request).await?;
+        let behind = self.looks.next();
+        let request = DeliveryRequest { subscriber: self.id, worker, tasks: TASKS, events: EVENTS, behind, now };
+        let Deliveries { held, now, events, more, next } = self.parts.store.deliveries(request).await?;
         self.held = held;
-        if events.is_empty() {
-            return Ok(next.unwrap_or(Duration::MAX));
+        self.looks.looked(behind, more);
+        let until = is_last.then(|| *self.looks.last_since.get_or_insert(now));
+        // What others go on to store is given by those who stay.
+        let is_over = |until| events.iter().all(|event| event.row.at > until);
+        if events.is_empty() || behind.is_none() && until.is_some_and(is_over) {
+            return Ok(if behind.is_some() { Duration::ZERO } else { next.unwrap_or(Duration::MAX) });
         }
         if planted(Bug::DeliveredBeforeGiven) {
             let delivered = events.iter().map(|event| event.position).collect();

@@ -17,7 +17,7 @@ use tasker_types::{
     TaskSequenceStep, TaskState, template,
 };
 
-use crate::engine_with_events;
+use crate::{engine_on, engine_with_events};
 
 const ORDER: &str = "
 name: order
@@ -296,6 +296,11 @@ impl RustStepHandler for Loud {
     }
 }
 
+/// Not alone on its store.
+fn leased() -> Options {
+    Options { lease: Some(Duration::from_secs(30)), ..Options::default() }
+}
+
 /// A worker whose subscriber takes 20 ms for an event, and a template for each number of events that a task publishes.
 async fn slowly(store: &Arc<MemoryStore>, seen: &Seen, counts: &[usize]) -> Engine {
     let mut registry = RustStepHandlerRegistry::empty();
@@ -308,7 +313,7 @@ async fn slowly(store: &Arc<MemoryStore>, seen: &Seen, counts: &[usize]) -> Engi
             here.push(event);
         }
     }));
-    let engine = engine_with_events(store.clone(), registry, events, Options::default());
+    let engine = engine_with_events(store.clone(), registry, events, leased());
     for count in counts {
         // A step publishes 32 at most.
         let step = |first: usize| {
@@ -357,4 +362,27 @@ async fn a_task_with_many_events_does_not_hold_up_those_of_others() {
     let of_many = all.iter().filter(|event| event.context.task_uuid == many);
     assert!(of_many.is_sorted_by_key(|event| event.position), "they come in their order");
     engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_leaves_to_others_what_they_go_on_to_store() {
+    let (store, seen) = (Arc::new(MemoryStore::new()), Seen::default());
+    let engine = slowly(&store, &seen, &[40]).await;
+    completed(&engine, "of_40").await;
+    let mut registry = RustStepHandlerRegistry::empty();
+    registry.register("loud", || Box::new(Loud));
+    let other = engine_on(store.clone(), registry, leased());
+    other.start_worker().await.unwrap();
+    let goes_on = tokio::spawn(async move {
+        loop {
+            completed(&other, "of_40").await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let began = tokio::time::Instant::now();
+    engine.stop().await;
+    goes_on.abort();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let left = store.subscribers().await.unwrap()[0].undelivered;
+    assert!(seen.all().len() >= 40 && left > 0, "{} were given, {left} left", seen.all().len());
 }

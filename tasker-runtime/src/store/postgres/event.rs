@@ -3,13 +3,14 @@
 use sqlx::postgres::PgRow;
 use tasker_types::event::matches;
 use tasker_types::{StepNumber, TaskId, Timestamp, Wanted};
+use uuid::Uuid;
 
 use super::rows::{Columns, column, micros, moment, number, uuids};
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{EventRow, SubscriberId, recipients};
 use crate::store::{
-    Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, StoreError, SubscriberView,
+    Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, EventTask, EventView, StoreError, SubscriberView,
     Subscription,
 };
 
@@ -49,14 +50,19 @@ const HOLDER: &str = concat!(
 );
 const TAKEN: &str =
     "UPDATE tasker.event_subscribers SET held_by = $2 WHERE id = $1 AND held_by IS NOT DISTINCT FROM $3";
-pub(super) const DUE: &str = concat!(
-    "WITH due AS MATERIALIZED (SELECT d.task FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.due_at <= $2 \
-     ORDER BY d.due_at, d.position LIMIT $3) SELECT d.position, d.failures, d.due_at, ",
+/// What is due, and of which tasks.
+pub(super) const DUE: &str = "SELECT d.due_at, d.position, d.task FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 \
+                              AND d.due_at <= $2 AND (d.due_at, d.position) > ($3, $4) ORDER BY d.due_at, d.position LIMIT $5";
+/// A session plans it once, perhaps while there are few events: each join is one row by its key, however many there are then.
+pub(super) const FIRST_ONES: &str = concat!(
+    "SELECT d.position, d.failures, d.due_at, ",
     event_columns!(),
-    ", t.template, i.correlation_id FROM (SELECT DISTINCT u.task FROM due AS u) AS o CROSS JOIN LATERAL \
-     (SELECT p.* FROM tasker.event_deliveries AS p WHERE p.subscriber = $1 AND p.task = o.task ORDER BY p.position LIMIT $4) AS d \
-     JOIN tasker.domain_events AS e ON e.position = d.position LEFT JOIN tasker.tasks AS t ON t.id = e.task \
-     LEFT JOIN tasker.task_inputs AS i ON i.task = e.task ORDER BY d.position"
+    ", t.template, i.correlation_id FROM unnest($2::uuid[]) AS o (task) CROSS JOIN LATERAL \
+     (SELECT p.* FROM tasker.event_deliveries AS p WHERE p.subscriber = $1 AND p.task = o.task ORDER BY p.position LIMIT $3) AS d \
+     CROSS JOIN LATERAL (SELECT v.* FROM tasker.domain_events AS v WHERE v.position = d.position LIMIT 1) AS e \
+     LEFT JOIN LATERAL (SELECT k.template FROM tasker.tasks AS k WHERE k.id = e.task LIMIT 1) AS t ON true \
+     LEFT JOIN LATERAL (SELECT n.correlation_id FROM tasker.task_inputs AS n WHERE n.task = e.task LIMIT 1) AS i ON true \
+     ORDER BY d.position"
 );
 const NEXT: &str = "SELECT d.due_at FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.due_at > $2 \
                     ORDER BY d.due_at LIMIT 1";
@@ -198,9 +204,13 @@ pub(super) async fn deliveries(
     let (now, held) = holds(session, request).await?;
     let mut deliveries = Deliveries { held, ..Deliveries::none(now) };
     if held {
-        let due = sqlx::query(DUE).bind(request.subscriber.0).bind(now.as_micros());
-        for row in session.fetch(due.bind(i64::from(request.tasks)).bind(i64::from(request.events))).await? {
-            deliveries.events.push(delivery(session, templates, &row).await?);
+        let (tasks, more) = due(session, request, now).await?;
+        deliveries.more = more;
+        if !tasks.is_empty() {
+            let first_ones = sqlx::query(FIRST_ONES).bind(request.subscriber.0).bind(tasks);
+            for row in session.fetch(first_ones.bind(i64::from(request.events))).await? {
+                deliveries.events.push(delivery(session, templates, &row).await?);
+            }
         }
         let next = session.fetch(sqlx::query(NEXT).bind(request.subscriber.0).bind(now.as_micros())).await?;
         let next = next.first().map(|row| Columns::of(row).time()).transpose()?;
@@ -208,6 +218,25 @@ pub(super) async fn deliveries(
     }
     session.commit().await?;
     Ok(deliveries)
+}
+
+/// Tasks with something due, and how far what is due was looked through.
+async fn due(
+    session: &mut Session,
+    request: &DeliveryRequest,
+    now: Timestamp,
+) -> Result<(Vec<Uuid>, Option<DuePlace>), StoreError> {
+    // Positions begin with 1.
+    let behind = request.behind.map_or((0, 0), |place| (place.due_at.as_micros(), place.position));
+    let due = sqlx::query(DUE).bind(request.subscriber.0).bind(now.as_micros()).bind(behind.0).bind(behind.1);
+    let rows = session.fetch(due.bind(i64::from(request.window()))).await?;
+    let read = |row: &PgRow| {
+        let columns = &mut Columns::of(row);
+        Ok((DuePlace { due_at: columns.time()?, position: columns.get()? }, columns.task()?))
+    };
+    let window: Vec<(DuePlace, TaskId)> = rows.iter().map(read).collect::<Result<_, StoreError>>()?;
+    let (tasks, more) = request.choose(window.into_iter());
+    Ok((tasks.into_iter().map(TaskId::uuid).collect(), more))
 }
 
 /// The time, and whether the worker is the one that gives the subscriber its events; it becomes that where nobody is.
