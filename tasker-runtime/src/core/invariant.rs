@@ -363,9 +363,7 @@ impl OfTask<'_> {
             .unwrap_or(0);
         let mut seen = BTreeSet::new();
         for row in &rows {
-            self.expect(seen.insert(row.attempt) || row.outcome == AttemptOutcome::Reopened, 2, at, || {
-                format!("attempt {} is recorded twice", row.attempt)
-            });
+            self.expect(seen.insert(row.attempt), 2, at, || format!("attempt {} is recorded twice", row.attempt));
             self.expect(row.attempt <= last, 2, at, || {
                 format!("attempt {} is recorded, the last one was {last}", row.attempt)
             });

@@ -291,6 +291,14 @@ pub struct AttemptRow {
     pub detail: Option<Arc<str>>,
 }
 
+impl AttemptRow {
+    /// What becomes of the last attempt where a retry begins anew with a step that an operator ended before it was tried again:
+    /// from here on its attempts are counted.
+    pub fn reopen(&mut self) {
+        (self.outcome, self.retry_at) = (AttemptOutcome::Reopened, None);
+    }
+}
+
 /// What an operator did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionRow {

@@ -119,7 +119,14 @@ impl Engine {
         Self::check_action(&act, actor, reason)?;
         let action = ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() };
         let command = Command::Act { task, act, action };
-        self.ask(|answer| Message::Act { command: Box::new(command), answer }).await
+        match self.ask(|answer| Message::Act { command: Box::new(command), answer }).await {
+            // Its identity is new, so that it was taken by the commit that nobody answered.
+            Err(Error::Refused(Refusal::Repeated(_))) => {
+                let state = self.parts.store.task_state(task).await?.ok_or(Refusal::NoTask(task))?;
+                Ok(Reply { task, state })
+            }
+            told => told,
+        }
     }
 
     /// Whether an action could be taken with these words in its record, whatever it is about. What closes something

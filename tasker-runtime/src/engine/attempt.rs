@@ -1,6 +1,7 @@
 //! One attempt: the handler inside its layers, its time limit, and the word that its task was cancelled.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::limits;
-use super::publish::{Publication, publish};
+use super::publish::{HandlerIsOver, Publication, publish};
 use super::schemas::Schema;
 use crate::core::{Detail, Failure, Finish, Outcome, Pinned, Published, StepRef, chosen, cut};
 use crate::handler::{Layer, RustStepHandler, run_attempt};
@@ -29,6 +30,7 @@ pub(super) struct Attempt {
     pub(super) layers: Arc<[Arc<dyn Layer>]>,
     /// Its events that have publishers.
     pub(super) publications: Vec<Publication>,
+    pub(super) handler_is_over: Option<HandlerIsOver>,
     pub(super) token: CancellationToken,
     pub(super) timeout: Duration,
     pub(super) grace: Duration,
@@ -52,6 +54,9 @@ impl Attempt {
             () = tokio::time::sleep(self.timeout), if !planted(Bug::TimeLimitIgnored) => Err(timed_out(self.step, self.attempt, self.timeout)),
             () = cancelled(&self.token, self.grace) => Err(Outcome::Cancelled),
         };
+        if let Some(over) = &self.handler_is_over {
+            over.store(true, Ordering::Relaxed);
+        }
         let (outcome, value) = match result {
             Ok(result) if !result.success && self.token.is_cancelled() => (Outcome::Cancelled, None),
             Ok(result) => self.outcome_of(result),
@@ -108,6 +113,7 @@ fn outcome_of(step: StepRef, attempt: u32, result: StepExecutionResult) -> (Outc
         ..Detail::default()
     };
     if let Some(reason) = detail.metadata.as_ref().and_then(|custom: &Value| limits::to_json(custom).err()) {
+        detail.metadata.into_iter().chain([value]).for_each(limits::take_apart);
         return (unstorable(step, attempt, &format!("the metadata {reason}")), None);
     }
     if success {
@@ -116,9 +122,13 @@ fn outcome_of(step: StepRef, attempt: u32, result: StepExecutionResult) -> (Outc
                 let outcome = Outcome::Completed { result: text.into(), detail: detail.to_json() };
                 (outcome, Some(Arc::new(DependencyResult { result: value })))
             }
-            Err(reason) => (unstorable(step, attempt, &format!("the result {reason}")), None),
+            Err(reason) => {
+                limits::take_apart(value);
+                (unstorable(step, attempt, &format!("the result {reason}")), None)
+            }
         };
     }
+    limits::take_apart(value);
     let backoff =
         detail.metadata.as_ref().and_then(|custom| custom.get("backoff_request_seconds")).and_then(Value::as_f64);
     let asked = backoff.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());

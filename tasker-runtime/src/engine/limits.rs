@@ -51,6 +51,18 @@ pub(super) fn check_label(label: &str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Lets go of a value that was refused. To drop one takes stack for each level, and so deep a one would end the process.
+pub(super) fn take_apart(value: Value) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(entries) => open.extend(entries.into_iter().map(|(_, value)| value)),
+            _ => {}
+        }
+    }
+}
+
 fn is_deeper_than(value: &Value, depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return true };
     match value {

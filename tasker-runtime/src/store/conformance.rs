@@ -215,6 +215,7 @@ macro_rules! store_conformance {
                 an_empty_batch_changes_nothing,
                 a_refused_command_changes_nothing,
                 a_task_is_out_of_time_only_by_what_was_done_to_it_before,
+                what_was_out_of_time_is_retried,
                 a_batch_with_one_refusal_commits_the_rest,
                 a_batch_that_cannot_be_written_changes_nothing,
                 only_the_holder_of_a_claim_can_end_it,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tasker_types::{BatchSpec, FailureStrategy, IfExists, Start, StepNumber, StepType, TaskState};
+use tasker_types::template::Lifecycle;
+use tasker_types::{BatchSpec, FailureStrategy, IfExists, StalenessAction, Start, StepNumber, StepType, TaskState};
 
 use self::event::{EventCall, Given, published, publishing};
 use crate::core::{
@@ -331,11 +332,13 @@ impl Both {
             Ask::Cancel { task: number, action } => cancel(task(number), action),
             Ask::Act { task: number, step, what, action } => {
                 let step = StepNumber(step);
-                let wanted = match what % 6 {
+                let wanted = match what % 7 {
                     0 => Act::Pause,
                     1 | 2 => Act::Resume,
                     3 => Act::Resolve,
                     4 => Act::End(step, ByHand::Skip),
+                    // Its time is over, unless an operator has let it go on since.
+                    5 => Act::Expire { could_start: at(0).before(Duration::from_secs(3_600)) },
                     _ => Act::End(step, ByHand::Complete { result: format!("[{what}]").into(), chosen: None }),
                 };
                 act(task(number), wanted, action)
@@ -377,6 +380,8 @@ fn resolved(which: usize, description: u8) -> crate::core::ResolvedTemplate {
     };
     if description != 1 {
         resolved = publishing(resolved);
+        let lifecycle = Lifecycle { max_duration_minutes: 1, staleness_action: StalenessAction::Dlq };
+        resolved.template.lifecycle = Some(lifecycle);
     }
     resolved.template.description = Some(description.to_string());
     resolved.template.version = format!("1.0.{}", description / 2);

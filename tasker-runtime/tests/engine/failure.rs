@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::bail;
-use serde_json::json;
+use serde_json::{Value, json};
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::testing::TestApp;
 use tasker_types::{StepError, StepState, TaskState};
@@ -112,11 +112,19 @@ async fn an_attempt_that_takes_too_long_is_timed_out_and_tried_again() {
 
 #[tokio::test]
 async fn what_cannot_be_stored_fails_its_step_alone() {
-    let app = app("").mock("a", |_| Ok(json!("x\0y")));
-    let run = app.run("t", json!({})).await;
-    run.assert_failed();
-    assert_eq!(run.step("a").attempt, 1);
-    assert_eq!(run.step("a").detail.as_ref().unwrap()["error_code"], "RESULT_NOT_STORABLE");
+    let results: [fn() -> Value; 4] = [
+        || json!("x\0y"),
+        || json!("x".repeat(10 * 1024 * 1024)),
+        || (0..100_000).fold(json!(1), |inner, _| Value::Array(vec![inner])),
+        || (0..100_000).fold(json!(1), |inner, _| Value::Object([("a".to_owned(), inner)].into_iter().collect())),
+    ];
+    for result in results {
+        let app = app("").mock("a", move |_| Ok(result()));
+        let run = app.run("t", json!({})).await;
+        run.assert_failed();
+        assert_eq!(run.step("a").attempt, 1);
+        assert_eq!(run.step("a").detail.as_ref().unwrap()["error_code"], "RESULT_NOT_STORABLE");
+    }
 }
 
 #[tokio::test]

@@ -113,7 +113,14 @@ impl Change<'_> {
     /// What is recorded stays, and what is recorded anew really happened.
     fn check_history(&self) -> Result<(), Failure> {
         let (before, after) = (self.before, self.after);
-        let new = added(&before.attempts, &after.attempts).ok_or_else(|| gone("an attempt"))?;
+        // The last attempt of a step that an operator ended is the one from which a retry counts anew.
+        let is_reopened = |row: &&AttemptRow| {
+            let mut reopened = AttemptRow::clone(row);
+            reopened.reopen();
+            reopened != **row && after.attempts.contains(&reopened)
+        };
+        let kept: Vec<AttemptRow> = before.attempts.iter().filter(|row| !is_reopened(row)).cloned().collect();
+        let new = added(&kept, &after.attempts).ok_or_else(|| gone("an attempt"))?;
         let actions = added(&before.actions, &after.actions).ok_or_else(|| gone("an action"))?;
         for row in &before.results {
             let stays = result_of(after, row.task, row.number).is_some_and(|kept| kept == row);

@@ -62,6 +62,32 @@ pub async fn a_task_is_out_of_time_only_by_what_was_done_to_it_before(store: &dy
     w.one(expire(11)).await.unwrap();
 }
 
+/// A step that was tried, was lost or never began before its task's time was over goes on by a retry like any other.
+pub async fn what_was_out_of_time_is_retried(store: &dyn Store) {
+    let mut w = World::new(store);
+    let mut limited = roots(3);
+    let lifecycle = Lifecycle { max_duration_minutes: 1, staleness_action: StalenessAction::Dlq };
+    limited.template.lifecycle = Some(lifecycle);
+    let id = w.start(1, limited).await;
+    let claims = w.claim(worker(1), 2).await;
+    w.transact(vec![fail(&claims[0]), lose(&claims[1])]).await;
+    for round in 0..2 {
+        w.pass(60_000);
+        w.one(act(id, Act::Expire { could_start: at(0) }, round * 2)).await.unwrap();
+        assert_eq!((w.task_state(id), w.states(id)), (TaskState::Failed, vec![StepState::Failed; 3]));
+        w.one(retry(id, round * 2 + 1)).await.unwrap();
+        assert_eq!((w.task_state(id), w.states(id)), (TaskState::Running, vec![StepState::Ready; 3]));
+    }
+    let kept: Vec<_> = w.rows.attempts.iter().map(|row| (row.number.0, row.attempt, row.outcome)).collect();
+    let reopened = AttemptOutcome::Reopened;
+    assert_eq!(kept, [(0, 1, reopened), (1, 1, reopened), (2, 0, reopened)]);
+    assert!(w.rows.attempts[0].detail.as_ref().is_some_and(|detail| !detail.contains("TASK_OUT_OF_TIME")));
+    let claims = w.claim(worker(1), 3).await;
+    assert_eq!(claims.iter().map(|claim| claim.live.attempt).collect::<Vec<_>>(), [2, 2, 1]);
+    w.transact(claims.iter().map(complete).collect()).await;
+    assert_eq!(w.task_state(id), TaskState::Completed);
+}
+
 pub async fn a_batch_with_one_refusal_commits_the_rest(store: &dyn Store) {
     let mut w = World::new(store);
     let pinned = w.pin(chain(1)).await;

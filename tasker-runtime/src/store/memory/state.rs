@@ -126,7 +126,12 @@ impl State {
         }
         for moved in &writes.reopened {
             if let Some(row) = self.results.remove(&StepRef { task: moved.task, number: moved.number }) {
-                self.attempts.push(row.into_reopened());
+                // What an operator ended before another attempt was made has the number of the one before.
+                let key = (row.task, row.number, row.attempt);
+                match self.attempts.iter_mut().find(|there| (there.task, there.number, there.attempt) == key) {
+                    Some(there) => there.reopen(),
+                    None => self.attempts.push(row.into_reopened()),
+                }
             }
         }
         for row in &writes.results {

@@ -43,11 +43,13 @@ const IDENTITIES: &str = "INSERT INTO tasker.identities AS i SELECT * FROM unnes
 /// A program that does not know of claim timeouts leaves those behind whose tasks it deletes.
 const CLAIM_TIMEOUTS: &str = "INSERT INTO tasker.claim_timeouts SELECT * FROM unnest($1::uuid[], $2::bigint[]) \
                               ON CONFLICT (task) DO UPDATE SET timeout = excluded.timeout";
-/// Results become attempts: 4 is `reopened`.
+/// Results become attempts: 4 is `reopened`. What an operator ended before another attempt was made has the number of the one
+/// before: that keeps what is told of it.
 const REOPENED: &str = "WITH moved AS (DELETE FROM tasker.step_results AS r USING unnest($1::uuid[], $2::integer[]) \
                         AS v (task, number) WHERE r.task = v.task AND r.number = v.number RETURNING r.*) \
                         INSERT INTO tasker.step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, \
-                        finished_at, NULL, detail FROM moved";
+                        finished_at, NULL, detail FROM moved \
+                        ON CONFLICT (task, number, attempt) DO UPDATE SET outcome = 4, retry_at = NULL";
 
 /// Writes all of it in the transaction that was begun. The locks have been held since the rows were loaded, so what was
 /// loaded still stands: each row is found, or the database is damaged.

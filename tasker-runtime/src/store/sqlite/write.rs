@@ -76,8 +76,10 @@ fn bind_identity(row: &IdentityRow, to: &mut Binder<'_, '_>) {
 }
 
 /// A result that an operator reopens becomes an attempt.
+/// What an operator ended before another attempt was made has the number of the one before: that keeps what is told of it.
 const REOPENED: &str = "INSERT INTO step_attempts SELECT task, number, attempt, 4, worker, ready_at, claimed_at, finished_at, NULL, \
-                        detail FROM step_results WHERE task = ? AND number = ?";
+                        detail FROM step_results WHERE task = ? AND number = ? \
+                        ON CONFLICT (task, number, attempt) DO UPDATE SET outcome = 4, retry_at = NULL";
 const NO_RESULT: &str = "DELETE FROM step_results WHERE task = ? AND number = ?";
 
 fn bind_reopened(row: &Reopened, to: &mut Binder<'_, '_>) {
