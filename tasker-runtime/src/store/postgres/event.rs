@@ -38,8 +38,18 @@ const ADDED: &str = concat!(
     moment!("$4"),
     " RETURNING id"
 );
-const EARLIER: &str = "INSERT INTO tasker.event_deliveries SELECT $1, e.position, e.task, 0, 0, NULL \
-                       FROM tasker.domain_events AS e WHERE e.name = ANY($2)";
+/// Nobody is about to write an event with a lower position: whoever does waits.
+const FILLS: &str = "INSERT INTO tasker.event_fills SELECT $1, 0, max(e.position) FROM tasker.domain_events AS e \
+                     HAVING max(e.position) IS NOT NULL";
+const UNFILLED: &str = "SELECT f.filled, f.until FROM tasker.event_fills AS f WHERE f.subscriber = $1 FOR UPDATE";
+pub(super) const SOME_EARLIER: &str = "SELECT max(p.position), array_agg(DISTINCT p.name) FROM (SELECT e.position, e.name \
+    FROM tasker.domain_events AS e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position LIMIT $3) AS p";
+pub(super) const EARLIER: &str = "INSERT INTO tasker.event_deliveries SELECT $1, e.position, e.task, 0, 0, NULL \
+    FROM tasker.domain_events AS e WHERE e.position > $2 AND e.position <= $3 AND e.name = ANY($4)";
+const FILLED: &str = "UPDATE tasker.event_fills SET filled = $2 WHERE subscriber = $1";
+const ALL_FILLED: &str = "DELETE FROM tasker.event_fills WHERE subscriber = $1";
+/// Events that are looked through, or due ones that are forgotten, in one transaction.
+const PORTION: i64 = 10_000;
 /// Who holds a subscriber, and whether that worker and the one that asks have a lease.
 const HOLDER: &str = concat!(
     "WITH now AS MATERIALIZED (SELECT ",
@@ -135,6 +145,7 @@ pub(super) async fn subscribe(
     let id = |rows: &[PgRow]| rows.first().map(|row| Columns::of(row).get().map(SubscriberId)).transpose();
     // Most starts change nothing, and wait for nobody.
     if let Some(id) = id(&session.read(sqlx::query(SAME).bind(name).bind(patterns)).await?)? {
+        fill(session, id, patterns).await?;
         return Ok(id);
     }
     let bits = Wanted::by(patterns.iter().map(String::as_str)).bits();
@@ -148,22 +159,49 @@ pub(super) async fn subscribe(
             let added = id(&session.fetch(add).await?)?;
             let id = added.ok_or_else(|| StoreError::Corrupt("a subscriber was not added".into()))?;
             if subscription.from_oldest {
-                fill(session, id, patterns).await?;
+                session.execute(sqlx::query(FILLS).bind(id.0)).await?;
             }
             id
         }
     };
     session.commit().await?;
+    fill(session, id, patterns).await?;
     Ok(id)
 }
 
-/// What was stored before a subscriber came is due to it.
+/// What was stored before a subscriber came is due to it: portion by portion, each of which goes on where the last one ended,
+/// whoever wrote that.
 async fn fill(session: &mut Session, id: SubscriberId, patterns: &[String]) -> Result<(), StoreError> {
-    let rows = session.fetch(sqlx::query("SELECT DISTINCT e.name FROM tasker.domain_events AS e")).await?;
-    let names: Vec<String> = rows.iter().map(|row| Columns::of(row).get()).collect::<Result<_, _>>()?;
+    while fill_some(session, id, patterns).await? {}
+    Ok(())
+}
+
+/// Tells whether there is more.
+async fn fill_some(session: &mut Session, id: SubscriberId, patterns: &[String]) -> Result<bool, StoreError> {
+    session.begin().await?;
+    let rows = session.fetch(sqlx::query(UNFILLED).bind(id.0)).await?;
+    let Some(row) = rows.first() else {
+        session.commit().await?;
+        return Ok(false);
+    };
+    let columns = &mut Columns::of(row);
+    let (filled, until): (i64, i64) = (columns.get()?, columns.get()?);
+    let some = sqlx::query(SOME_EARLIER).bind(filled).bind(until).bind(PORTION);
+    let rows = session.fetch(some).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell positions".into()))?;
+    let columns = &mut Columns::of(row);
+    let (last, names): (Option<i64>, Option<Vec<String>>) = (columns.get()?, columns.get()?);
+    let last = last.unwrap_or(until);
     let takes = |name: &String| patterns.iter().any(|pattern| matches(pattern, name));
-    let names: Vec<String> = names.into_iter().filter(takes).collect();
-    session.execute(sqlx::query(EARLIER).bind(id.0).bind(names)).await.map(drop)
+    let names: Vec<String> = names.unwrap_or_default().into_iter().filter(takes).collect();
+    if !names.is_empty() {
+        session.execute(sqlx::query(EARLIER).bind(id.0).bind(filled).bind(last).bind(names)).await?;
+    }
+    let is_done = last >= until;
+    let note = if is_done { sqlx::query(ALL_FILLED).bind(id.0) } else { sqlx::query(FILLED).bind(id.0).bind(last) };
+    session.execute(note).await?;
+    session.commit().await?;
+    Ok(!is_done)
 }
 
 pub(super) const SOME_DUES: &str = "DELETE FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.position = ANY(ARRAY( \
@@ -171,12 +209,15 @@ pub(super) const SOME_DUES: &str = "DELETE FROM tasker.event_deliveries AS d WHE
 
 /// What is due to it goes in portions: only the last one, and the subscriber, while nobody else may write events.
 pub(super) async fn unsubscribe(session: &mut Session, name: &str) -> Result<Option<u64>, StoreError> {
-    const PORTION: i64 = 10_000;
     const ALL: &str = "DELETE FROM tasker.event_deliveries AS d USING tasker.event_subscribers AS s \
                        WHERE s.name = $1 AND d.subscriber = s.id";
     let find = sqlx::query("SELECT s.id FROM tasker.event_subscribers AS s WHERE s.name = $1").bind(name);
     let found = session.read(find).await?;
     let Some(id) = found.first().map(|row| Columns::of(row).get::<i64>()).transpose()? else { return Ok(None) };
+    // Whoever fills it is waited for, and does not go on.
+    session.begin().await?;
+    session.execute(sqlx::query(ALL_FILLED).bind(id)).await?;
+    session.commit().await?;
     let mut dropped = 0;
     loop {
         session.begin().await?;
