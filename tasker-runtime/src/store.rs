@@ -32,8 +32,8 @@ pub use contract::{
 };
 pub use error::StoreError;
 pub use event::{
-    Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, FailedDelivery, SubscriberView,
-    Subscription,
+    Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, EventTask, EventView, FailedDelivery,
+    SubscriberView, Subscription,
 };
 pub use filter::TaskFilter;
 pub use memory::MemoryStore;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tasker_types::{StepEvent, StepEventContext, TaskId, WorkerId};
+use tasker_types::{StepEvent, StepEventContext, TaskId, Timestamp, WorkerId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::event::Subscriber;
 use crate::handler::panic_text;
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
-use crate::store::{Deliveries, Delivery, DeliveryReport, DeliveryRequest, FailedDelivery, StoreError};
+use crate::store::{Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, FailedDelivery, StoreError};
 
 /// Tasks whose events are given at once, and events of each before what became of them is written down.
 const TASKS: u32 = 32;
@@ -42,6 +42,32 @@ pub(super) struct Courier {
     pub(super) stopping: CancellationToken,
     /// Whether this process is the one that gives the subscriber its events.
     pub(super) held: bool,
+    pub(super) looks: Looks,
+}
+
+/// Where the courier looks for what is due.
+#[derive(Default)]
+pub(super) struct Looks {
+    /// How far those looks have come that go on behind one another, where there is more.
+    behind: Option<DuePlace>,
+    /// Whether the next look is one of them. Every other look begins with what waits longest, so that this comes however much is
+    /// stored meanwhile; the ones between find tasks behind those with many events.
+    goes_on: bool,
+    /// When the first of the last looks was.
+    last_since: Option<Timestamp>,
+}
+
+impl Looks {
+    fn next(&self) -> Option<DuePlace> {
+        self.behind.filter(|_| self.goes_on)
+    }
+
+    fn looked(&mut self, behind: Option<DuePlace>, more: Option<DuePlace>) {
+        if behind.is_some() || self.behind.is_none() || more.is_none() {
+            self.behind = more;
+        }
+        self.goes_on = behind.is_none();
+    }
 }
 
 /// What became of the events of one task.
@@ -54,7 +80,7 @@ struct Given {
 impl Courier {
     pub(super) async fn run(mut self) {
         loop {
-            // What was stored until now is given before the end.
+            // What was stored until now is given before the end, portion by portion: who stops it bounds the time.
             let is_last = self.stopping.is_cancelled();
             self.stored.mark_unchanged();
             let wait = match self.deliver(is_last).await {
@@ -64,7 +90,7 @@ impl Courier {
                     LOOK_EVERY
                 }
             };
-            if is_last {
+            if is_last && !wait.is_zero() {
                 return;
             }
             tokio::select! {
@@ -84,7 +110,7 @@ impl Courier {
         if self.held && by_hints { SAFETY_LOOK } else { LOOK_EVERY }
     }
 
-    /// Gives what is due now: the last time, to its end. Tells how long there will be nothing more, as far as is known.
+    /// Gives some of what is due now. Tells how long there will be nothing more, as far as is known.
     async fn deliver(&mut self, is_last: bool) -> Result<Duration, StoreError> {
         let Some(worker) = *self.worker.borrow_and_update() else {
             self.held = false;
@@ -92,11 +118,16 @@ impl Courier {
         };
         let asked = Instant::now();
         let now = self.parts.clock.told();
-        let request = DeliveryRequest { subscriber: self.id, worker, tasks: TASKS, events: EVENTS, now };
-        let Deliveries { held, now, events, next } = self.parts.store.deliveries(request).await?;
+        let behind = self.looks.next();
+        let request = DeliveryRequest { subscriber: self.id, worker, tasks: TASKS, events: EVENTS, behind, now };
+        let Deliveries { held, now, events, more, next } = self.parts.store.deliveries(request).await?;
         self.held = held;
-        if events.is_empty() {
-            return Ok(next.unwrap_or(Duration::MAX));
+        self.looks.looked(behind, more);
+        let until = is_last.then(|| *self.looks.last_since.get_or_insert(now));
+        // What others go on to store is given by those who stay.
+        let is_over = |until| events.iter().all(|event| event.row.at > until);
+        if events.is_empty() || behind.is_none() && until.is_some_and(is_over) {
+            return Ok(if behind.is_some() { Duration::ZERO } else { next.unwrap_or(Duration::MAX) });
         }
         if planted(Bug::DeliveredBeforeGiven) {
             let delivered = events.iter().map(|event| event.position).collect();
@@ -130,17 +161,20 @@ impl Courier {
                 report.failed.push(failed);
             }
         }
-        self.report(report).await;
-        Ok(Duration::ZERO)
+        let is_written = self.report(report).await;
+        // Who stops does not give again and again what cannot be written down.
+        Ok(if is_written || !is_last { Duration::ZERO } else { LOOK_EVERY })
     }
 
     /// Writes down what became of events. What cannot be written is given again.
-    async fn report(&self, report: DeliveryReport) {
-        if let Err(error) = self.parts.store.delivered(self.id, report).await {
+    async fn report(&self, report: DeliveryReport) -> bool {
+        let written = self.parts.store.delivered(self.id, report).await;
+        if let Err(error) = &written {
             mark(Mark::DeliveryNotRecorded);
             tracing::warn!(%error, subscriber = &*self.subscriber.name, "what a subscriber was given cannot be written down: it is given it again");
             tokio::time::sleep(LOOK_EVERY).await;
         }
+        written.is_ok()
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::courier::{Courier, give};
+use super::courier::{Courier, Looks, give};
 use super::{Error, Parts};
 use crate::core::ToldEvent;
 use crate::event::Subscriber;
@@ -67,6 +67,7 @@ impl Events {
                 stored: self.stored.subscribe(),
                 stopping: self.stopping.clone(),
                 held: false,
+                looks: Looks::default(),
             });
         }
         // Only where all are known: who starts again after a failure starts all of them.

@@ -116,6 +116,7 @@ macro_rules! store_conformance {
                 a_subscriber_is_due_what_is_stored_after_it_came,
                 what_was_delivered_is_not_due_any_more,
                 events_of_a_task_come_in_their_order_and_in_bounded_portions,
+                a_task_behind_one_with_many_events_is_found_by_the_next_look,
                 events_behind_a_failed_one_wait_with_it,
                 one_worker_at_a_time_gives_a_subscriber_its_events,
                 lifecycle_events_are_stored_only_while_somebody_subscribes_to_them,

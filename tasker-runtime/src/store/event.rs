@@ -1,5 +1,6 @@
 //! Events between a store and those who are given them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +31,19 @@ pub struct DeliveryRequest {
     pub tasks: u32,
     /// Of each task, at most so many events.
     pub events: u32,
+    /// Tasks are found by what is due behind this place: by what waits longest where there is none.
+    pub behind: Option<DuePlace>,
     /// The time.
     pub now: Option<Timestamp>,
+}
+
+/// Where an event stands among those that a subscriber is due: they are looked through in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DuePlace {
+    /// From when on it is due.
+    pub due_at: Timestamp,
+    /// Where it stands among all stored events.
+    pub position: i64,
 }
 
 /// What a subscriber is due.
@@ -44,6 +56,8 @@ pub struct Deliveries {
     /// In the order of their positions: of each task with one that is due, the first ones. The very first of a task may be one
     /// that is not due yet: then all of its task wait.
     pub events: Vec<Delivery>,
+    /// How far what is due was looked through, where there may be more behind.
+    pub more: Option<DuePlace>,
     /// How long until the next ones are due that are not now.
     pub next: Option<Duration>,
 }
@@ -74,11 +88,35 @@ pub struct EventTask {
     pub correlation_id: String,
 }
 
+impl DeliveryRequest {
+    /// Through how much of what is due is looked at once: one task that has more does not hide those behind it for long.
+    pub(super) fn window(&self) -> u32 {
+        self.tasks.saturating_mul(self.events)
+    }
+
+    /// The tasks of what is due in this window, in their order, and how far they reach where there may be more.
+    pub(super) fn choose(
+        &self,
+        window: impl ExactSizeIterator<Item = (DuePlace, TaskId)>,
+    ) -> (BTreeSet<TaskId>, Option<DuePlace>) {
+        let is_full = window.len() as u64 >= u64::from(self.window());
+        let (mut tasks, mut last) = (BTreeSet::new(), None);
+        for (place, task) in window {
+            if tasks.len() as u64 >= u64::from(self.tasks) && !tasks.contains(&task) {
+                return (tasks, last);
+            }
+            tasks.insert(task);
+            last = Some(place);
+        }
+        (tasks, last.filter(|_| is_full))
+    }
+}
+
 impl Deliveries {
     /// Nothing for this worker.
     #[must_use]
     pub const fn none(now: Timestamp) -> Self {
-        Self { held: false, now, events: Vec::new(), next: None }
+        Self { held: false, now, events: Vec::new(), more: None, next: None }
     }
 }
 

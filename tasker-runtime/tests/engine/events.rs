@@ -7,10 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tasker_runtime::event::{Payload, StepEventPublisher};
-use tasker_runtime::handler::RustStepHandlerRegistry;
+use tasker_runtime::engine::{Engine, Options};
+use tasker_runtime::event::{EventRegistry, Payload, StepEventPublisher, Subscriber};
+use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
+use tasker_runtime::store::{MemoryStore, Store as _};
 use tasker_runtime::testing::TestApp;
-use tasker_types::{LifecycleEvent, LifecycleKind, StepError, StepEvent, StepEventContext};
+use tasker_types::{
+    LifecycleEvent, LifecycleKind, StepError, StepEvent, StepEventContext, StepExecutionResult, TaskId, TaskRequest,
+    TaskSequenceStep, TaskState, template,
+};
+
+use crate::{engine_on, engine_with_events};
 
 const ORDER: &str = "
 name: order
@@ -303,4 +310,113 @@ async fn fast_events_are_told_in_the_process_and_are_no_rows() {
     let stored = app.drive(async move { store.events_of(id, None, 10).await.unwrap() }).await;
     assert_eq!(stored.iter().map(|event| &*event.row.name).collect::<Vec<_>>(), ["both.tick"]);
     assert!(stored[0].undelivered.is_empty());
+}
+
+/// Is over at once; its steps publish much.
+struct Loud;
+
+#[async_trait]
+impl RustStepHandler for Loud {
+    fn new(_: StepHandlerConfig) -> Self {
+        Self
+    }
+
+    fn name(&self) -> &str {
+        "loud"
+    }
+
+    async fn call(&self, step: &TaskSequenceStep) -> anyhow::Result<StepExecutionResult> {
+        Ok(StepExecutionResult::success(step.workflow_step.workflow_step_uuid, json!(1), None))
+    }
+}
+
+/// Not alone on its store.
+fn leased() -> Options {
+    Options { lease: Some(Duration::from_secs(30)), ..Options::default() }
+}
+
+/// A worker whose subscriber takes 20 ms for an event, and a template for each number of events that a task publishes.
+async fn slowly(store: &Arc<MemoryStore>, seen: &Seen, counts: &[usize]) -> Engine {
+    let mut registry = RustStepHandlerRegistry::empty();
+    registry.register("loud", || Box::new(Loud));
+    let (mut events, here) = (EventRegistry::default(), seen.clone());
+    events.add_subscriber(Subscriber::new("slow", "*", move |event: StepEvent| {
+        let here = here.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            here.push(event);
+        }
+    }));
+    let engine = engine_with_events(store.clone(), registry, events, leased());
+    for count in counts {
+        // A step publishes 32 at most.
+        let step = |first: usize| {
+            let names = (first..(first + 20).min(*count)).map(|number| format!("{{ name: no_{number} }}, "));
+            format!("  - {{ name: from_{first}, handler: loud, publishes_events: [{}] }}\n", names.collect::<String>())
+        };
+        let steps: String = (0..*count).step_by(20).map(step).collect();
+        let yaml = format!("name: of_{count}\nsteps:\n{steps}");
+        engine.add_template(template::parse("t.yaml", &yaml).unwrap().template).await.unwrap();
+    }
+    engine.start_worker().await.unwrap();
+    engine
+}
+
+async fn completed(engine: &Engine, name: &str) -> TaskId {
+    let request = TaskRequest { name: name.to_owned(), ..TaskRequest::default() };
+    let (task, state) = engine.run(request).await.unwrap();
+    assert_eq!(state, TaskState::Completed);
+    task
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_gives_all_that_was_stored_until_then() {
+    let (store, seen) = (Arc::new(MemoryStore::new()), Seen::default());
+    let engine = slowly(&store, &seen, &[40]).await;
+    // More of one task, and more tasks, than one look at the store finds.
+    for _ in 0..40 {
+        completed(&engine, "of_40").await;
+    }
+    engine.stop().await;
+    let left = store.subscribers().await.unwrap()[0].undelivered;
+    assert_eq!((left, seen.all().len()), (0, 1_600));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_with_many_events_does_not_hold_up_those_of_others() {
+    let (store, seen) = (Arc::new(MemoryStore::new()), Seen::default());
+    let engine = slowly(&store, &seen, &[1_000, 1]).await;
+    let many = completed(&engine, "of_1000").await.to_string();
+    let one = completed(&engine, "of_1").await.to_string();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let all = seen.all();
+    assert_eq!(all.len(), 1_001);
+    let place = all.iter().position(|event| event.context.task_uuid == one).unwrap();
+    assert!(place < 100, "it was given after {place} of the other task");
+    let of_many = all.iter().filter(|event| event.context.task_uuid == many);
+    assert!(of_many.is_sorted_by_key(|event| event.position), "they come in their order");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_leaves_to_others_what_they_go_on_to_store() {
+    let (store, seen) = (Arc::new(MemoryStore::new()), Seen::default());
+    let engine = slowly(&store, &seen, &[40]).await;
+    completed(&engine, "of_40").await;
+    let mut registry = RustStepHandlerRegistry::empty();
+    registry.register("loud", || Box::new(Loud));
+    let other = engine_on(store.clone(), registry, leased());
+    other.start_worker().await.unwrap();
+    let goes_on = tokio::spawn(async move {
+        loop {
+            completed(&other, "of_40").await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let began = tokio::time::Instant::now();
+    engine.stop().await;
+    goes_on.abort();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let left = store.subscribers().await.unwrap()[0].undelivered;
+    assert!(seen.all().len() >= 40 && left > 0, "{} were given, {left} left", seen.all().len());
 }

@@ -36,7 +36,7 @@ async fn subscribe(w: &W<'_, '_>, name: &str, patterns: &[&str], from_oldest: bo
 
 async fn due_to(w: &mut W<'_, '_>, subscriber: SubscriberId, by: WorkerId) -> Deliveries {
     w.enroll(by).await;
-    let request = DeliveryRequest { subscriber, worker: by, tasks: 10, events: 10, now: Some(w.now) };
+    let request = DeliveryRequest { subscriber, worker: by, tasks: 10, events: 10, behind: None, now: Some(w.now) };
     w.store.deliveries(request).await.unwrap()
 }
 
@@ -208,7 +208,8 @@ pub async fn events_of_a_task_come_in_their_order_and_in_bounded_portions(store:
     let mut seen = Vec::new();
     loop {
         w.enroll(worker(1)).await;
-        let request = DeliveryRequest { subscriber, worker: worker(1), tasks: 3, events: 2, now: Some(w.now) };
+        let request =
+            DeliveryRequest { subscriber, worker: worker(1), tasks: 3, events: 2, behind: None, now: Some(w.now) };
         let events = store.deliveries(request).await.unwrap().events;
         if events.is_empty() {
             break;
@@ -223,6 +224,44 @@ pub async fn events_of_a_task_come_in_their_order_and_in_bounded_portions(store:
         let of: Vec<_> = seen.iter().filter(|event| event.row.task == task(number)).collect();
         assert!(of.is_sorted_by_key(|event| event.row.number), "{of:?}");
     }
+}
+
+pub async fn a_task_behind_one_with_many_events_is_found_by_the_next_look(store: &dyn Store) {
+    let mut w = World::new(store);
+    let subscriber = subscribe(&w, "one", &["*"], false).await;
+    let pinned = [w.pin(publishing(roots(100))).await, w.pin(publishing(roots(1))).await];
+    for (number, pinned) in (1..).zip(&pinned) {
+        w.transact(vec![submit(task(number), pinned)]).await;
+        let claims = w.claim(worker(1), 100).await;
+        w.transact(claims.iter().map(complete).collect()).await;
+    }
+    w.enroll(worker(1)).await;
+    let now = Some(w.now);
+    let look = |behind| DeliveryRequest { subscriber, worker: worker(1), tasks: 4, events: 25, behind, now };
+    let first = store.deliveries(look(None)).await.unwrap();
+    assert_eq!(first.events.iter().filter(|event| event.row.task == task(1)).count(), 25);
+    assert_eq!(first.events.len(), 25, "what is looked through at once is bounded");
+    take(&w, subscriber, &first.events).await;
+    let second = store.deliveries(look(first.more)).await.unwrap();
+    assert_eq!(names(&second.events), [(task(2), 0, "step.done")]);
+    assert_eq!(second.more, None, "there is nothing behind it");
+    take(&w, subscriber, &second.events).await;
+    // Many tasks: as many as are asked for, and the others behind them.
+    w.transact((3..=8).map(|number| submit(task(number), &pinned[1])).collect()).await;
+    let claims = w.claim(worker(1), 100).await;
+    w.transact(claims.iter().map(complete).collect()).await;
+    let mut tasks = Vec::new();
+    let mut behind = first.more;
+    while let Some(place) = behind {
+        let found = store.deliveries(look(Some(place))).await.unwrap();
+        assert!(found.more.is_none_or(|more| more > place));
+        tasks.push(found.events.iter().map(|event| event.row.task).collect::<Vec<_>>());
+        behind = found.more;
+    }
+    assert_eq!(tasks.iter().map(Vec::len).collect::<Vec<_>>(), [4, 2]);
+    let mut all = tasks.concat();
+    all.sort_unstable();
+    assert_eq!(all, [3, 4, 5, 6, 7, 8].map(task));
 }
 
 pub async fn events_behind_a_failed_one_wait_with_it(store: &dyn Store) {
@@ -271,7 +310,8 @@ pub async fn one_worker_at_a_time_gives_a_subscriber_its_events(store: &dyn Stor
     let other = due_to(&mut w, subscriber, worker(2)).await;
     assert_eq!((other.held, other.events), (false, vec![]));
     assert!(due_to(&mut w, second, worker(2)).await.held, "each subscriber has a worker of its own");
-    let stranger = DeliveryRequest { subscriber, worker: worker(9), tasks: 1, events: 1, now: Some(w.now) };
+    let stranger =
+        DeliveryRequest { subscriber, worker: worker(9), tasks: 1, events: 1, behind: None, now: Some(w.now) };
     assert!(!store.deliveries(stranger).await.unwrap().held, "it has no lease");
     let end = super::sample::lease(worker(1), crate::store::LeaseAct::End, w.now);
     store.lease(end).await.unwrap();

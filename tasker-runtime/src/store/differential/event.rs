@@ -12,7 +12,8 @@ use crate::core::{EventRow, Made, Published, ResolvedTemplate, SubscriberId};
 use crate::store::conformance::event::event;
 use crate::store::conformance::sample::{at, task, worker};
 use crate::store::{
-    Deliveries, DeliveryReport, DeliveryRequest, EventTask, EventView, FailedDelivery, Store, StoreError, Subscription,
+    Deliveries, DeliveryReport, DeliveryRequest, DuePlace, EventTask, EventView, FailedDelivery, Store, StoreError,
+    Subscription,
 };
 
 const NAMES: [&str; 3] = ["audit", "mailer", "watch"];
@@ -34,6 +35,7 @@ pub(in crate::store) enum EventCall {
         worker: u32,
         tasks: u32,
         events: u32,
+        goes_on: bool,
         became: Option<Became>,
     },
     /// What became of what was given last, a second time.
@@ -67,8 +69,10 @@ pub(super) fn calls() -> impl Strategy<Value = EventCall> {
         1 => (name(), 0..PATTERNS.len(), any::<bool>())
             .prop_map(|(name, patterns, from_oldest)| EventCall::Subscribe { name, patterns, from_oldest }),
         1 => name().prop_map(|name| EventCall::Unsubscribe { name }),
-        9 => (name(), by, 0..6u32, 0..6u32, prop::option::weighted(0.8, became())).prop_map(
-            |(name, worker, tasks, events, became)| EventCall::Deliveries { name, worker, tasks, events, became }
+        9 => (name(), by, 0..6u32, 0..6u32, any::<bool>(), prop::option::weighted(0.8, became())).prop_map(
+            |(name, worker, tasks, events, goes_on, became)| {
+                EventCall::Deliveries { name, worker, tasks, events, goes_on, became }
+            }
         ),
         1 => (name(), became()).prop_map(|(name, became)| EventCall::Delivered { name, became }),
         2 => (0..13u32, 0..4usize, 0..5u32).prop_map(|(task, behind, limit)| EventCall::Read { task, behind, limit }),
@@ -83,6 +87,8 @@ type OneGiven = (i64, TaskId, u32);
 pub(super) struct Given {
     ids: BTreeMap<usize, [SubscriberId; 2]>,
     events: BTreeMap<usize, [Vec<OneGiven>; 2]>,
+    /// How far each has looked.
+    more: BTreeMap<usize, [Option<DuePlace>; 2]>,
 }
 
 /// The template, whose steps publish.
@@ -132,20 +138,24 @@ impl Both {
                 self.answered(memory, file);
                 self.given.ids.remove(&name);
                 self.given.events.remove(&name);
+                self.given.more.remove(&name);
             }
-            EventCall::Deliveries { name, worker: by, tasks, events, became } => {
+            EventCall::Deliveries { name, worker: by, tasks, events, goes_on, became } => {
                 let Some(&ids) = self.given.ids.get(&name) else { return };
+                let behind = self.given.more.get(&name).filter(|_| goes_on).copied().unwrap_or_default();
                 let request = |of: usize| DeliveryRequest {
                     subscriber: ids[of],
                     worker: worker(by),
                     tasks,
                     events,
+                    behind: behind[of],
                     now: Some(at(self.now)),
                 };
                 let memory = self.memory.deliveries(request(0)).await;
                 let file = self.file().deliveries(request(1)).await;
                 if let (Ok(memory), Ok(file)) = (&memory, &file) {
                     self.given.events.insert(name, [memory, file].map(positions));
+                    self.given.more.insert(name, [memory, file].map(|due| due.more));
                 }
                 self.answered(memory.map(without_positions), file.map(without_positions));
                 if let Some(became) = became {
@@ -189,12 +199,13 @@ fn positions(deliveries: &Deliveries) -> Vec<OneGiven> {
     deliveries.events.iter().map(|event| (event.position, event.row.task, event.failures)).collect()
 }
 
-type Told = (bool, Timestamp, Option<std::time::Duration>, Vec<(u32, Timestamp, EventRow, EventTask)>);
+type Told =
+    (bool, Timestamp, Option<Timestamp>, Option<std::time::Duration>, Vec<(u32, Timestamp, EventRow, EventTask)>);
 
 fn without_positions(deliveries: Deliveries) -> Told {
-    let Deliveries { held, now, events, next } = deliveries;
+    let Deliveries { held, now, events, more, next } = deliveries;
     let events = events.into_iter().map(|event| (event.failures, event.due_at, event.row, event.of));
-    (held, now, next, events.collect())
+    (held, now, more.map(|place| place.due_at), next, events.collect())
 }
 
 fn rows(events: Result<Vec<EventView>, StoreError>) -> Result<Vec<(EventRow, Vec<String>)>, StoreError> {

@@ -1,6 +1,6 @@
 //! Events, and who was given which of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use tasker_types::event::matches;
@@ -9,7 +9,7 @@ use tasker_types::{TaskId, Timestamp, Wanted, WorkerId};
 use super::state::State;
 use crate::core::{EventRow, SubscriberId, recipients};
 use crate::store::{
-    Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, SubscriberView, Subscription,
+    Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, EventTask, EventView, SubscriberView, Subscription,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -169,13 +169,14 @@ impl State {
             return Deliveries::none(now);
         };
         subscriber.holder = Some(request.worker);
-        let mut order: Vec<(Timestamp, i64, TaskId)> =
-            subscriber.due.iter().map(|(&position, due)| (due.due_at, position, due.task)).collect();
+        let place = |(&position, due): (&i64, &Due)| (DuePlace { due_at: due.due_at, position }, due.task);
+        let mut order: Vec<(DuePlace, TaskId)> = subscriber.due.iter().map(place).collect();
         order.sort_unstable();
-        let due = order.partition_point(|&(at, ..)| at <= now);
-        let next = order.get(due).map(|&(at, ..)| at.since(now));
-        let tasks: BTreeSet<TaskId> =
-            order[..due].iter().take(request.tasks as usize).map(|&(.., task)| task).collect();
+        let due = order.partition_point(|(place, _)| place.due_at <= now);
+        let next = order.get(due).map(|(place, _)| place.due_at.since(now));
+        let first = order[..due].partition_point(|&(place, _)| Some(place) <= request.behind);
+        let window = order[first..due].iter().take(request.window() as usize);
+        let (tasks, more) = request.choose(window.copied());
         let mut taken: BTreeMap<TaskId, u32> = BTreeMap::new();
         let first_ones = subscriber.due.iter().filter(|(_, due)| {
             let taken = taken.entry(due.task).or_default();
@@ -188,6 +189,6 @@ impl State {
             let of = task.map(|(task, input)| EventTask::of(&task.pinned, row.number, input.correlation_id.clone()));
             Some(Delivery { position, failures: due.failures, due_at: due.due_at, row, of: of.unwrap_or_default() })
         });
-        Deliveries { held: true, now, events: events.collect(), next }
+        Deliveries { held: true, now, events: events.collect(), more, next }
     }
 }

@@ -3,13 +3,14 @@
 use sqlx::postgres::PgRow;
 use tasker_types::event::matches;
 use tasker_types::{StepNumber, TaskId, Timestamp, Wanted};
+use uuid::Uuid;
 
 use super::rows::{Columns, column, micros, moment, number, uuids};
 use super::session::Session;
 use super::templates::Templates;
 use crate::core::{EventRow, SubscriberId, recipients};
 use crate::store::{
-    Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, StoreError, SubscriberView,
+    Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, EventTask, EventView, StoreError, SubscriberView,
     Subscription,
 };
 
@@ -37,8 +38,18 @@ const ADDED: &str = concat!(
     moment!("$4"),
     " RETURNING id"
 );
-const EARLIER: &str = "INSERT INTO tasker.event_deliveries SELECT $1, e.position, e.task, 0, 0, NULL \
-                       FROM tasker.domain_events AS e WHERE e.name = ANY($2)";
+/// Nobody is about to write an event with a lower position: whoever does waits.
+const FILLS: &str = "INSERT INTO tasker.event_fills SELECT $1, 0, max(e.position) FROM tasker.domain_events AS e \
+                     HAVING max(e.position) IS NOT NULL";
+const UNFILLED: &str = "SELECT f.filled, f.until FROM tasker.event_fills AS f WHERE f.subscriber = $1 FOR UPDATE";
+pub(super) const SOME_EARLIER: &str = "SELECT max(p.position), array_agg(DISTINCT p.name) FROM (SELECT e.position, e.name \
+    FROM tasker.domain_events AS e WHERE e.position > $1 AND e.position <= $2 ORDER BY e.position LIMIT $3) AS p";
+pub(super) const EARLIER: &str = "INSERT INTO tasker.event_deliveries SELECT $1, e.position, e.task, 0, 0, NULL \
+    FROM tasker.domain_events AS e WHERE e.position > $2 AND e.position <= $3 AND e.name = ANY($4)";
+const FILLED: &str = "UPDATE tasker.event_fills SET filled = $2 WHERE subscriber = $1";
+const ALL_FILLED: &str = "DELETE FROM tasker.event_fills WHERE subscriber = $1";
+/// Events that are looked through, or due ones that are forgotten, in one transaction.
+const PORTION: i64 = 10_000;
 /// Who holds a subscriber, and whether that worker and the one that asks have a lease.
 const HOLDER: &str = concat!(
     "WITH now AS MATERIALIZED (SELECT ",
@@ -49,14 +60,19 @@ const HOLDER: &str = concat!(
 );
 const TAKEN: &str =
     "UPDATE tasker.event_subscribers SET held_by = $2 WHERE id = $1 AND held_by IS NOT DISTINCT FROM $3";
-pub(super) const DUE: &str = concat!(
-    "WITH due AS MATERIALIZED (SELECT d.task FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.due_at <= $2 \
-     ORDER BY d.due_at, d.position LIMIT $3) SELECT d.position, d.failures, d.due_at, ",
+/// What is due, and of which tasks.
+pub(super) const DUE: &str = "SELECT d.due_at, d.position, d.task FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 \
+                              AND d.due_at <= $2 AND (d.due_at, d.position) > ($3, $4) ORDER BY d.due_at, d.position LIMIT $5";
+/// A session plans it once, perhaps while there are few events: each join is one row by its key, however many there are then.
+pub(super) const FIRST_ONES: &str = concat!(
+    "SELECT d.position, d.failures, d.due_at, ",
     event_columns!(),
-    ", t.template, i.correlation_id FROM (SELECT DISTINCT u.task FROM due AS u) AS o CROSS JOIN LATERAL \
-     (SELECT p.* FROM tasker.event_deliveries AS p WHERE p.subscriber = $1 AND p.task = o.task ORDER BY p.position LIMIT $4) AS d \
-     JOIN tasker.domain_events AS e ON e.position = d.position LEFT JOIN tasker.tasks AS t ON t.id = e.task \
-     LEFT JOIN tasker.task_inputs AS i ON i.task = e.task ORDER BY d.position"
+    ", t.template, i.correlation_id FROM unnest($2::uuid[]) AS o (task) CROSS JOIN LATERAL \
+     (SELECT p.* FROM tasker.event_deliveries AS p WHERE p.subscriber = $1 AND p.task = o.task ORDER BY p.position LIMIT $3) AS d \
+     CROSS JOIN LATERAL (SELECT v.* FROM tasker.domain_events AS v WHERE v.position = d.position LIMIT 1) AS e \
+     LEFT JOIN LATERAL (SELECT k.template FROM tasker.tasks AS k WHERE k.id = e.task LIMIT 1) AS t ON true \
+     LEFT JOIN LATERAL (SELECT n.correlation_id FROM tasker.task_inputs AS n WHERE n.task = e.task LIMIT 1) AS i ON true \
+     ORDER BY d.position"
 );
 const NEXT: &str = "SELECT d.due_at FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.due_at > $2 \
                     ORDER BY d.due_at LIMIT 1";
@@ -129,6 +145,7 @@ pub(super) async fn subscribe(
     let id = |rows: &[PgRow]| rows.first().map(|row| Columns::of(row).get().map(SubscriberId)).transpose();
     // Most starts change nothing, and wait for nobody.
     if let Some(id) = id(&session.read(sqlx::query(SAME).bind(name).bind(patterns)).await?)? {
+        fill(session, id, patterns).await?;
         return Ok(id);
     }
     let bits = Wanted::by(patterns.iter().map(String::as_str)).bits();
@@ -142,22 +159,49 @@ pub(super) async fn subscribe(
             let added = id(&session.fetch(add).await?)?;
             let id = added.ok_or_else(|| StoreError::Corrupt("a subscriber was not added".into()))?;
             if subscription.from_oldest {
-                fill(session, id, patterns).await?;
+                session.execute(sqlx::query(FILLS).bind(id.0)).await?;
             }
             id
         }
     };
     session.commit().await?;
+    fill(session, id, patterns).await?;
     Ok(id)
 }
 
-/// What was stored before a subscriber came is due to it.
+/// What was stored before a subscriber came is due to it: portion by portion, each of which goes on where the last one ended,
+/// whoever wrote that.
 async fn fill(session: &mut Session, id: SubscriberId, patterns: &[String]) -> Result<(), StoreError> {
-    let rows = session.fetch(sqlx::query("SELECT DISTINCT e.name FROM tasker.domain_events AS e")).await?;
-    let names: Vec<String> = rows.iter().map(|row| Columns::of(row).get()).collect::<Result<_, _>>()?;
+    while fill_some(session, id, patterns).await? {}
+    Ok(())
+}
+
+/// Tells whether there is more.
+async fn fill_some(session: &mut Session, id: SubscriberId, patterns: &[String]) -> Result<bool, StoreError> {
+    session.begin().await?;
+    let rows = session.fetch(sqlx::query(UNFILLED).bind(id.0)).await?;
+    let Some(row) = rows.first() else {
+        session.commit().await?;
+        return Ok(false);
+    };
+    let columns = &mut Columns::of(row);
+    let (filled, until): (i64, i64) = (columns.get()?, columns.get()?);
+    let some = sqlx::query(SOME_EARLIER).bind(filled).bind(until).bind(PORTION);
+    let rows = session.fetch(some).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell positions".into()))?;
+    let columns = &mut Columns::of(row);
+    let (last, names): (Option<i64>, Option<Vec<String>>) = (columns.get()?, columns.get()?);
+    let last = last.unwrap_or(until);
     let takes = |name: &String| patterns.iter().any(|pattern| matches(pattern, name));
-    let names: Vec<String> = names.into_iter().filter(takes).collect();
-    session.execute(sqlx::query(EARLIER).bind(id.0).bind(names)).await.map(drop)
+    let names: Vec<String> = names.unwrap_or_default().into_iter().filter(takes).collect();
+    if !names.is_empty() {
+        session.execute(sqlx::query(EARLIER).bind(id.0).bind(filled).bind(last).bind(names)).await?;
+    }
+    let is_done = last >= until;
+    let note = if is_done { sqlx::query(ALL_FILLED).bind(id.0) } else { sqlx::query(FILLED).bind(id.0).bind(last) };
+    session.execute(note).await?;
+    session.commit().await?;
+    Ok(!is_done)
 }
 
 pub(super) const SOME_DUES: &str = "DELETE FROM tasker.event_deliveries AS d WHERE d.subscriber = $1 AND d.position = ANY(ARRAY( \
@@ -165,12 +209,15 @@ pub(super) const SOME_DUES: &str = "DELETE FROM tasker.event_deliveries AS d WHE
 
 /// What is due to it goes in portions: only the last one, and the subscriber, while nobody else may write events.
 pub(super) async fn unsubscribe(session: &mut Session, name: &str) -> Result<Option<u64>, StoreError> {
-    const PORTION: i64 = 10_000;
     const ALL: &str = "DELETE FROM tasker.event_deliveries AS d USING tasker.event_subscribers AS s \
                        WHERE s.name = $1 AND d.subscriber = s.id";
     let find = sqlx::query("SELECT s.id FROM tasker.event_subscribers AS s WHERE s.name = $1").bind(name);
     let found = session.read(find).await?;
     let Some(id) = found.first().map(|row| Columns::of(row).get::<i64>()).transpose()? else { return Ok(None) };
+    // Whoever fills it is waited for, and does not go on.
+    session.begin().await?;
+    session.execute(sqlx::query(ALL_FILLED).bind(id)).await?;
+    session.commit().await?;
     let mut dropped = 0;
     loop {
         session.begin().await?;
@@ -198,9 +245,13 @@ pub(super) async fn deliveries(
     let (now, held) = holds(session, request).await?;
     let mut deliveries = Deliveries { held, ..Deliveries::none(now) };
     if held {
-        let due = sqlx::query(DUE).bind(request.subscriber.0).bind(now.as_micros());
-        for row in session.fetch(due.bind(i64::from(request.tasks)).bind(i64::from(request.events))).await? {
-            deliveries.events.push(delivery(session, templates, &row).await?);
+        let (tasks, more) = due(session, request, now).await?;
+        deliveries.more = more;
+        if !tasks.is_empty() {
+            let first_ones = sqlx::query(FIRST_ONES).bind(request.subscriber.0).bind(tasks);
+            for row in session.fetch(first_ones.bind(i64::from(request.events))).await? {
+                deliveries.events.push(delivery(session, templates, &row).await?);
+            }
         }
         let next = session.fetch(sqlx::query(NEXT).bind(request.subscriber.0).bind(now.as_micros())).await?;
         let next = next.first().map(|row| Columns::of(row).time()).transpose()?;
@@ -208,6 +259,25 @@ pub(super) async fn deliveries(
     }
     session.commit().await?;
     Ok(deliveries)
+}
+
+/// Tasks with something due, and how far what is due was looked through.
+async fn due(
+    session: &mut Session,
+    request: &DeliveryRequest,
+    now: Timestamp,
+) -> Result<(Vec<Uuid>, Option<DuePlace>), StoreError> {
+    // Positions begin with 1.
+    let behind = request.behind.map_or((0, 0), |place| (place.due_at.as_micros(), place.position));
+    let due = sqlx::query(DUE).bind(request.subscriber.0).bind(now.as_micros()).bind(behind.0).bind(behind.1);
+    let rows = session.fetch(due.bind(i64::from(request.window()))).await?;
+    let read = |row: &PgRow| {
+        let columns = &mut Columns::of(row);
+        Ok((DuePlace { due_at: columns.time()?, position: columns.get()? }, columns.task()?))
+    };
+    let window: Vec<(DuePlace, TaskId)> = rows.iter().map(read).collect::<Result<_, StoreError>>()?;
+    let (tasks, more) = request.choose(window.into_iter());
+    Ok((tasks.into_iter().map(TaskId::uuid).collect(), more))
 }
 
 /// The time, and whether the worker is the one that gives the subscriber its events; it becomes that where nobody is.

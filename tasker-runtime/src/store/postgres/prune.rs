@@ -11,9 +11,22 @@ use crate::store::StoreError;
 
 /// Only among those that were submitted before: a UUIDv7 tells when, so the many that ended since are not looked at.
 /// One that is about to be reopened is locked, and stays.
-const FIND: &str = "SELECT t.id FROM tasker.tasks AS t WHERE t.id < $1 AND t.finished_at < $2 AND NOT EXISTS \
-                    (SELECT 1 FROM tasker.event_deliveries AS d WHERE d.task = t.id) ORDER BY t.id LIMIT $3 \
-                    FOR UPDATE SKIP LOCKED";
+macro_rules! find {
+    ($more:literal) => {
+        concat!(
+            "SELECT t.id FROM tasker.tasks AS t WHERE t.id < $1 AND t.finished_at < $2 AND NOT EXISTS \
+             (SELECT 1 FROM tasker.event_deliveries AS d WHERE d.task = t.id)",
+            $more,
+            " ORDER BY t.id LIMIT $3 FOR UPDATE SKIP LOCKED"
+        )
+    };
+}
+const FIND: &str = find!("");
+/// While a new subscriber is still to be given what was stored before it came.
+const FIND_FILLING: &str = find!(
+    " AND NOT EXISTS (SELECT 1 FROM tasker.domain_events AS e WHERE e.task = t.id AND e.position > $4 AND e.position <= $5)"
+);
+const FILLS: &str = "SELECT min(f.filled), max(f.until) FROM tasker.event_fills AS f";
 const DELETES: &[&str] = &[
     "DELETE FROM tasker.live_steps WHERE task = ANY($1)",
     "DELETE FROM tasker.step_results WHERE task = ANY($1)",
@@ -44,7 +57,13 @@ pub(super) async fn prune(
     let before = Columns::of(row).time()?.before(kept);
     // A new subscriber may be due what was stored before it came: it waits for this, or this for it.
     session.simple("LOCK TABLE tasker.event_subscribers IN ACCESS SHARE MODE").await?;
-    let find = sqlx::query(FIND).bind(first_id_of(before)).bind(before.as_micros()).bind(i64::from(limit));
+    let rows = session.fetch(sqlx::query(FILLS)).await?;
+    let row = rows.first().ok_or_else(|| StoreError::Corrupt("the server does not tell positions".into()))?;
+    let columns = &mut Columns::of(row);
+    let fills: (Option<i64>, Option<i64>) = (columns.get()?, columns.get()?);
+    let find = sqlx::query(if fills.0.is_some() { FIND_FILLING } else { FIND });
+    let find = find.bind(first_id_of(before)).bind(before.as_micros()).bind(i64::from(limit));
+    let find = if let (Some(filled), Some(until)) = fills { find.bind(filled).bind(until) } else { find };
     let rows = session.fetch(find).await?;
     let ids: Vec<Uuid> = rows.iter().map(|row| Columns::of(row).get()).collect::<Result<_, _>>()?;
     if !ids.is_empty() {

@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     (7, "expand: fewer checks", include_str!("../../../../migrations/postgres/0007_fewer_checks.sql")),
     (8, "expand: claim timeouts", include_str!("../../../../migrations/postgres/0008_claim_timeouts.sql")),
     (9, "expand: view of attempts", include_str!("../../../../migrations/postgres/0009_view_of_attempts.sql")),
+    (10, "expand: event fills", include_str!("../../../../migrations/postgres/0010_event_fills.sql")),
 ];
 /// The oldest server that is known to do.
 const SERVER_MIN: i32 = 150_000;

@@ -13,7 +13,7 @@ use super::writer::{begin, commit};
 use crate::core::{EventRow, SubscriberId, recipients};
 use crate::store::contract::told;
 use crate::store::{
-    Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, EventView, FailedDelivery, StoreError,
+    Deliveries, Delivery, DeliveryReport, DeliveryRequest, DuePlace, EventTask, EventView, FailedDelivery, StoreError,
     SubscriberView, Subscription,
 };
 
@@ -22,9 +22,9 @@ pub(super) const EVENTS: &str = "INSERT INTO domain_events (task, number, attemp
 const DUES: &str = "INSERT INTO event_deliveries VALUES (?, ?, ?, 0, 0, NULL)";
 const SUBSCRIBERS: &str = "SELECT id, patterns FROM event_subscribers ORDER BY id";
 const EVENT: &str = "e.task, e.number, e.attempt, e.name, e.payload, e.result, e.detail, e.at";
-/// Tasks with something due.
-const DUE: &str =
-    "SELECT task FROM event_deliveries WHERE subscriber = ? AND due_at <= ? ORDER BY due_at, position LIMIT ?";
+/// What is due, and of which tasks.
+const DUE: &str = "SELECT due_at, position, task FROM event_deliveries WHERE subscriber = ? AND due_at <= ? \
+                   AND (due_at, position) > (?, ?) ORDER BY due_at, position LIMIT ?";
 const NEXT: &str = "SELECT due_at FROM event_deliveries WHERE subscriber = ? AND due_at > ? ORDER BY due_at LIMIT 1";
 
 /// Writes the events, and to whom they are due, in the transaction that was begun.
@@ -112,10 +112,16 @@ pub(super) fn deliveries(
     if !holds(connection, request, now)? {
         return Ok(Deliveries::none(now));
     }
-    let bind = |to: &mut Binder<'_, '_>| _ = to.add(subscriber).add(at).add(request.tasks);
-    let mut tasks: Vec<TaskId> = select_all(connection, DUE, bind, |columns| columns.task())?;
-    tasks.sort_unstable();
-    tasks.dedup();
+    let bind = |to: &mut Binder<'_, '_>| {
+        // Positions begin with 1.
+        let behind = request.behind.map_or((0, 0), |place| (place.due_at.as_micros(), place.position));
+        to.add(subscriber).add(at).add(behind.0).add(behind.1).add(request.window());
+    };
+    let window = select_all(connection, DUE, bind, |columns| {
+        Ok((DuePlace { due_at: columns.time()?, position: columns.get()? }, columns.task()?))
+    })?;
+    let (tasks, more) = request.choose(window.into_iter());
+    let tasks: Vec<TaskId> = tasks.into_iter().collect();
     let of_task = format!(
         "SELECT d.position, d.failures, d.due_at, {EVENT}, t.template, i.correlation_id FROM (SELECT * FROM event_deliveries INDEXED BY event_deliveries_task \
          WHERE subscriber = ? AND task = ? ORDER BY position LIMIT ?) AS d JOIN domain_events AS e ON e.position = d.position \
@@ -126,7 +132,7 @@ pub(super) fn deliveries(
     let mut events = select(connection, &of_task, &tasks, bind, read)?;
     events.sort_by_key(|event| event.position);
     let next = first(connection, NEXT, |to| _ = to.add(subscriber).add(at), |columns| columns.time())?;
-    Ok(Deliveries { held: true, now, events, next: next.map(|next| next.since(now)) })
+    Ok(Deliveries { held: true, now, events, more, next: next.map(|next| next.since(now)) })
 }
 
 /// Whether the worker is the one that gives the subscriber its events; it becomes that where nobody is.

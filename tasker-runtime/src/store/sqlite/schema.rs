@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     (7, "expand: fewer checks", include_str!("../../../../migrations/sqlite/0007_fewer_checks.sql")),
     (8, "expand: claim timeouts", include_str!("../../../../migrations/sqlite/0008_claim_timeouts.sql")),
     (9, "expand: view of attempts", include_str!("../../../../migrations/sqlite/0009_view_of_attempts.sql")),
+    (10, "expand: event fills", include_str!("../../../../migrations/sqlite/0010_event_fills.sql")),
 ];
 /// A name that no migrations of the application's own use; the columns are those of sqlx's migrations.
 const MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS tasker_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \

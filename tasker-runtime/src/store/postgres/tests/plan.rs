@@ -11,7 +11,7 @@ use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, worker};
 use crate::store::postgres::claim::{DUE, FRESH, LOSSY, NEXT_DUE, TAKE};
 use crate::store::postgres::common::{Kinds, Rows};
-use crate::store::postgres::event::SOME_DUES;
+use crate::store::postgres::event::{DUE as EVENTS_DUE, EARLIER, FIRST_ONES, SOME_DUES, SOME_EARLIER};
 use crate::store::postgres::load::{LOCK, MOMENT, STEPS};
 use crate::store::postgres::read::WAITING;
 use crate::store::postgres::workers::{EXPIRED, OVERDUE};
@@ -86,7 +86,7 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
     ] {
         run(&mut connection, &format!("SET {setting}")).await;
     }
-    let statements: [(&str, String, &[&str]); 16] = [
+    let statements: [(&str, String, &[&str]); 20] = [
         (FRESH, "('{1,2,3}', 20000, 100, gen_random_uuid())".into(), &["live_steps_claim"]),
         (LOSSY, "('{1,2,3}', 20000, 1, gen_random_uuid())".into(), &["live_steps_lossy"]),
         (TAKE, take, &["live_steps_pkey", "tasks_pkey"]),
@@ -101,6 +101,10 @@ async fn statements_use_their_indexes_however_many_rows_there_are() {
         (&Kinds::ALL.one().text, nulls(1), &["tasks_pkey", "live_steps_pkey"]),
         (Kinds::ALL.text(Rows::Few), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
         (Kinds::ALL.text(Rows::Many), nulls(50), &["tasks_pkey", "live_steps_pkey"]),
+        (EVENTS_DUE, "(1, 20000, 0, 0, 512)".into(), &["event_deliveries_due"]),
+        (FIRST_ONES, format!("(1, {uuids}, 16)"), &["event_deliveries_task", "domain_events_pkey"]),
+        (SOME_EARLIER, "(1, 20000, 10000)".into(), &["domain_events_pkey"]),
+        (EARLIER, "(1, 1, 10000, '{a}')".into(), &["domain_events_pkey"]),
         (SOME_DUES, "(1, 10000)".into(), &["event_deliveries_pkey"]),
         (CHANGED, nulls(14), &["live_steps_pkey"]),
     ];

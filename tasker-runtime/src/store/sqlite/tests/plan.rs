@@ -105,8 +105,14 @@ async fn events(w: &mut World<'_, SqliteStore>) {
     let claims = w.claim(worker(1), 100).await;
     let claim = claims.iter().find(|claim| claim.task == id).unwrap();
     w.one(complete(claim)).await.unwrap();
-    let request =
-        DeliveryRequest { subscriber: SubscriberId(1), worker: worker(1), tasks: 5, events: 5, now: Some(w.now) };
+    let request = DeliveryRequest {
+        subscriber: SubscriberId(1),
+        worker: worker(1),
+        tasks: 5,
+        events: 5,
+        behind: None,
+        now: Some(w.now),
+    };
     let due = store.deliveries(request).await.unwrap();
     let positions: Vec<i64> = due.events.iter().map(|event| event.position).collect();
     let failed = FailedDelivery { position: positions[0], failures: 1, error: "no".to_owned() };
@@ -219,7 +225,10 @@ fn check_plans(connection: &Connection, statements: &BTreeSet<String>) {
             ("SELECT t.template, r.number", "SEARCH r USING PRIMARY KEY (task=?"),
             ("UPDATE live_steps", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
             ("DELETE FROM live_steps WHERE task = ? AND number", "live_steps USING PRIMARY KEY (task=? AND number=?)"),
-            ("SELECT task FROM event_deliveries", "event_deliveries_due"),
+            (
+                "SELECT due_at, position, task FROM event_deliveries",
+                "event_deliveries_due (subscriber=? AND (due_at,position)>(?,?) AND due_at<?)",
+            ),
             ("SELECT d.position, d.failures", "event_deliveries_task"),
             ("UPDATE event_deliveries INDEXED", "event_deliveries_task"),
             ("UPDATE tasks", "tasks USING PRIMARY KEY (id=?)"),

@@ -1,0 +1,1 @@
+-- Only a server gives a new subscriber what was stored before it came in portions: a file has one writer at a time.
