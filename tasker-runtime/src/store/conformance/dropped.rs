@@ -167,7 +167,8 @@ pub async fn a_dropped_subscription_happened_or_did_not(store: &dyn Store) {
         w.one(submit(id, &pinned)).await.unwrap();
         let claims = w.claim(worker(1), 100).await;
         w.transact(claims.iter().map(complete).collect()).await;
-        let request = DeliveryRequest { subscriber, worker: worker(1), tasks: 10, events: 10, now: Some(w.now) };
+        let request =
+            DeliveryRequest { subscriber, worker: worker(1), tasks: 10, events: 10, behind: None, now: Some(w.now) };
         let ended = dropped(polls, store.deliveries(request)).await;
         settled(store).await;
         let held_by = view().await.unwrap().held_by;

@@ -185,7 +185,8 @@ async fn upkeep_that_is_dropped_while_it_is_under_way_happened_or_did_not() {
         w.one(submit(task(round), &pinned)).await.unwrap();
         let claim = w.claim_one(worker(1)).await;
         w.one(complete(&claim)).await.unwrap();
-        let request = DeliveryRequest { subscriber, worker: worker(1), tasks: 10, events: 10, now: Some(w.now) };
+        let request =
+            DeliveryRequest { subscriber, worker: worker(1), tasks: 10, events: 10, behind: None, now: Some(w.now) };
         let ended = drops.drop(store.deliveries(request)).await;
         settled(&store, &mut beside).await;
         drops.count(ended, view().await.unwrap().held_by.is_some(), "a request for events");

@@ -38,7 +38,8 @@ async fn the_owner_of_a_database_needs_no_other_rights() {
         w.one(complete(&claim)).await.unwrap();
     }
     assert_eq!(w.task_state(id), TaskState::Completed);
-    let request = DeliveryRequest { subscriber, worker: worker(1), tasks: 10, events: 10, now: Some(w.now) };
+    let request =
+        DeliveryRequest { subscriber, worker: worker(1), tasks: 10, events: 10, behind: None, now: Some(w.now) };
     let due = store.deliveries(request).await.unwrap();
     let delivered: Vec<i64> = due.events.iter().map(|event| event.position).collect();
     assert!(delivered.len() >= 2);
