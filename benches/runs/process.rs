@@ -83,6 +83,9 @@ pub(crate) async fn memory(kind: Kind, quick: bool) -> anyhow::Result<Vec<Row>> 
     ])
 }
 
+/// More tasks than any store keeps in mind.
+const KEPT_IN_MIND: usize = 40_000;
+
 async fn memory_of_this_process(opened: Opened, steps: usize) -> anyhow::Result<()> {
     let mut registry = nothing();
     registry.register("sleepy", || Box::new(Sleepy));
@@ -98,14 +101,17 @@ async fn memory_of_this_process(opened: Opened, steps: usize) -> anyhow::Result<
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let running = machine::resident();
-    submit_all(engine, steps).await?;
+    // What is kept in mind of tasks that wait is bounded: first that is filled.
+    submit_all(engine, KEPT_IN_MIND).await?;
+    let filled = machine::resident();
+    submit_all(engine, KEPT_IN_MIND).await?;
     let waiting = machine::resident();
-    let each = |more: u64| more as f64 / steps as f64;
+    let each = |more: u64, of: usize| more as f64 / of as f64;
     println!(
         "{} {} {}",
         idle as f64 / 1048576.0,
-        each(running.saturating_sub(idle)),
-        each(waiting.saturating_sub(running))
+        each(running.saturating_sub(idle), steps),
+        each(waiting.saturating_sub(filled), KEPT_IN_MIND)
     );
     Ok(())
 }

@@ -108,6 +108,7 @@ fn run_tests(environment: &[(&str, String)]) -> Result<()> {
 /// How many worlds the test of the simulation runs, and from which seed on.
 const SIM_SEEDS: &str = "TASKER_SIM_SEEDS";
 const SIM_FROM: &str = "TASKER_SIM_FROM";
+const SIM_KEEP: &str = "TASKER_SIM_KEEP";
 
 fn sim(arguments: &[String]) -> Result<()> {
     let (mut seeds, mut from) = ("100000", "0");
@@ -121,7 +122,8 @@ fn sim(arguments: &[String]) -> Result<()> {
     let test = "test --release --package tasker-runtime --features testing --test sim --locked";
     let which = "-- seeds_pass --exact --nocapture";
     let arguments: Vec<&str> = test.split(' ').chain(which.split(' ')).collect();
-    cargo(&arguments, &[(SIM_SEEDS, seeds), (SIM_FROM, from)])
+    let kept = run::root().join("tasker-runtime/tests/sim/seeds.txt");
+    cargo(&arguments, &[(SIM_SEEDS, seeds), (SIM_FROM, from), (SIM_KEEP, &kept.to_string_lossy())])
 }
 
 fn bless() -> Result<()> {

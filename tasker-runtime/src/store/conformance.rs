@@ -60,6 +60,8 @@ macro_rules! store_conformance {
                 workers_of_a_batch_run_a_bounded_number_at_once,
                 a_failed_worker_holds_the_batch_up_until_it_is_retried,
                 who_waits_for_a_batch_is_given_the_results_of_all_workers,
+                the_others_run_to_their_end_where_a_failure_stops_nobody,
+                who_waits_for_a_batch_goes_on_where_there_is_nothing_to_do,
             }
             checkpoint {
                 a_checkpoint_is_given_to_the_next_attempt,
@@ -87,6 +89,7 @@ macro_rules! store_conformance {
                 a_decision_skips_what_it_does_not_choose,
                 a_wide_decision_skips_all_of_the_rest,
                 a_step_that_was_skipped_is_over_without_a_result,
+                a_decision_below_another_is_asked_only_where_it_was_chosen,
             }
             dropped {
                 a_dropped_submit_happened_or_did_not,

@@ -20,10 +20,13 @@ mod trace;
 mod watch;
 mod world;
 
+use std::path::Path;
+
 use run::run;
 use search::{report, search};
+use shrink::shrink;
 use tasker_runtime::mark::Mark;
-use tasker_runtime::plant::Bug;
+use tasker_runtime::plant::{Bug, plant};
 use world::World;
 
 /// Seeds that found a bug once: they come first.
@@ -64,8 +67,41 @@ fn seeds_pass() {
         println!("{count:>9}  {mark:?}");
     }
     if let Some(seed) = found.failed {
+        if let Some(kept) = std::env::var_os(KEEP) {
+            keep(seed, Path::new(&kept));
+        }
         panic!("{}", report(seed));
     }
+}
+
+/// Where seeds that failed are written down, so that they run first from then on: `cargo xtask sim` names the file.
+const KEEP: &str = "TASKER_SIM_KEEP";
+
+fn keep(seed: u64, file: &Path) {
+    let text = std::fs::read_to_string(file).unwrap();
+    if !text.lines().any(|line| line.split(' ').next() == Some(&*seed.to_string())) {
+        let rule = run(World::of(seed), false).failure.unwrap().rule;
+        std::fs::write(file, format!("{text}{seed} {rule}\n")).unwrap();
+    }
+}
+
+#[test]
+fn a_seed_that_failed_is_kept_once_and_shrinks_to_less_that_fails_alike() {
+    plant(Some(Bug::FenceDropped));
+    let seed = search(0..SEEDS_MAX, Some(Bug::FenceDropped), false).failed.unwrap();
+    let world = World::of(seed);
+    let rule = run(world.clone(), false).failure.unwrap().rule;
+    let size =
+        |world: &World| world.tasks.len() + world.acts.len() + world.templates.iter().map(Vec::len).sum::<usize>();
+    let (smaller, outcome) = shrink(world.clone());
+    assert_eq!(outcome.failure.unwrap().rule, rule);
+    assert!(size(&smaller) < size(&world), "nothing is taken away of {world:#?}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("seeds.txt");
+    std::fs::write(&file, "# seeds\n").unwrap();
+    keep(seed, &file);
+    keep(seed, &file);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), format!("# seeds\n{seed} {rule}\n"));
 }
 
 #[test]

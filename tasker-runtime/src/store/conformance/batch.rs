@@ -4,17 +4,22 @@ use StepState::{Pending, Running};
 use tasker_types::{BatchSpec, FailureStrategy, StepNumber, StepState, StepType, TaskState};
 
 use super::World;
-use super::sample::{complete, cut, fail_for_good, retry, template, with_types, worker};
-use crate::core::ResolvedTemplate;
+use super::sample::{complete, cut, fail_for_good, finish, retry, template, with_types, worker};
+use crate::core::{Outcome, ResolvedTemplate};
 use crate::store::{InputRequest, Page, Store, TaskFilter};
 
 const FIRST: Page = Page { before: None, limit: 10 };
 
 /// 0 makes workers after 1, a bounded number at once, and 2 waits for them.
 fn batches(parallelism: Option<u32>) -> ResolvedTemplate {
+    batches_that(parallelism, FailureStrategy::FailFast)
+}
+
+/// The same, with what a failure of one worker means for the others.
+fn batches_that(parallelism: Option<u32>, failure_strategy: FailureStrategy) -> ResolvedTemplate {
     let types = [(0, StepType::Batchable), (1, StepType::BatchWorker)];
     let mut batches = with_types(template("batches", &[&[], &[0], &[1]]), &types);
-    batches.template.steps[0].batch = Some(BatchSpec { parallelism, failure_strategy: FailureStrategy::FailFast });
+    batches.template.steps[0].batch = Some(BatchSpec { parallelism, failure_strategy });
     batches
 }
 
@@ -83,4 +88,43 @@ pub async fn who_waits_for_a_batch_is_given_the_results_of_all_workers(store: &d
     w.one(complete(&claims[599])).await.unwrap();
     let given = store.inputs(vec![wanted]).await.unwrap().remove(0);
     assert!(given.results.len() == 601 && given.results.values().all(Option::is_some));
+}
+
+pub async fn the_others_run_to_their_end_where_a_failure_stops_nobody(store: &dyn Store) {
+    let mut w = World::new(store);
+    for (number, strategy, failed, state) in [
+        (1, FailureStrategy::ContinueOnFailure, StepState::Skipped, TaskState::Completed),
+        (2, FailureStrategy::Isolate, StepState::Failed, TaskState::Failed),
+    ] {
+        let mut batches = batches_that(Some(1), strategy);
+        batches.template.name = format!("batches_{number}");
+        let id = w.start(number, batches).await;
+        let claim = w.claim_one(worker(1)).await;
+        w.one(cut(&claim, 3)).await.unwrap();
+        let claim = w.claim_one(worker(1)).await;
+        w.one(fail_for_good(&claim)).await.unwrap();
+        assert_eq!(w.result(id, 3).unwrap().outcome, failed, "{strategy:?}");
+        for of in [4, 5] {
+            let claim = w.claim_one(worker(1)).await;
+            assert_eq!(claim.live.number, StepNumber(of), "{strategy:?}: one after the other");
+            w.one(complete(&claim)).await.unwrap();
+        }
+        for claim in w.claim(worker(1), 10).await {
+            assert_eq!(claim.live.number, StepNumber(2));
+            w.one(complete(&claim)).await.unwrap();
+        }
+        assert_eq!(w.task_state(id), state, "{strategy:?}");
+    }
+}
+
+pub async fn who_waits_for_a_batch_goes_on_where_there_is_nothing_to_do(store: &dyn Store) {
+    let mut w = World::new(store);
+    let id = w.start(1, batches(None)).await;
+    let claim = w.claim_one(worker(1)).await;
+    w.one(finish(&claim, Outcome::Cut { result: "{}".into(), detail: None, workers: None })).await.unwrap();
+    assert_eq!(w.states(id), [StepState::Completed, StepState::Skipped, StepState::Ready]);
+    assert_eq!(w.rows.batches, []);
+    let claim = w.claim_one(worker(1)).await;
+    w.one(complete(&claim)).await.unwrap();
+    assert_eq!(w.task_state(id), TaskState::Completed);
 }

@@ -74,3 +74,23 @@ pub async fn a_step_that_was_skipped_is_over_without_a_result(store: &dyn Store)
     assert_eq!((view.steps[3].state, view.steps[3].result.clone()), (StepState::Skipped, None));
     assert!(view.steps[3].detail.is_some() && view.steps[1].detail.is_none());
 }
+
+pub async fn a_decision_below_another_is_asked_only_where_it_was_chosen(store: &dyn Store) {
+    use StepState::{Completed, Ready, Skipped};
+    let mut w = World::new(store);
+    // 1 decides between 3 and 4, and 0 whether that is asked at all.
+    let types = [(0, StepType::Decision), (1, StepType::Decision)];
+    let nested = || with_types(template("nested", &[&[], &[0], &[0], &[1], &[1]]), &types);
+    let (chosen, other) = (w.start(1, nested()).await, w.start(2, nested()).await);
+    let claims = w.claim(worker(1), 2).await;
+    w.transact(vec![decide(&claims[0], &[StepNumber(1)]), decide(&claims[1], &[StepNumber(2)])]).await;
+    assert_eq!(w.states(other), [Completed, Skipped, Ready, Skipped, Skipped]);
+    let claims = w.claim(worker(1), 2).await;
+    let asked = claims.iter().find(|claim| claim.task == chosen).unwrap();
+    let plain = claims.iter().find(|claim| claim.task == other).unwrap();
+    w.transact(vec![decide(asked, &[StepNumber(4)]), complete(plain)]).await;
+    assert_eq!(w.states(chosen), [Completed, Completed, Skipped, Skipped, Ready]);
+    let claim = w.claim_one(worker(1)).await;
+    w.one(complete(&claim)).await.unwrap();
+    assert_eq!([w.task_state(chosen), w.task_state(other)], [TaskState::Completed; 2]);
+}
