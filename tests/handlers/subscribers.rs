@@ -55,9 +55,8 @@ async fn desk(#[state] shelf: &Shelf, event: StepEvent) -> anyhow::Result<()> {
 #[test]
 fn the_attribute_says_what_a_subscriber_is_called_and_which_events_it_takes() {
     let registry = EventRegistry::linked();
-    let said = |subscriber: &Subscriber| {
-        (subscriber.name.to_string(), subscriber.patterns.clone(), subscriber.from_oldest)
-    };
+    let said =
+        |subscriber: &Subscriber| (subscriber.name.to_string(), subscriber.patterns.clone(), subscriber.from_oldest);
     let patterns = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect::<Vec<_>>();
     assert_eq!(
         registry.subscribers().map(said).collect::<Vec<_>>(),
@@ -71,9 +70,8 @@ fn the_attribute_says_what_a_subscriber_is_called_and_which_events_it_takes() {
 #[test]
 fn state_that_a_subscriber_lacks_is_told_by_its_name_and_type() {
     let (registry, mut state) = (EventRegistry::linked(), AppState::default());
-    let told = ["archive", "desk"].map(|name| {
-        format!("event subscriber `{name}` needs state of type `handlers::subscribers::Shelf`")
-    });
+    let told = ["archive", "desk"]
+        .map(|name| format!("event subscriber `{name}` needs state of type `handlers::subscribers::Shelf`"));
     assert_eq!(registry.problems(&state), told);
     state.insert(Shelf::default());
     assert_eq!(registry.problems(&state), [""; 0]);
@@ -147,6 +145,7 @@ async fn a_new_subscriber_is_given_what_was_stored_before_it_came_where_it_says_
         };
         assert_eq!(given, expected);
     }
-    let of_after = ["parcel.sent", "parcel.weighed", "parcel.returned"].map(|name| (after.to_string(), name.to_owned()));
+    let of_after =
+        ["parcel.sent", "parcel.weighed", "parcel.returned"].map(|name| (after.to_string(), name.to_owned()));
     assert_eq!(*shelf.desk.lock().unwrap(), of_after);
 }
