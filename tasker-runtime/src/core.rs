@@ -32,7 +32,7 @@ pub use change::Change;
 pub use choice::chosen;
 pub use command::{
     Act, ActionStamp, ByHand, Checkpoint, Command, Failure, Finish, Identity, KnownBy, Loss, NewTask, Outcome, Refusal,
-    Rerun, StepRef, Workers,
+    Rerun, Says, StepRef, Workers,
 };
 pub(crate) use continuation::next_attempt;
 pub use continuation::{Backlog, Capacity};

@@ -26,6 +26,7 @@ mod lease;
 mod limits;
 mod look;
 mod overdue;
+mod prune;
 mod publish;
 mod rerun;
 mod resolve;

@@ -102,9 +102,21 @@ pub enum ByHand {
     Complete {
         /// The value, as JSON.
         result: Arc<str>,
-        /// Which of the steps after it go on, where it is a decision.
-        chosen: Option<Arc<[StepNumber]>>,
+        /// What it says of the steps after it.
+        says: Says,
     },
+}
+
+/// What a result that is given by hand says of the steps after its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing: they go on.
+    #[default]
+    Nothing,
+    /// Which of them go on: it is that of a decision.
+    Chosen(Arc<[StepNumber]>),
+    /// Which workers are made: it is that of a batchable step. None where there is nothing to do.
+    Cut(Option<Workers>),
 }
 
 impl Act {
@@ -381,10 +393,8 @@ pub enum Refusal {
         /// What was asked, as in "only a step that ..".
         wanted: &'static str,
     },
-    /// Only a result can say which steps after a decision go on.
-    #[error(
-        "step {number} of task {task} says in its result which steps go on: complete a decision with one, retry a batchable step"
-    )]
+    /// Only a result can say which steps after a decision go on, and which workers are made of a batch.
+    #[error("step {number} of task {task} says in its result what goes on: complete it with one")]
     Undecided {
         /// The task.
         task: TaskId,

@@ -5,8 +5,9 @@ use tasker_types::{StepNumber, TaskId};
 
 use super::dispatch::Message;
 use super::limits::{self, check_label};
+use super::wait;
 use super::{Engine, Error};
-use crate::core::{Act, ActionStamp, ByHand, Command, Refusal, Reply, chosen};
+use crate::core::{Act, ActionStamp, ByHand, Command, Refusal, Reply, Says, chosen, cut};
 
 impl Engine {
     /// Stops a task: what waits is cancelled at once, what runs is told to stop.
@@ -106,9 +107,14 @@ impl Engine {
             return Err(Refusal::NoStep { task, number: step }.into());
         }
         self.check_given(pinned, step, result)?;
-        let decides = pinned.step(step).decides();
-        let chosen = decides.then(|| chosen(pinned, step, result)).transpose().map_err(Error::BadResult)?;
-        Ok(Act::End(step, ByHand::Complete { result: text.into(), chosen }))
+        let says = if pinned.step(step).decides() {
+            chosen(pinned, step, result).map(Says::Chosen)
+        } else if pinned.step(step).makes_batches() {
+            cut(pinned, step, result).map(Says::Cut)
+        } else {
+            Ok(Says::Nothing)
+        };
+        Ok(Act::End(step, ByHand::Complete { result: text.into(), says: says.map_err(Error::BadResult)? }))
     }
 
     /// Does what an operator asks for, once: in one transaction with the record of who did it, and why.
@@ -119,7 +125,11 @@ impl Engine {
         Self::check_action(&act, actor, reason)?;
         let action = ActionStamp { id: self.parts.ids.next(), actor: actor.to_owned(), reason: reason.to_owned() };
         let command = Command::Act { task, act, action };
-        self.ask(|answer| Message::Act { command: Box::new(command), answer }).await
+        match self.ask(|answer| Message::Act { command: Box::new(command), answer }).await {
+            // Its identity is new, so that it was taken by the commit that nobody answered.
+            Err(Error::Refused(Refusal::Repeated(_))) => Ok(Reply { task, state: wait::look(self, task).await? }),
+            told => told,
+        }
     }
 
     /// Whether an action could be taken with these words in its record, whatever it is about. What closes something

@@ -1,6 +1,7 @@
 //! One attempt: the handler inside its layers, its time limit, and the word that its task was cancelled.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::limits;
-use super::publish::{Publication, publish};
+use super::publish::{HandlerIsOver, Publication, publish};
 use super::schemas::Schema;
 use crate::core::{Detail, Failure, Finish, Outcome, Pinned, Published, StepRef, chosen, cut};
 use crate::handler::{Layer, RustStepHandler, run_attempt};
@@ -29,6 +30,7 @@ pub(super) struct Attempt {
     pub(super) layers: Arc<[Arc<dyn Layer>]>,
     /// Its events that have publishers.
     pub(super) publications: Vec<Publication>,
+    pub(super) handler_is_over: Option<HandlerIsOver>,
     pub(super) token: CancellationToken,
     pub(super) timeout: Duration,
     pub(super) grace: Duration,
@@ -52,6 +54,9 @@ impl Attempt {
             () = tokio::time::sleep(self.timeout), if !planted(Bug::TimeLimitIgnored) => Err(timed_out(self.step, self.attempt, self.timeout)),
             () = cancelled(&self.token, self.grace) => Err(Outcome::Cancelled),
         };
+        if let Some(over) = &self.handler_is_over {
+            over.store(true, Ordering::Relaxed);
+        }
         let (outcome, value) = match result {
             Ok(result) if !result.success && self.token.is_cancelled() => (Outcome::Cancelled, None),
             Ok(result) => self.outcome_of(result),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Error;
 use super::attempt::{Finished, unstorable};
-use super::dispatch::{Dispatcher, Message};
+use super::dispatch::{BATCH_MAX, Dispatcher, Message};
 use crate::core::{Act, Batch, Capacity, Command, Finish, Outcome, Published, Refusal, Reply};
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
@@ -23,11 +23,19 @@ const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Outcomes that the store has not taken yet. They are offered again until it does.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Held {
     finished: Vec<Finished>,
     again_at: Option<Instant>,
     delay: Duration,
+    /// How many are offered at once: fewer after each failure, as a store may need too long for many.
+    most: usize,
+}
+
+impl Default for Held {
+    fn default() -> Self {
+        Self { finished: Vec::new(), again_at: None, delay: Duration::ZERO, most: BATCH_MAX }
+    }
 }
 
 impl Held {
@@ -48,9 +56,20 @@ impl Held {
         }
     }
 
+    /// Those whose time has come.
     fn take(&mut self) -> Vec<Finished> {
-        self.again_at = None;
-        std::mem::take(&mut self.finished)
+        if self.again_at.is_some_and(|at| at > Instant::now()) {
+            return Vec::new();
+        }
+        let left = self.finished.split_off(self.finished.len().min(self.most));
+        self.again_at = (!left.is_empty()).then(Instant::now);
+        std::mem::replace(&mut self.finished, left)
+    }
+
+    /// The store takes what it is given.
+    fn went_well(&mut self) {
+        self.delay = Duration::ZERO;
+        self.most = (self.most * 2).min(BATCH_MAX);
     }
 
     fn put_back(&mut self, finished: Vec<Finished>) {
@@ -58,6 +77,7 @@ impl Held {
             return;
         }
         self.delay = (self.delay * 2).clamp(RETRY_FIRST, RETRY_MAX);
+        self.most = (finished.len() / 2).max(1);
         self.again_at = Some(Instant::now() + self.delay);
         self.finished.extend(finished);
     }
@@ -226,7 +246,7 @@ impl Dispatcher {
         self.shipping.undelivered = None;
         match outcome {
             Ok(committed) => {
-                self.held.delay = Duration::ZERO;
+                self.held.went_well();
                 self.counters.batch(shipment.commands.len(), &committed);
                 self.deliver(shipment, committed);
             }
@@ -254,7 +274,7 @@ impl Dispatcher {
 
     /// Commands without an owner here: losses and releases.
     pub(super) async fn transact(&mut self, commands: Vec<Command>) -> Result<(), StoreError> {
-        for chunk in commands.chunks(super::dispatch::BATCH_MAX) {
+        for chunk in commands.chunks(BATCH_MAX) {
             let batch = Batch { commands: chunk.into(), capacity: None, now: self.parts.clock.told() };
             let committed = self.parts.store.transact(batch).await?;
             self.events.written(committed.events, committed.told);

@@ -19,7 +19,8 @@ use super::hints::Heard;
 use super::inputs;
 use super::lease::Lease;
 use super::overdue::GivenUp;
-use super::publish::publications;
+use super::prune::Pruning;
+use super::publish::{Overrun, publications};
 use super::schemas::Schemas;
 use super::spawn::{self, Spawned};
 use super::stale::Stale;
@@ -95,7 +96,7 @@ pub(super) struct Running {
     token: CancellationToken,
     /// Once it was sent to the handlers' threads.
     pub(super) spawned: Option<Spawned>,
-    pub(super) gives_up_at: Option<(Instant, Duration)>,
+    pub(super) overrun: Option<Overrun>,
 }
 
 impl Running {
@@ -133,7 +134,7 @@ pub(super) struct Dispatcher {
     pub(super) stopping: Option<Instant>,
     pub(super) seen_version: Option<i64>,
     pub(super) hints: Heard,
-    pub(super) pruned_at: Instant,
+    pub(super) pruning: Pruning,
     pub(super) stale: Stale,
 }
 
@@ -171,7 +172,7 @@ impl Dispatcher {
             stopping: None,
             seen_version: None,
             hints: Heard::default(),
-            pruned_at: Instant::now(),
+            pruning: Pruning::default(),
             stale: Stale::new(),
         }
     }
@@ -370,7 +371,7 @@ impl Dispatcher {
                 successors: step.pinned.children(step.live.number).len(),
                 token: CancellationToken::new(),
                 spawned: None,
-                gives_up_at: None,
+                overrun: None,
             };
             let missing = self.active.missing(&step);
             match self.running.insert(at, running) {
@@ -486,12 +487,15 @@ impl Dispatcher {
             dependency_results: results,
             scope: scope.into_scope(),
         };
+        let publications = publications(&step.definition, &self.parts.events);
+        let overrun = Overrun::new(Instant::now() + step.timeout + OVERRUN, step.timeout, &publications);
         let run = Attempt {
             step: at,
             attempt,
             worker,
             data,
-            publications: publications(&step.definition, &self.parts.events),
+            publications,
+            handler_is_over: overrun.handler_is_over(),
             reads: (step.decides() || step.makes_batches()).then(|| claimed.pinned.clone()),
             schema,
             handler,
@@ -500,7 +504,7 @@ impl Dispatcher {
             timeout: step.timeout,
             grace: self.parts.options.cancel_grace,
         };
-        running.gives_up_at = Some((Instant::now() + step.timeout + OVERRUN, step.timeout));
+        running.overrun = Some(overrun);
         let spawned = running.spawned.insert(Spawned::default()).clone();
         Some((spawned, run))
     }

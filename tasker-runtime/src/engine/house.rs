@@ -1,6 +1,4 @@
-//! What is done now and then: stuck handlers given up, finished tasks pruned; and the end of it all.
-
-use std::time::Duration;
+//! What is done now and then: what is looked for, stuck handlers given up; and the end of it all.
 
 use tokio::time::Instant;
 
@@ -11,11 +9,6 @@ use crate::core::Command;
 use crate::mark::{Mark, mark};
 use crate::plant::{Bug, planted};
 
-/// How often finished tasks are pruned.
-const PRUNE_EVERY: Duration = Duration::from_secs(60);
-/// Tasks that are pruned in one transaction.
-const PRUNE_MAX: u32 = 500;
-
 impl Dispatcher {
     pub(super) async fn keep_house(&mut self) {
         self.give_up_stuck();
@@ -23,22 +16,13 @@ impl Dispatcher {
         self.look_for_overdue().await;
         self.restore().await;
         self.look_for_stale();
+        self.prune();
         // Wake-ups are hints. Whatever was missed, and whatever becomes ready by the mere passing of time, is found here.
         let polls = self.parts.options.wake_up != WakeUp::EventDrivenOnly && !planted(Bug::PollSkipped);
         if polls && self.parts.store.tells_what_waits() {
             self.check_cancelled().await;
         } else {
             self.want_claim |= polls;
-        }
-        let Some(retention) = self.parts.options.retention.filter(|_| self.claims()) else { return };
-        if self.pruned_at.elapsed() < PRUNE_EVERY {
-            return;
-        }
-        match self.parts.store.prune(retention, PRUNE_MAX, self.parts.clock.told()).await {
-            // A full hand: the next second goes on.
-            Ok(gone) if gone >= u64::from(PRUNE_MAX) => {}
-            Ok(_) => self.pruned_at = Instant::now(),
-            Err(error) => tracing::warn!(%error, "finished tasks cannot be pruned"),
         }
     }
 
@@ -52,8 +36,8 @@ impl Dispatcher {
         let mut stuck = Vec::new();
         for (&step, running) in &mut self.running {
             let runs = running.spawned.as_ref().is_some_and(|spawned| !spawned.is_over());
-            if let Some((_, limit)) = running.gives_up_at.take_if(|(at, _)| runs && *at <= now) {
-                stuck.push((step, running.attempt, limit));
+            if let Some(overrun) = running.overrun.take_if(|overrun| runs && overrun.is_due(now)) {
+                stuck.push((step, running.attempt, overrun.limit));
                 if let Some(spawned) = running.spawned.take() {
                     spawned.abort();
                 }

@@ -1,10 +1,12 @@
 //! What the publishers of a step make of its events, when its attempt has ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use tasker_types::{EventCondition, StepEventContext, StepTemplate, TaskSequenceStep};
+use tokio::time::Instant;
 
 use super::limits;
 use crate::core::{Made, Outcome, Published};
@@ -12,6 +14,36 @@ use crate::event::{EventRegistry, StepEventPublisher};
 
 /// How long a publisher may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// When an attempt is given up whose time limit is over and that has not ended.
+#[derive(Debug)]
+pub(super) struct Overrun {
+    pub(super) at: Instant,
+    /// The time limit of its handler.
+    pub(super) limit: Duration,
+    /// How long its publishers may take after that.
+    publishers: Duration,
+    handler_is_over: Option<HandlerIsOver>,
+}
+
+/// Set when the handler of an attempt has come to its end, and its publishers begin.
+pub(super) type HandlerIsOver = Arc<AtomicBool>;
+
+impl Overrun {
+    pub(super) fn new(at: Instant, limit: Duration, publications: &[Publication]) -> Self {
+        let publishers = PATIENCE * u32::try_from(publications.len()).unwrap_or(u32::MAX);
+        Self { at, limit, publishers, handler_is_over: (!publications.is_empty()).then(Arc::default) }
+    }
+
+    pub(super) fn handler_is_over(&self) -> Option<HandlerIsOver> {
+        self.handler_is_over.clone()
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let publishes = self.handler_is_over.as_ref().is_some_and(|over| over.load(Ordering::Relaxed));
+        self.at + if publishes { self.publishers } else { Duration::ZERO } <= now
+    }
+}
 
 /// An event that has a publisher.
 pub(super) struct Publication {

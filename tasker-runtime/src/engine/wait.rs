@@ -1,7 +1,7 @@
 //! Who waits for the end of which task.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tasker_types::{TaskId, TaskState};
@@ -27,13 +27,21 @@ impl Waiting {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn register(&self, task: TaskId) -> oneshot::Receiver<TaskState> {
+    pub(super) fn register(self: &Arc<Self>, task: TaskId) -> Told {
         let (tell, told) = oneshot::channel();
+        self.all().entry(task).or_default().push(tell);
+        Told { told, task, waiting: self.clone() }
+    }
+
+    /// Who waits no more is forgotten, whoever ended the task.
+    fn forget(&self, task: TaskId) {
         let mut all = self.all();
-        let waiters = all.entry(task).or_default();
-        waiters.retain(|waiter| !waiter.is_closed());
-        waiters.push(tell);
-        told
+        if let Some(waiters) = all.get_mut(&task) {
+            waiters.retain(|waiter| !waiter.is_closed());
+            if waiters.is_empty() {
+                all.remove(&task);
+            }
+        }
     }
 
     /// The ends of all tasks that end here from now on.
@@ -53,6 +61,21 @@ impl Waiting {
     }
 }
 
+/// The word that a task has come to its end, where it ends in this process.
+#[derive(Debug)]
+pub(super) struct Told {
+    told: oneshot::Receiver<TaskState>,
+    task: TaskId,
+    waiting: Arc<Waiting>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.told.close();
+        self.waiting.forget(self.task);
+    }
+}
+
 /// Waits for a task that may be over already.
 pub(super) async fn wait(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
     let told = engine.waiting.register(task);
@@ -63,15 +86,11 @@ pub(super) async fn wait(engine: &Engine, task: TaskId) -> Result<TaskState, Err
 }
 
 /// Waits to be told. The store is looked at again and again all the same: another process may run the task.
-pub(super) async fn wait_for(
-    engine: &Engine,
-    task: TaskId,
-    mut told: oneshot::Receiver<TaskState>,
-) -> Result<TaskState, Error> {
+pub(super) async fn wait_for(engine: &Engine, task: TaskId, mut told: Told) -> Result<TaskState, Error> {
     loop {
         tokio::select! {
             biased;
-            state = &mut told => match state {
+            state = &mut told.told => match state {
                 Ok(state) => return Ok(state),
                 Err(_) => told = engine.waiting.register(task),
             },
@@ -84,13 +103,31 @@ pub(super) async fn wait_for(
     }
 }
 
-/// A store that is away for a moment does not end the wait: the task goes on.
-async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
+/// The state of a task. A store that is away for a moment is asked again.
+pub(super) async fn look(engine: &Engine, task: TaskId) -> Result<TaskState, Error> {
     loop {
         match engine.store().task_state(task).await {
             Ok(state) => return state.ok_or_else(|| Error::NoTask(task.to_string())),
             Err(error) if !error.is_final() => tokio::time::sleep(LOOK_AGAIN).await,
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::conformance::sample::task;
+
+    #[test]
+    fn who_waits_no_more_is_forgotten() {
+        let waiting = Arc::new(Waiting::default());
+        let (one, mut other) = (waiting.register(task(1)), waiting.register(task(1)));
+        drop(one);
+        assert_eq!(waiting.all()[&task(1)].len(), 1);
+        waiting.tell(task(1), TaskState::Completed);
+        assert_eq!(other.told.try_recv(), Ok(TaskState::Completed));
+        drop((other, waiting.register(task(2))));
+        assert!(waiting.all().is_empty());
     }
 }

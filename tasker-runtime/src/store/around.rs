@@ -40,6 +40,11 @@ pub trait Around: Send + Sync + 'static {
         self.store().queues().await
     }
 
+    /// Deletes what ended long ago.
+    async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.store().prune(kept, limit, now).await
+    }
+
     /// Takes a subscription.
     async fn subscribe(&self, subscription: Subscription, now: Option<Timestamp>) -> Result<SubscriberId, StoreError> {
         self.store().subscribe(subscription, now).await
@@ -171,7 +176,7 @@ impl<A: Around> Store for A {
     }
 
     async fn prune(&self, kept: Duration, limit: u32, now: Option<Timestamp>) -> Result<u64, StoreError> {
-        self.store().prune(kept, limit, now).await
+        Around::prune(self, kept, limit, now).await
     }
 
     async fn dump(&self, after: Option<TaskId>, limit: u32) -> Result<Dump, StoreError> {

@@ -13,7 +13,7 @@ use tasker_types::{BatchSpec, FailureStrategy, IfExists, StalenessAction, Start,
 use self::event::{EventCall, Given, published, publishing};
 use crate::core::{
     Act, Batch, ByHand, Capacity, Claimed, Command, Dump, Finish, Identity, KnownBy, Loss, NewTask, Outcome, Pinned,
-    StepRef, TaskInput, Workers, check,
+    Says, StepRef, TaskInput, Workers, check,
 };
 use crate::store::conformance::sample::{
     act, at, cancel, chain, checkpoint, failure, fan, lease as lease_of, new_task, queues, rerun, retry, retry_step,
@@ -339,7 +339,7 @@ impl Both {
                     4 => Act::End(step, ByHand::Skip),
                     // Its time is over, unless an operator has let it go on since.
                     5 => Act::Expire { could_start: at(0).before(Duration::from_secs(3_600)) },
-                    _ => Act::End(step, ByHand::Complete { result: format!("[{what}]").into(), chosen: None }),
+                    _ => Act::End(step, ByHand::Complete { result: format!("[{what}]").into(), says: Says::Nothing }),
                 };
                 act(task(number), wanted, action)
             }

@@ -73,6 +73,37 @@ async fn a_result_by_hand_is_refused_in_the_words_that_a_handler_gets() {
 }
 
 #[tokio::test]
+async fn a_batch_is_cut_by_hand_in_the_words_of_its_handler() {
+    let app = TestApp::with_handlers(RustStepHandlerRegistry::empty())
+        .template(
+            "name: t\nsteps:\n  - { name: cut, type: batchable, retry: { retryable: false } }\n  \
+             - { name: work, type: batch_worker, dependencies: [cut] }\n  \
+             - { name: sum, type: deferred_convergence, dependencies: [work] }\n",
+        )
+        .mock("cut", |_| anyhow::bail!("the file is not there"))
+        .mock("work", |step| Ok(step.workflow_step.inputs["start_cursor"].clone()))
+        .mock("sum", |step| Ok(json!(step.dependency_results.len())));
+    let task = app.start("t", json!({})).await;
+    app.skip(Duration::from_secs(1)).await;
+    app.look(task).await.assert_failed();
+    let cursor =
+        |at: u32| json!({ "batch_id": format!("{at:03}"), "start_cursor": at, "end_cursor": at + 1, "batch_size": 1 });
+    let result = |worker: &str| {
+        json!({ "batch_processing_outcome": {
+            "type": "create_batches", "worker_template_name": worker, "worker_count": 2,
+            "cursor_configs": [cursor(0), cursor(1)], "total_items": 2
+        } })
+    };
+    let error = complete(&app, task, FIRST, result("sum"), "x").await.unwrap_err();
+    assert!(error.to_string().contains("`sum` is no `batch_worker` that depends on `cut`"), "{error}");
+    complete(&app, task, FIRST, result("work"), "it is there now").await.unwrap();
+    app.skip(Duration::from_secs(1)).await;
+    let run = app.look(task).await;
+    run.assert_completed();
+    assert_eq!(run.result("sum"), &json!(3));
+}
+
+#[tokio::test]
 async fn what_is_closed_by_hand_needs_a_reason() {
     let (app, task) = undecided().await;
     for reason in ["", "  "] {

@@ -224,6 +224,40 @@ async fn a_publisher_makes_the_payload_and_never_fails_the_step() {
     assert_eq!(metadata["publisher_failed"], true);
 }
 
+/// Makes its payload when a task would have run out of its time long ago.
+struct Slow;
+
+#[async_trait]
+impl StepEventPublisher for Slow {
+    fn name(&self) -> &str {
+        "receipt"
+    }
+
+    async fn publish(&self, _: &str, _: &StepEventContext) -> anyhow::Result<Option<Value>> {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        Ok(Some(json!("at last")))
+    }
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_step_is_not_that_of_its_publishers() {
+    let seen = Seen::default();
+    let here = seen.clone();
+    let app = TestApp::with_handlers(RustStepHandlerRegistry::empty())
+        .template(PAID.replace("{ name: pay,", "{ name: pay, timeout_seconds: 1,"))
+        .mock("pay", |_| Ok(json!({ "total": 7 })))
+        .publisher(Slow)
+        .on_event("watch", "order.paid", move |event: StepEvent| {
+            let here = here.clone();
+            async move { here.push(event) }
+        });
+    let run = app.run("paid", json!({})).await;
+    run.assert_completed();
+    assert_eq!(run.step("pay").attempt, 1);
+    a_while(&app).await;
+    assert_eq!(seen.all().into_iter().map(|event| event.payload).collect::<Vec<_>>(), [json!("at last")]);
+}
+
 #[tokio::test]
 #[should_panic(expected = "template `paid`: step `pay` names publisher `receipt`, which this program does not have")]
 async fn a_template_whose_publisher_is_missing_is_refused() {

@@ -13,6 +13,7 @@ mod identity;
 mod inputs;
 mod lease;
 mod overdue;
+mod prune;
 mod rerun;
 mod schemas;
 mod slots;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tasker_runtime::core::{self, ByHand, PinnedStep, Refusal};
+use tasker_runtime::core::{self, ByHand, Pinned, PinnedStep, Refusal, Says, Workers};
 use tasker_runtime::engine::{Engine, Error};
 use tasker_runtime::store::StoreError;
 use tasker_types::{Start, StepNumber, TaskId, TaskRequest, TaskState};
@@ -119,20 +119,26 @@ pub(crate) async fn act(sim: Arc<Sim>, process: Arc<Process>, act: Act) {
 /// How a step is ended: a decision that is completed chooses all its branches.
 fn by_hand(sim: &Sim, id: TaskId, step: u32, hand: Hand) -> ByHand {
     let pinned = task_of(&sim.state().rows, id).map(|row| row.pinned.clone());
-    let branches =
-        pinned.filter(|pinned| pinned.steps.get(step as usize).is_some_and(PinnedStep::decides)).map(|pinned| {
+    let of = |pinned: &Pinned, is: fn(&PinnedStep) -> bool| pinned.steps.get(step as usize).is_some_and(is);
+    let (value, says) = match pinned {
+        Some(pinned) if of(&pinned, PinnedStep::decides) => {
             let children = pinned.children(StepNumber(step));
             let names: Vec<&str> = children.iter().map(|&child| &*pinned.step(child).name).collect();
-            (json!({ "activated_steps": names }), children.into())
-        });
+            (json!({ "activated_steps": names }), Says::Chosen(children.into()))
+        }
+        // Two workers.
+        Some(pinned) if of(&pinned, PinnedStep::makes_batches) => {
+            let children = pinned.children(StepNumber(step)).iter().copied();
+            let worker = children.into_iter().find(|&child| pinned.step(child).is_batch_worker());
+            let workers = worker.map(|of| Workers { of, count: 2 });
+            (json!({ "by": "hand" }), Says::Cut(workers))
+        }
+        _ => (json!({ "by": "hand" }), Says::Nothing),
+    };
     match hand {
         Hand::Skip => ByHand::Skip,
         Hand::Resolve => ByHand::Resolve,
-        Hand::Complete => {
-            let (result, chosen) =
-                branches.map_or((json!({ "by": "hand" }), None), |(value, chosen)| (value, Some(chosen)));
-            ByHand::Complete { result: result.to_string().into(), chosen }
-        }
+        Hand::Complete => ByHand::Complete { result: value.to_string().into(), says },
     }
 }
 

@@ -54,8 +54,9 @@ pages! {
         "The same action was sent twice, and carried out once."
     "E108" "a priority that cannot be"
         "A priority is from -100 to 100; the higher one is run first."
-    "E109" "a decision has to name what goes on"
-        "Only a result can say which of the steps after a decision go on. Complete it with one: `{ \"activated_steps\": [\"..\"] }`."
+    "E109" "a result has to say what goes on"
+        "Only a result can say which of the steps after a decision go on, and how the work of a batch is cut. Complete the step with one: \
+         `{ \"activated_steps\": [\"..\"] }` of a decision, `{ \"batch_processing_outcome\": { .. } }` of a batchable step."
     "E110" "the task has no such step"
         "`task show` lists the steps of a task."
     "E112" "the task cannot be rerun from this step"

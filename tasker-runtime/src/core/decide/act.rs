@@ -3,7 +3,9 @@
 use tasker_types::{StepNumber, StepState, TaskId, TaskState, Timestamp};
 
 use super::super::row::Cause;
-use super::super::{Act, ActionRow, ActionStamp, ByHand, Change, LiveStep, Refusal, ResultRow, Snapshot, TaskRow};
+use super::super::{
+    Act, ActionRow, ActionStamp, ByHand, Change, LiveStep, Refusal, ResultRow, Says, Snapshot, TaskRow,
+};
 use super::expire::expire;
 use super::finish::result_row;
 use super::successors::{choose, satisfy};
@@ -184,14 +186,18 @@ fn end(
     if !matches!(task.state, Pending | Running | Paused | Failed) {
         return Err(refused(task, "changed"));
     }
-    let (outcome, result, chosen) = match by_hand {
-        ByHand::Skip => (StepState::Skipped, None, None),
-        ByHand::Resolve => (StepState::ResolvedManually, None, None),
-        ByHand::Complete { result, chosen } => (StepState::Completed, Some(result.clone()), chosen.as_deref()),
+    let (outcome, result, says) = match by_hand {
+        ByHand::Skip => (StepState::Skipped, None, &Says::Nothing),
+        ByHand::Resolve => (StepState::ResolvedManually, None, &Says::Nothing),
+        ByHand::Complete { result, says } => (StepState::Completed, Some(result.clone()), says),
     };
     let step = task.pinned.step(number);
-    // Which workers are to be made only its handler says.
-    if (step.decides() && chosen.is_none()) || step.makes_batches() {
+    let is_said = match says {
+        Says::Nothing => !step.decides() && !step.makes_batches(),
+        Says::Chosen(_) => step.decides(),
+        Says::Cut(_) => step.makes_batches(),
+    };
+    if !is_said {
         return Err(Refusal::Undecided { task: task.id, number });
     }
     let over = snapshot.over_of(task.id).find(|(found, _)| *found == number).map(|(_, over)| over);
@@ -217,9 +223,10 @@ fn end(
         result,
         ..result_row(&row, outcome, Cause::Operator, None, now)
     }));
-    let mut spread = match chosen {
-        Some(chosen) => choose(snapshot, task, number, chosen, now, &mut changes),
-        None => satisfy(snapshot, task, number, now, &mut changes),
+    let mut spread = match says {
+        Says::Chosen(chosen) => choose(snapshot, task, number, chosen, now, &mut changes),
+        Says::Cut(workers) => batch::make(snapshot, task, number, *workers, now, &mut changes),
+        Says::Nothing => satisfy(snapshot, task, number, now, &mut changes),
     };
     spread += batch::go_on(snapshot, task, number, over.is_some(), now, &mut changes);
     settle(&mut changes, task, -1 - spread.closed, runnable + spread.ready, now);

@@ -2,7 +2,7 @@ use tasker_types::{StepNumber, StepState, StepType, TaskState, Timestamp};
 
 use StepState::{Completed, Failed, Pending, Ready, ResolvedManually, Running, Skipped, WaitingForRetry};
 
-use crate::core::{Act, AttemptOutcome, ByHand, Cause, Refusal, Rerun};
+use crate::core::{Act, AttemptOutcome, ByHand, Cause, Refusal, Rerun, Says, Workers};
 use crate::store::MemoryStore;
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
@@ -14,12 +14,12 @@ fn end(number: u32, by_hand: ByHand) -> Act {
 }
 
 fn result(text: &str) -> ByHand {
-    ByHand::Complete { result: text.into(), chosen: None }
+    ByHand::Complete { result: text.into(), says: Says::Nothing }
 }
 
 #[test]
 fn every_kind_of_action_is_read_back_under_its_name() {
-    let complete = ByHand::Complete { result: "1".into(), chosen: None };
+    let complete = ByHand::Complete { result: "1".into(), says: Says::Nothing };
     let hands = [ByHand::Skip, ByHand::Resolve, complete].map(|by_hand| end(0, by_hand));
     let acts = [Act::Cancel, Act::Retry(None), Act::Pause, Act::Resume, Act::Resolve];
     let others = [Act::Expire { could_start: Timestamp::from_micros(0) }];
@@ -191,10 +191,40 @@ async fn a_decision_is_completed_by_hand_with_what_it_chooses() {
         assert_eq!(w.one(act(id, end(0, by_hand), 1)).await, undecided);
     }
     let result = r#"{"activated_steps":["step_2"]}"#.into();
-    let chosen = Some([StepNumber(2)].into());
-    w.one(act(id, end(0, ByHand::Complete { result, chosen }), 1)).await.unwrap();
+    let says = Says::Chosen([StepNumber(2)].into());
+    w.one(act(id, end(0, ByHand::Complete { result, says }), 1)).await.unwrap();
     assert_eq!(w.states(id), [Completed, Skipped, Ready]);
     assert_eq!((w.task(id).open_steps, w.task(id).runnable), (1, 1));
+}
+
+#[tokio::test]
+async fn a_batchable_step_is_completed_by_hand_with_how_its_work_is_cut() {
+    let types = [(0, StepType::Batchable), (1, StepType::BatchWorker)];
+    for (workers, states) in
+        [(Some(3), vec![Completed, Pending, Pending, Ready, Ready, Ready]), (None, vec![Completed, Skipped, Ready])]
+    {
+        let store = MemoryStore::new();
+        let mut w = World::new(&store);
+        let batches = with_types(template("batches", &[&[], &[0], &[1]]), &types);
+        let id = w.start(1, batches).await;
+        let claim = w.claim_one(worker(1)).await;
+        w.one(fail_for_good(&claim)).await.unwrap();
+        for by_hand in [ByHand::Skip, ByHand::Resolve, result("1")] {
+            let undecided = Err(Refusal::Undecided { task: id, number: StepNumber(0) });
+            assert_eq!(w.one(act(id, end(0, by_hand), 1)).await, undecided);
+        }
+        let workers = workers.map(|count| Workers { of: StepNumber(1), count });
+        let by_hand = ByHand::Complete { result: "{}".into(), says: Says::Cut(workers) };
+        w.one(act(id, end(0, by_hand), 1)).await.unwrap();
+        let mut told = w.states(id);
+        told.extend(w.rows.live.iter().filter(|row| row.number.0 > 2).map(|row| row.state));
+        assert_eq!((w.task_state(id), told), (TaskState::Running, states));
+        while w.task_state(id) == TaskState::Running {
+            let claims = w.claim(worker(1), 10).await;
+            w.transact(claims.iter().map(complete).collect()).await;
+        }
+        assert_eq!(w.task_state(id), TaskState::Completed);
+    }
 }
 
 #[tokio::test]

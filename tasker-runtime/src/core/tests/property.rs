@@ -12,7 +12,7 @@ use tasker_types::{
 
 use crate::core::{
     Act, AttemptOutcome, ByHand, Capacity, Cause, Claimed, Command, Failure, Identity, KnownBy, NewTask, Outcome,
-    Pinned, Refusal, Reply, ResolvedTemplate, ResultRow, StepRef,
+    Pinned, Refusal, Reply, ResolvedTemplate, ResultRow, Says, StepRef, Workers,
 };
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{
@@ -547,13 +547,20 @@ impl Run<'_> {
     }
 }
 
-/// A step that is completed by hand; a decision chooses all its branches.
+/// A step that is completed by hand; a decision chooses all its branches, and a batch has two workers.
 fn completed(pinned: &Pinned, step: StepNumber) -> ByHand {
     let branches = (pinned.has(step) && pinned.step(step).decides()).then(|| pinned.children(step));
     let names: Option<Vec<&str>> =
         branches.map(|branches| branches.iter().map(|&branch| &*pinned.step(branch).name).collect());
     let result = names.map_or_else(|| "1".to_owned(), |names| json!({ "activated_steps": names }).to_string());
-    ByHand::Complete { result: result.into(), chosen: branches.map(Into::into) }
+    let makes_batches = pinned.has(step) && pinned.step(step).makes_batches();
+    let worker = || pinned.children(step).iter().copied().find(|&child| pinned.step(child).is_batch_worker());
+    let says = match branches {
+        Some(branches) => Says::Chosen(branches.into()),
+        None if makes_batches => Says::Cut(worker().map(|of| Workers { of, count: 2 })),
+        None => Says::Nothing,
+    };
+    ByHand::Complete { result: result.into(), says }
 }
 
 proptest! {

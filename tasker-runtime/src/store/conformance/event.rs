@@ -6,7 +6,7 @@ use tasker_types::{DeliveryMode, EventCondition, EventSpec, LifecycleKind, StepN
 
 use super::World;
 use super::sample::{act, at, cancel, chain, complete, fail, fail_for_good, retry, roots, submit, task, worker};
-use crate::core::{Act, ByHand, Made, Outcome, Published, ResolvedTemplate, SubscriberId, check};
+use crate::core::{Act, ByHand, Made, Outcome, Published, ResolvedTemplate, Says, SubscriberId, check};
 use crate::store::{
     Deliveries, Delivery, DeliveryReport, DeliveryRequest, EventTask, FailedDelivery, Store, Subscription,
 };
@@ -94,7 +94,7 @@ pub async fn what_is_ended_by_hand_before_its_next_attempt_is_told_beside_the_fa
     let id = w.start(1, publishing(chain(1))).await;
     let claim = w.claim_one(worker(1)).await;
     w.one(fail(&claim)).await.unwrap();
-    let by_hand = ByHand::Complete { result: "7".into(), chosen: None };
+    let by_hand = ByHand::Complete { result: "7".into(), says: Says::Nothing };
     w.one(act(id, Act::End(StepNumber(0), by_hand), 1)).await.unwrap();
     let told: Vec<_> = w.rows.events.iter().map(|event| (&*event.name, event.attempt)).collect();
     assert_eq!(told, [("step.broken", 1), ("step.done", 1)]);
@@ -104,7 +104,7 @@ pub async fn what_is_ended_by_hand_before_its_next_attempt_is_told_beside_the_fa
 pub async fn a_task_that_is_acted_on_in_the_batch_that_makes_it_publishes(store: &dyn Store) {
     let mut w = World::new(store);
     let pinned = w.pin(publishing(chain(2))).await;
-    let by_hand = ByHand::Complete { result: "7".into(), chosen: None };
+    let by_hand = ByHand::Complete { result: "7".into(), says: Says::Nothing };
     let act = act(task(1), Act::End(StepNumber(0), by_hand), 1);
     w.transact(vec![submit(task(1), &pinned), act]).await;
     assert_eq!(stored(&w), ["step.done"]);

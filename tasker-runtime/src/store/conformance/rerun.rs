@@ -9,7 +9,7 @@ use super::World;
 use super::sample::{
     act, chain, complete, cut, fail_for_good, fan, rerun, roots, stamp, submit, task, template, with_types, worker,
 };
-use crate::core::{Act, ByHand, Refusal, RerunRow, ResultRow};
+use crate::core::{Act, ByHand, Refusal, RerunRow, ResultRow, Says};
 use crate::store::{InputRequest, Store};
 
 /// Runs whatever is ready to its end.
@@ -133,7 +133,7 @@ pub async fn a_rerun_of_what_was_done_in_the_same_batch_takes_that_over(store: &
     let claim = w.claim_one(worker(1)).await;
     w.one(fail_for_good(&claim)).await.unwrap();
     w.pass(10);
-    let by_hand = ByHand::Complete { result: "5".into(), chosen: None };
+    let by_hand = ByHand::Complete { result: "5".into(), says: Says::Nothing };
     let commands = vec![
         act(old, Act::End(StepNumber(1), by_hand), 1),
         act(old, Act::Cancel, 2),

@@ -8,7 +8,7 @@ use super::sample::{
     act, at, cancel, chain, complete, fail, fail_for_good, fan, lose, release, retry, roots, step_of, submit,
     submit_with_priority, task, template, worker,
 };
-use crate::core::{Act, AttemptOutcome, Batch, ByHand, Command, Pinned, QueueId, Refusal, TemplateId};
+use crate::core::{Act, AttemptOutcome, Batch, ByHand, Command, Pinned, QueueId, Refusal, Says, TemplateId};
 use crate::store::{Store, StoreError};
 
 pub async fn an_empty_batch_changes_nothing(store: &dyn Store) {
@@ -301,7 +301,7 @@ pub async fn steps_are_ended_by_hand(store: &dyn Store) {
     let id = w.start(1, chain(4)).await;
     let claim = w.claim_one(worker(1)).await;
     w.one(fail_for_good(&claim)).await.unwrap();
-    let by_hand = [ByHand::Skip, ByHand::Resolve, ByHand::Complete { result: "[7]".into(), chosen: None }];
+    let by_hand = [ByHand::Skip, ByHand::Resolve, ByHand::Complete { result: "[7]".into(), says: Says::Nothing }];
     for (number, by_hand) in (0..).zip(by_hand) {
         w.pass(10);
         w.one(act(id, Act::End(StepNumber(number), by_hand), number)).await.unwrap();

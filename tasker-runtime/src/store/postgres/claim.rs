@@ -84,13 +84,15 @@ pub(super) async fn claim(
     // What another worker is about to take is not looked at twice: the next look goes beyond it.
     let mut passed: Vec<StepRef> = Vec::new();
     for _ in 0..LOOKS_MAX {
-        let mut chosen = probe(session, request, (FRESH, fresh), &passed).await?;
-        chosen.extend(probe(session, request, (LOSSY, lossy), &passed).await?);
-        if chosen.is_empty() {
-            break;
-        }
-        let taken = match take(session, templates, request, &chosen).await {
-            Ok(taken) => taken,
+        let looked = async {
+            let mut chosen = probe(session, request, (FRESH, fresh), &passed).await?;
+            chosen.extend(probe(session, request, (LOSSY, lossy), &passed).await?);
+            let taken = if chosen.is_empty() { Vec::new() } else { take(session, templates, request, &chosen).await? };
+            Ok((chosen, taken))
+        };
+        let (chosen, taken) = match looked.await {
+            Ok((chosen, _)) if chosen.is_empty() => break,
+            Ok(looked) => looked,
             // What was taken before is known; what became of this one is found out like any other claim of which
             // nobody knows.
             Err(error) if claimed.is_empty() => return Err(error),
