@@ -19,7 +19,7 @@ struct Closed;
 
 #[event_subscriber(event = "order.*", event = "invoice.paid", name = "audit", from = "oldest", crate = tasker)]
 async fn keep(event: StepEvent) {
-    let _: Option<i64> = event.position;
+    let _ = event.position;
 }
 
 #[event_subscriber(event = "order.paid", from = "now")]
@@ -42,7 +42,7 @@ async fn note(#[state] _ledger: &Ledger, step: StepEventContext) -> anyhow::Resu
 
 #[event_subscriber(event = "tasker.task.failed")]
 async fn r#async(event: LifecycleEvent) {
-    let _: tasker::LifecycleKind = event.kind;
+    let _ = (event.kind, event.event);
 }
 
 #[cfg(any())]
