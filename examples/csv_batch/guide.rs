@@ -1,12 +1,15 @@
 //! The worker of a batch as an older engine's guide shows it: a context out of the step's data, and positions to go through. What the
-//! guide does not show is that it saves how far it came: after a crash the rest is counted, and nothing twice.
+//! guide does not show is that it saves how far it came: after a crash the rest is counted, and nothing twice. Nor does it show what
+//! goes wrong: each failure has one of the standard types, and a code of its own.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tasker::{BatchWorkerContext, StepContext, StepExecutionResult, TaskSequenceStep, step_handler, success_result};
+use tasker::{
+    BatchWorkerContext, StepContext, StepExecutionResult, TaskSequenceStep, error_types, step_handler, success_result,
+};
 
 use super::handlers::Written;
 use super::products::{self, Counted};
@@ -43,7 +46,20 @@ pub(crate) async fn process_batch(step_data: &TaskSequenceStep) -> anyhow::Resul
     let mut progress = saved.filter(|_| context.is_resumed()).unwrap_or_default();
 
     let file: Written = step_data.get_dependency_result_column_value("write_products")?;
-    let rows = products::rows(Path::new(&file.path))?;
+    let rows = match products::rows(Path::new(&file.path)) {
+        Ok(rows) => rows,
+        // What is away may be back: a plain `Err` of this form would be final.
+        Err(error) => {
+            let message = format!("{}: {error}", file.path);
+            return Ok(StepExecutionResult::failure(step_uuid, message, error_types::RETRYABLE_ERROR, true)
+                .with_error_code("FILE_UNREADABLE"));
+        }
+    };
+    if (rows.len() as u64) < end {
+        let message = format!("{} has {} products: it was cut when there were {end} or more", file.path, rows.len());
+        return Ok(StepExecutionResult::failure(step_uuid, message, error_types::PERMANENT_ERROR, false)
+            .with_error_code("FILE_CHANGED"));
+    }
     let journal: Option<String> = step_data.get_input("journal")?;
     for from in (start..end).step_by(PORTION as usize) {
         std::thread::sleep(Duration::from_millis(step_data.get_input_or("pace_ms", 0)));

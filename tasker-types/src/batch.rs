@@ -267,6 +267,32 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_without_a_piece_or_with_an_empty_one_has_nothing_to_do() {
+        let context = |cursor: Option<(u64, u64, u32)>| {
+            let cursor = cursor.map(|(start, end, batch_size)| CursorConfig {
+                batch_id: "001".to_owned(),
+                start_cursor: json!(start),
+                end_cursor: json!(end),
+                batch_size,
+            });
+            BatchWorkerContext { cursor, resumed_at: None }
+        };
+        for (cursor, is_no_op) in [
+            (None, true),
+            (Some((200, 400, 0)), true),
+            (Some((200, 200, 200)), true),
+            (Some((0, 0, 0)), true),
+            (Some((200, 201, 1)), false),
+            (Some((0, 400, 200)), false),
+        ] {
+            assert_eq!(context(cursor).is_no_op(), is_no_op, "{cursor:?}");
+        }
+        // What was done before counts for nothing: a piece is empty or it is not.
+        let done = BatchWorkerContext { resumed_at: Some(400), ..context(Some((200, 400, 200))) };
+        assert!(!done.is_no_op() && done.start_position() == done.end_position());
+    }
+
+    #[test]
     fn a_piece_is_found_by_its_index() {
         let cursor = |id: &str| CursorConfig {
             batch_id: id.to_owned(),

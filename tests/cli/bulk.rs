@@ -145,7 +145,8 @@ fn choose_by_failure(world: &World) {
     assert_eq!((groups.as_array().map(Vec::len), &groups[0]["newest"]), (Some(1), &json!(stolen)), "{groups}");
 
     let ran = world.run(&["dlq", "list"]).ended(0).plain();
-    let kind = "task retry --all --template order_fulfillment --step process_payment --error GATEWAY_TIMEOUT --dry-run";
+    let kind = "task retry --all --namespace ecommerce --template order_fulfillment --step process_payment \
+                --error GATEWAY_TIMEOUT --dry-run";
     assert!(ran.err.contains(kind), "it says how to look at all of a kind: {}", ran.err);
 
     let error = ["--step", "process_payment", "--error", "CARD_DECLINED", "--template", "order_fulfillment"];
@@ -166,6 +167,52 @@ fn many_tasks_are_chosen_by_what_failed_of_them() {
 fn many_tasks_on_a_server_are_chosen_by_what_failed_of_them() {
     let Some(world) = World::on_server() else { return };
     choose_by_failure(&world);
+}
+
+/// The same template in two namespaces: what failed in one is not what failed in the other.
+fn tell_namespaces_apart(world: &World) {
+    let yaml = include_str!("../../examples/order_fulfillment/templates/order_fulfillment.yaml");
+    let other = yaml.replace("namespace_name: ecommerce", "namespace_name: wholesale");
+    assert_ne!(other, yaml);
+    world.write("more/order_fulfillment.yaml", other);
+    world.write("tasker.toml", "templates = 'more'\n");
+    let order = |namespace: &str| {
+        let arguments = ["run", "order_fulfillment", "-n", namespace, "-i", STOLEN, "--wait", "-o", "id"];
+        world.run(&arguments).ended(8).out.trim().to_owned()
+    };
+    let (first, second, third) = (order("ecommerce"), order("ecommerce"), order("wholesale"));
+
+    let groups = world.run(&["dlq", "list", "-o", "json"]).ended(0).json();
+    let told = groups.as_array().expect("it is a list").iter();
+    let told: Vec<_> = told.map(|group| [&group["namespace"], &group["failures"], &group["newest"]]).collect();
+    let expected = [[json!("wholesale"), json!(1), json!(third)], [json!("ecommerce"), json!(2), json!(second)]];
+    assert_eq!(told, expected.each_ref().map(|group| group.each_ref()));
+
+    for (namespace, count, meant) in
+        [("wholesale", 1, format!("{third}\n")), ("ecommerce", 2, format!("{second}\n{first}\n"))]
+    {
+        let ran = world.run(&["dlq", "list", "--namespace", namespace]).ended(0).plain();
+        let lines: Vec<&str> = ran.out.lines().collect();
+        assert!(lines[0].contains("NAMESPACE  TEMPLATE") && lines.len() == 2, "{}", ran.out);
+        assert!(lines[1].starts_with(&format!("✖ {count}")) && lines[1].contains(namespace), "{}", ran.out);
+        // The command that it suggests means those that it counted.
+        let command = ran.err.lines().find(|line| line.contains("task retry --all")).expect("it suggests one");
+        let command = &command[command.find("task retry").expect("it is there")..];
+        let words = command.split_inclusive("--dry-run").next().expect("there is a first").split_whitespace();
+        let words: Vec<&str> = words.chain(["-o", "id"]).collect();
+        assert_eq!(world.run(&words).ended(0).out, meant, "{words:?}");
+    }
+}
+
+#[test]
+fn what_failed_in_two_namespaces_is_told_apart() {
+    tell_namespaces_apart(&World::new());
+}
+
+#[test]
+fn what_failed_in_two_namespaces_of_a_server_is_told_apart() {
+    let Some(world) = World::on_server() else { return };
+    tell_namespaces_apart(&world);
 }
 
 /// Lists what failed, and why.

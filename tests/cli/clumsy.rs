@@ -46,6 +46,21 @@ fn an_err_that_is_final_promises_no_other_attempt() {
 }
 
 #[test]
+fn a_dead_letter_tells_the_whole_chain_of_its_error() {
+    const CHAIN: &str = "the stock cannot be counted: the warehouse does not answer: the line is dead";
+    let world = World::new();
+    world.clumsy(&["run", "count", "-i", "{}", "--wait"]).ended(8);
+    let ran = world.clumsy(&["dlq", "show"]).ended(0).plain();
+    assert_eq!(ran.out.matches(CHAIN).count(), 2, "of the first attempt and of the last one: {}", ran.out);
+    let shown = world.clumsy(&["dlq", "show", "-o", "json"]).ended(0).json();
+    let step = &shown["failed_steps"][0];
+    assert_eq!((&step["attempts"], &step["error"]["message"]), (&json!(2), &json!(CHAIN)), "{shown}");
+    assert_eq!(step["history"][0]["error"]["message"], CHAIN, "{shown}");
+    let listed = world.clumsy(&["dlq", "list", "--group", "none"]).ended(0).plain();
+    assert!(listed.out.contains(CHAIN), "{}", listed.out);
+}
+
+#[test]
 fn state_that_is_missing_is_told_of_every_handler_before_anything_starts() {
     let world = World::new();
     for arguments in [&["run", "book", "-i", "{}"][..], &["dev"]] {

@@ -7,3 +7,4 @@ mod names;
 mod pages;
 mod readme;
 mod shell;
+mod shown;

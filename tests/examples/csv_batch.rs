@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tasker::testing::{TestApp, TestRun, TestStep};
-use tasker::{StepState, step_handler};
+use tasker::{StepState, error_types, step_handler};
 
 #[allow(clippy::cast_possible_truncation, reason = "kept as the guide has it")]
 #[path = "../../examples/csv_batch/guide.rs"]
@@ -227,14 +227,47 @@ fn a_killed_worker_counts_nothing_again_that_it_had_saved() {
     assert!(doctor.status.success(), "{doctor:?}");
 }
 
+/// The worker of the second batch of this file, before it is called.
+fn second_worker(path: &Path) -> TestStep {
+    let cursor = json!({ "batch_id": "002", "start_cursor": 200, "end_cursor": 400, "batch_size": 200 });
+    TestStep::new(json!({})).inputs(cursor).dependency("write_products", json!({ "path": path }))
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_is_looked_for_again_and_one_that_shrank_is_not() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("products.csv");
+    let gone = guide::process_batch(&second_worker(&path).build()).await.expect("it says so in its result");
+    assert_eq!((gone.error_type(), gone.error_code()), (Some(error_types::RETRYABLE_ERROR), Some("FILE_UNREADABLE")));
+    assert!(gone.metadata.retryable, "{gone:?}");
+    products::write(&path, 399).expect("a file can be written");
+    let shrank = guide::process_batch(&second_worker(&path).build()).await.expect("it says so in its result");
+    assert_eq!((shrank.error_type(), shrank.error_code()), (Some(error_types::PERMANENT_ERROR), Some("FILE_CHANGED")));
+    assert!(!shrank.metadata.retryable, "{shrank:?}");
+    let message = shrank.error_message.expect("it says why");
+    assert!(message.ends_with("has 399 products: it was cut when there were 400 or more"), "{message}");
+}
+
+#[tokio::test]
+async fn a_worker_that_has_nothing_to_do_says_so() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("products.csv");
+    let empty = |start: u64, end: u64, size: u32| json!({ "batch_id": "001", "start_cursor": start, "end_cursor": end, "batch_size": size });
+    // There is no file: whoever looked for it would fail.
+    for inputs in [empty(200, 400, 0), empty(200, 200, 200), json!({})] {
+        let done = guide::process_batch(&second_worker(&path).inputs(inputs.clone()).build()).await;
+        let done = done.unwrap_or_else(|error| panic!("{inputs}: {error:#}"));
+        assert_eq!((done.success, done.result), (true, json!({ "no_op": true })), "{inputs}");
+    }
+}
+
 #[tokio::test]
 async fn a_worker_that_was_resumed_has_the_result_of_one_that_was_not() {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    products::write(&folder.path().join("products.csv"), 400).expect("a file can be written");
+    let path = folder.path().join("products.csv");
+    products::write(&path, 400).expect("a file can be written");
     let step = |saved: Option<Value>| {
-        let cursor = json!({ "batch_id": "002", "start_cursor": 200, "end_cursor": 400, "batch_size": 200 });
-        let step = TestStep::new(json!({})).inputs(cursor);
-        let step = step.dependency("write_products", json!({ "path": folder.path().join("products.csv") }));
+        let step = second_worker(&path);
         match saved {
             Some(saved) => step.checkpoint(saved).attempt(2).build(),
             None => step.build(),

@@ -102,7 +102,7 @@ fn every_example_prints_its_result() {
         "shipping_status": "shipped",
         "tracking_number": "TRK-123",
     });
-    let results = [
+    let results: [Value; EXAMPLES.len()] = [
         json!(69),
         json!(2_821_109_907_456_u64),
         json!("63340286662973277706162286946811886609896461828096"),
@@ -122,6 +122,7 @@ fn every_example_prints_its_result() {
         order,
         json!({ "high_value_review": "an order of 1500 was reviewed", "priority_fulfillment": "sent by express" }),
         json!({ "amount": 7200, "approved_by": ["the manager", "finance"] }),
+        json!({ "charged": 59.98 }),
     ];
     for (example, result) in EXAMPLES.into_iter().zip(results) {
         let (_folder, database) = database();
@@ -139,6 +140,20 @@ fn every_example_passes_its_own_check() {
         let output = run(example, &["check"], &database);
         assert!(output.status.success(), "{example}: {output:?}");
     }
+}
+
+/// What a subscriber of the program says of a task, on a real database: its line is there when the run has ended.
+#[test]
+fn an_empty_order_fails_and_raises_the_alarm() {
+    let (_folder, database) = database();
+    let arguments = ["run", "checkout", "-i", r#"{"prices": []}"#, "--wait", "-o", "json"];
+    let output = run("events", &arguments, &database);
+    assert_eq!(output.status.code(), Some(8), "{output:?}");
+    let task = printed(&output);
+    assert_eq!(task["steps"][0]["error"]["error_code"], "EMPTY_ORDER", "{task}");
+    let alarm = format!("task {} failed", task["task_uuid"].as_str().expect("it has an id"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.lines().filter(|line| *line == alarm).count(), 1, "{said}");
 }
 
 // The first integration test of the older engine's Rust worker, with its assertions, on a file.

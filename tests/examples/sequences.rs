@@ -1,8 +1,8 @@
 //! The sequences and graphs of numbers: chain, diamond, tree, mixed graph.
 
 use serde_json::{Value, json};
-use tasker::StepState;
 use tasker::testing::{TestApp, TestRun};
+use tasker::{StepState, TaskRequest};
 
 #[path = "../../examples/diamond/handlers.rs"]
 mod diamond;
@@ -50,6 +50,38 @@ async fn six_becomes_sixty_nine_step_by_step() {
             .collect::<Vec<_>>(),
     );
     run.assert_order(steps);
+}
+
+/// The request of the older engine's first integration test, as its text stands there.
+#[tokio::test]
+async fn the_request_of_the_first_test_is_taken_whole() {
+    let task_request = json!({
+        "namespace": "linear_workflow",
+        "name": "mathematical_sequence",
+        "version": "1.0.0",
+        "context": {
+            "even_number": 6,
+            "test_run_id": uuid::Uuid::new_v4().to_string()
+        },
+        "initiator": "rust_integration_test",
+        "source_system": "integration_test_suite",
+        "reason": "Test native Rust linear workflow execution",
+        "priority": 5,
+        "claim_timeout_seconds": 300
+    });
+    let request: TaskRequest = serde_json::from_value(task_request.clone()).expect("it is a request");
+    let run = TestApp::new().template(LINEAR).run_request(request).await;
+    run.assert_completed().assert_result("linear_step_4", &json!(69));
+    let (row, input) = (&run.view().row, &run.view().input);
+    let template = &row.pinned.template;
+    let timeout = input.claim_timeout.map(|timeout| timeout.as_secs());
+    let context: Value = serde_json::from_str(&input.context).expect("it is JSON");
+    let taken = json!({
+        "namespace": template.namespace, "name": template.name, "version": template.version,
+        "context": context, "initiator": input.initiator, "source_system": input.source_system,
+        "reason": input.reason, "priority": row.priority, "claim_timeout_seconds": timeout,
+    });
+    assert_eq!(taken, task_request);
 }
 
 #[tokio::test]

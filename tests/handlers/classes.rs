@@ -7,7 +7,8 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 use tasker::testing::create_test_step_data;
 use tasker::{
-    Classify, StepError, StepExecutionResult, StepFailure, TaskSequenceStep, error_result, error_types, step_handler,
+    Classify, RustStepHandlerRegistry, StepError, StepExecutionResult, StepFailure, TaskSequenceStep, error_result,
+    error_types, step_handler,
 };
 
 use super::{failure, run};
@@ -156,7 +157,7 @@ async fn asks_for_a_delay(step: &TaskSequenceStep, #[input] how: &str) -> StepEx
 
 #[tokio::test]
 async fn a_raw_handler_asks_for_a_delay_by_the_method_or_by_the_older_key() {
-    let app = tasker::testing::TestApp::new().template(
+    let app = tasker::testing::TestApp::with_handlers(RustStepHandlerRegistry::new()).template(
         "name: t\nsteps: [{name: asks_for_a_delay, retry: {max_attempts: 2, backoff: linear, backoff_base_ms: 1, max_backoff_ms: 60000}}]",
     );
     for (how, at_least) in [("method", 3), ("key", 3), ("neither", 0)] {

@@ -14,6 +14,8 @@ mod registry;
 mod routes;
 #[cfg(all(feature = "schemas", feature = "testing"))]
 mod schemas;
+#[cfg(feature = "testing")]
+mod subscribers;
 
 use std::sync::Arc;
 

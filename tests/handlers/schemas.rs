@@ -59,7 +59,8 @@ steps:
 ";
 
 fn app(template: &str) -> TestApp {
-    TestApp::new().template(template)
+    // Without the subscribers of other tests, which take state.
+    TestApp::with_handlers(RustStepHandlerRegistry::new()).template(template)
 }
 
 async fn refused(app: &TestApp, context: Value) -> String {

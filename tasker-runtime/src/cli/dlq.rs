@@ -47,17 +47,18 @@ async fn list(context: &Context, args: DlqList) -> Outcome {
     }
 }
 
-/// What failed, by template, step and error.
+/// What failed, by namespace, template, step and error.
 async fn groups(context: &Context, store: &dyn Store, filter: TaskFilter, limit: u32) -> Outcome {
     let groups = store.failures(filter, limit).await?;
     match context.screen.format() {
         Format::Table if groups.is_empty() => nothing(context),
         Format::Table => {
             let now = Clock::System.now();
-            let mut table = Table::new(&["  FAILURES", "TEMPLATE", "STEP", "ERROR", "NEWEST", "LAST"]);
+            let mut table = Table::new(&["  FAILURES", "NAMESPACE", "TEMPLATE", "STEP", "ERROR", "NEWEST", "LAST"]);
             for group in &groups {
                 table.row([
                     Cell::styled(format!("✖ {}", group.failures), BAD),
+                    group.namespace.as_str().into(),
                     group.template.as_str().into(),
                     group.step.as_str().into(),
                     error_name(group).into(),
@@ -85,8 +86,8 @@ async fn groups(context: &Context, store: &dyn Store, filter: TaskFilter, limit:
 
 /// The command that looks at all tasks that failed like these.
 fn retry(group: &FailureGroup) -> String {
-    let FailureGroup { template, step, .. } = group;
-    let mut command = format!("task retry --all --template {template} --step {step}");
+    let FailureGroup { namespace, template, step, .. } = group;
+    let mut command = format!("task retry --all --namespace {namespace} --template {template} --step {step}");
     let is_plain = |text: &&String| {
         !text.is_empty()
             && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:".contains(c))

@@ -10,7 +10,7 @@ use tasker_runtime::core::Refusal;
 use tasker_runtime::engine::Error;
 use tasker_runtime::handler::RustStepHandlerRegistry;
 use tasker_runtime::testing::TestApp;
-use tasker_types::{StepNumber, StepState, TaskId};
+use tasker_types::{IfExists, StepNumber, StepState, TaskId, TaskRequest, TaskState};
 
 const YAML: &str = "name: t\nsteps:\n  - { name: read }\n  - { name: price, dependencies: [read] }\n  \
                     - { name: ship, dependencies: [price] }\n";
@@ -77,6 +77,56 @@ async fn a_rerun_with_another_input_reads_that() {
     app.look(task).await.assert_failed().assert_step("ship", StepState::Pending);
     let refused = rerun(&app, task, 1, Some(json!(3))).await.unwrap_err();
     assert_eq!((refused.code(), refused.to_string().as_str()), ("E204", "the context is a number, not an object"));
+}
+
+#[tokio::test]
+async fn a_rerun_is_as_urgent_as_the_task_before_and_its_claims_last_as_long() {
+    let (app, _) = app(false);
+    let request = TaskRequest {
+        name: "t".to_owned(),
+        context: json!({ "n": 1 }),
+        initiator: "the shop".to_owned(),
+        source_system: "a test".to_owned(),
+        reason: "an order".to_owned(),
+        priority: 7,
+        correlation_id: Some("order 12".to_owned()),
+        claim_timeout_seconds: Some(300),
+        ..TaskRequest::default()
+    };
+    let first = app.run_request(request).await;
+    let mut task = first.view().row.id;
+    // Of a rerun, too.
+    for _ in 0..2 {
+        task = rerun(&app, task, 1, None).await.unwrap();
+        app.skip(Duration::from_secs(1)).await;
+        let again = app.look(task).await;
+        again.assert_completed();
+        assert_eq!((again.view().row.priority, &again.view().input), (7, &first.view().input));
+    }
+    assert_eq!(first.view().input.correlation_id, "order 12");
+    assert_eq!(first.view().input.claim_timeout, Some(Duration::from_secs(300)));
+}
+
+#[tokio::test]
+async fn a_key_means_the_task_that_it_made_and_never_a_rerun_of_it() {
+    let (app, _) = app(true);
+    let ask = async |if_exists| {
+        let (engine, name, key) = (app.engine().clone(), "t".to_owned(), Some("order 12".to_owned()));
+        let request =
+            TaskRequest { name, context: json!({ "n": 1 }), idempotency_key: key, if_exists, ..TaskRequest::default() };
+        app.drive(async move { engine.accept(request).await }).await
+    };
+    let first = ask(IfExists::Attach).await.unwrap();
+    assert!(first.is_new);
+    app.skip(Duration::from_secs(60)).await;
+    app.look(first.task).await.assert_failed();
+    let new = rerun(&app, first.task, 1, Some(json!({ "n": 2 }))).await.unwrap();
+    app.skip(Duration::from_secs(1)).await;
+    app.look(new).await.assert_completed();
+    let second = ask(IfExists::Attach).await.unwrap();
+    assert_eq!((second.is_new, second.task, second.state), (false, first.task, TaskState::Failed));
+    let refused = ask(IfExists::Conflict).await.unwrap_err();
+    assert!(refused.code() == "E111" && refused.to_string().contains(&first.task.to_string()), "{refused}");
 }
 
 #[tokio::test]
