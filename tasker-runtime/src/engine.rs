@@ -98,6 +98,8 @@ pub struct Parts {
 pub struct Options {
     /// Steps that run at once in this process.
     pub slots: usize,
+    /// Of which namespaces steps are claimed; of all where this is `None`. Their handlers are needed, too.
+    pub namespaces: Option<Vec<String>>,
     /// How long a handler may go on after its task was cancelled.
     pub cancel_grace: Duration,
     /// How long a stopping worker waits for its handlers.
@@ -131,6 +133,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             slots: 256,
+            namespaces: None,
             cancel_grace: Duration::from_secs(5),
             drain: Duration::from_secs(25),
             poll: Duration::from_millis(100),

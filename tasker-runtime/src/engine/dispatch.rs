@@ -315,7 +315,11 @@ impl Dispatcher {
         match self.parts.store.queues().await {
             Ok(all) => {
                 if let Some(worker) = &mut self.worker {
-                    let known = all.iter().filter(|queue| self.parts.registry.is_registered(&queue.handler));
+                    let wanted = self.parts.options.namespaces.as_deref();
+                    let known = all.iter().filter(|queue| {
+                        self.parts.registry.is_registered(&queue.handler)
+                            && wanted.is_none_or(|wanted| wanted.contains(&queue.namespace))
+                    });
                     let mut queues: Vec<QueueId> = known.map(|queue| queue.id).collect();
                     queues.sort_unstable();
                     worker.queues = queues.into();

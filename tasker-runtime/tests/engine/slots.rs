@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use serde_json::json;
 use tasker_runtime::engine::{Engine, Options};
 use tasker_runtime::handler::{RustStepHandler, RustStepHandlerRegistry, StepHandlerConfig};
-use tasker_runtime::store::MemoryStore;
+use tasker_runtime::store::{MemoryStore, Store};
+use tasker_runtime::testing::MockHandler;
 use tasker_types::{StepExecutionResult, TaskRequest, TaskSequenceStep, TaskState, template};
 
 use crate::engine_on;
@@ -51,6 +52,36 @@ async fn engine(store: &Arc<MemoryStore>, crowd: &Arc<Crowd>) -> Engine {
     engine.add_template(template::parse("t.yaml", yaml).unwrap().template).await.unwrap();
     engine.start_worker().await.unwrap();
     engine
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_claims_only_steps_of_the_namespaces_that_it_is_given() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let worker = |namespaces: Option<Vec<String>>| {
+        let mut registry = RustStepHandlerRegistry::empty();
+        registry.register("nothing", || Box::new(MockHandler::new("nothing".into(), Arc::new(|_| Ok(json!(1))))));
+        engine_on(store.clone(), registry, Options { namespaces, ..Options::default() })
+    };
+    let (ours, all) = (worker(Some(vec!["ours".to_owned()])), worker(None));
+    let mut tasks = Vec::new();
+    for namespace in ["ours", "theirs"] {
+        let yaml = format!(
+            "name: t\nnamespace_name: {namespace}\nsteps: [{{ name: a, handler: nothing }}, {{ name: b, handler: nothing, dependencies: [a] }}]"
+        );
+        ours.add_template(template::parse("t.yaml", &yaml).unwrap().template).await.unwrap();
+        let request = TaskRequest { name: "t".into(), namespace: namespace.into(), ..TaskRequest::default() };
+        tasks.push(ours.submit(request).await.unwrap());
+    }
+    ours.start_worker().await.unwrap();
+    let wait = |engine: &Engine, task| {
+        let engine = engine.clone();
+        async move { tokio::time::timeout(Duration::from_secs(60), engine.wait(task)).await }
+    };
+    assert_eq!(wait(&ours, tasks[0]).await.unwrap().unwrap(), TaskState::Completed);
+    assert!(wait(&ours, tasks[1]).await.is_err(), "it was run by a worker of another namespace");
+    ours.stop().await;
+    all.start_worker().await.unwrap();
+    assert_eq!(wait(&all, tasks[1]).await.unwrap().unwrap(), TaskState::Completed);
 }
 
 #[tokio::test(start_paused = true)]

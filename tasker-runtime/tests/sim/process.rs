@@ -108,6 +108,7 @@ impl Process {
             ids: self.sim.ids.clone(),
             threads: HandlerThreads::shared(),
             options: Options {
+                namespaces: None,
                 slots: world.slots,
                 cancel_grace: Duration::from_millis(world.grace_ms),
                 drain: Duration::from_millis(world.drain_ms),
