@@ -160,7 +160,12 @@ impl Kinds {
             Kept {
                 name: format!("tasker_write_{}", self.place()).into(),
                 types: "text[]",
-                text: format!("{text} SELECT 1 / (({counted}) = {wanted})::integer").into(),
+                // What is no number fails the statement, and is told.
+                text: format!(
+                    "{text} SELECT CASE c.counted WHEN {wanted} THEN 1 ELSE (c.counted || ' of {wanted} {AS_LOADED}')::integer END \
+                     FROM (SELECT {counted} AS counted) AS c"
+                )
+                .into(),
             }
         })
     }
@@ -193,6 +198,9 @@ impl Kinds {
         (text, counts)
     }
 }
+
+/// What is said where fewer rows were found than should change, go, or have their template.
+const AS_LOADED: &str = "rows were as they had been loaded, and of templates that are stored";
 
 /// Texts of so many bytes go in the one message.
 const TEXTS_MAX: usize = 8 * 1024;
@@ -252,9 +260,7 @@ pub(super) async fn write(session: &mut Session, writes: &Writes) -> Result<(), 
     if counted == wanted as u64 {
         return Ok(());
     }
-    Err(StoreError::Corrupt(format!(
-        "{counted} of {wanted} rows were as they had been loaded, and of templates that are stored"
-    )))
+    Err(StoreError::Corrupt(format!("{counted} of {wanted} {AS_LOADED}")))
 }
 
 /// Why not every task was accepted that was not there a moment ago.

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::server::{Database, is_there, open, run};
-use crate::core::Batch;
+use crate::core::{Batch, Pinned, QueueId, TemplateId};
 use crate::store::conformance::World;
 use crate::store::conformance::sample::{roots, submit, task};
 use crate::store::postgres::address::Address;
@@ -149,4 +149,19 @@ async fn behind_a_pooler_each_transaction_brings_its_own_time_limits() {
     assert_eq!(limit(&mut session).await, "30s");
     session.end_read().await.unwrap();
     assert_eq!(limit(&mut session).await, "0", "the session is left as it was");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_is_committed_in_one_message_says_what_was_not_there_and_stores_nothing() {
+    if !is_there() {
+        return;
+    }
+    let (store, _database) = open().await;
+    let w = World::new(&store);
+    let foreign = Pinned::new(TemplateId(4_711), roots(1), &[QueueId(1)]).into();
+    let batch = Batch { commands: [submit(task(1), &foreign)].into(), capacity: None, now: Some(w.now) };
+    let failed = store.transact(batch).await.unwrap_err();
+    assert!(matches!(failed, StoreError::Corrupt(_)), "{failed:?}");
+    assert!(failed.to_string().contains("0 of 1 rows were as they had been loaded"), "{failed}");
+    assert_eq!(store.task_state(task(1)).await.unwrap(), None);
 }
